@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Argument specifications that keep their constraints when they are put together."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible.module_utils.basic import env_fallback
+
+Spec = dict[str, dict[str, t.Any]]
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """Options with the constraints between them; ``merge`` joins two, ``kwargs`` is what AnsibleModule takes."""
+
+    options: Spec = field(default_factory=dict)
+    mutually_exclusive: t.Sequence[t.Sequence[str]] = ()
+    required_together: t.Sequence[t.Sequence[str]] = ()
+    required_one_of: t.Sequence[t.Sequence[str]] = ()
+    required_if: t.Sequence[t.Any] = ()
+    required_by: t.Mapping[str, t.Any] = field(default_factory=dict)
+
+    def merge(self, other: ArgumentSpec) -> ArgumentSpec:
+        return ArgumentSpec(
+            {**copy.deepcopy(self.options), **copy.deepcopy(other.options)},
+            [*self.mutually_exclusive, *other.mutually_exclusive],
+            [*self.required_together, *other.required_together],
+            [*self.required_one_of, *other.required_one_of],
+            [*self.required_if, *other.required_if],
+            {**self.required_by, **other.required_by},
+        )
+
+    def kwargs(self) -> dict[str, t.Any]:
+        return {
+            "argument_spec": copy.deepcopy(self.options),
+            "mutually_exclusive": [list(group) for group in self.mutually_exclusive],
+            "required_together": [list(group) for group in self.required_together],
+            "required_one_of": [list(group) for group in self.required_one_of],
+            "required_if": [list(rule) for rule in self.required_if],
+            "required_by": dict(self.required_by),
+        }
+
+
+def _from(variable: str, **rest: t.Any) -> dict[str, t.Any]:
+    return {"fallback": (env_fallback, [variable]), **rest}
+
+
+NETWORK = ArgumentSpec(
+    {
+        "cloud": _from("M365_CLOUD", type="str", default="global", choices=["global", "gcc_high", "dod", "china"]),
+        "timeout": _from("M365_TIMEOUT", type="int", default=30),
+        "patience": _from("M365_PATIENCE", type="int", default=180),
+        "proxy": _from("M365_PROXY", type="str"),
+        "ca_path": _from("M365_CA_PATH", type="path"),
+    }
+)
+"""How to reach the services; enough for a module that signs in as somebody else than the operator."""
+
+CONNECTION = NETWORK.merge(
+    ArgumentSpec(
+        {
+            "tenant": _from("M365_TENANT", type="str"),
+            "client_id": _from("M365_CLIENT_ID", type="str"),
+            "client_secret": _from("M365_CLIENT_SECRET", type="str", no_log=True),
+            "certificate_path": _from("M365_CERTIFICATE_PATH", type="path"),
+            "certificate_passphrase": _from("M365_CERTIFICATE_PASSPHRASE", type="str", no_log=True),
+            # a path, not a token
+            "federated_token_path": _from("M365_FEDERATED_TOKEN_PATH", type="path", no_log=False),
+            "managed_identity": _from("M365_MANAGED_IDENTITY", type="str"),
+            "access_token": {
+                "type": "dict",
+                "no_log": True,
+                "options": {
+                    "graph": {"type": "str", "no_log": True},
+                    "exchange": {"type": "str", "no_log": True},
+                },
+            },
+            "exchange_transport": {"type": "str", "default": "rest", "choices": ["rest"]},
+        },
+        required_by={"certificate_passphrase": ("certificate_path",)},
+    )
+)
+"""Who the operator is, in which tenant, over which network."""

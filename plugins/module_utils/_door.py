@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""A module as data, so that a process, a worker and a test go through the same door."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION, ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Resource
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one task asks for. ``params`` are the module's options, already typed and complete."""
+
+    params: t.Mapping[str, t.Any]
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class Door:
+    """A module as data: its own options, and how to make its resource from a tenant and a task.
+
+    ``open`` validates the options and raises InvalidInput before any request goes out.
+    """
+
+    open: t.Callable[[Tenant, Task], Resource]
+    spec: ArgumentSpec
+    base: ArgumentSpec = CONNECTION
+
+    @property
+    def argument_spec(self) -> ArgumentSpec:
+        return self.base.merge(self.spec)

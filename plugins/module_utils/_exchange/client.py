@@ -1,0 +1,141 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Exchange cmdlets, whatever carries them: outputs, typed errors, many at once where order allows."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    ServiceError,
+    Throttled,
+)
+
+Json = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Cmdlet:
+    """One cmdlet with its parameters. ``limit`` bounds how many objects are fetched over all pages."""
+
+    name: str
+    parameters: t.Mapping[str, t.Any]
+    purpose: str
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        # An empty identity makes some cmdlets return, or change, every object of the tenant.
+        for key in ("Identity", "Member", "AppId", "PolicyScopeGroupId"):
+            if key in self.parameters and not self.parameters[key]:
+                raise ValueError(f"{self.name}: {key} must not be empty")
+
+    @property
+    def reads(self) -> bool:
+        return self.name.split("-", 1)[0] in ("Get", "Test")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one cmdlet said: its objects without type annotations, its warnings, or the error it ended with."""
+
+    value: list[Json] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    error: ServiceError | None = None
+
+    def objects(self) -> list[Json]:
+        """The objects; raises the cmdlet's error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    def first(self) -> Json | None:
+        """The one object, or None when Exchange itself says that it does not exist; raises any other error."""
+        if isinstance(self.error, NotFound):
+            return None
+        found = self.objects()
+        return found[0] if found else None
+
+    def listed(self) -> list[Json]:
+        """The objects, none when Exchange says that there are none; raises any other error."""
+        return [] if isinstance(self.error, NotFound) else self.objects()
+
+
+class Transport(t.Protocol):
+    """Carries cmdlets to Exchange.
+
+    ``run`` keeps their order and gives one Output each; an error of one leaves the others. A list with a write in
+    it is carried in order, one after another. Raises AnswerLost, Unreachable, SignInError and Throttled for the
+    whole list.
+    """
+
+    def run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]: ...
+
+
+class Exchange:
+    """Cmdlets in one tenant."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def invoke(self, name: str, purpose: str, /, limit: int | None = None, **parameters: t.Any) -> list[Json]:
+        """Run one cmdlet; its objects. Raises its error."""
+        return self._transport.run([Cmdlet(name, parameters, purpose, limit)])[0].objects()
+
+    def invoke_many(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
+        """Run several cmdlets that do not depend on one another; an Output each, in order."""
+        return self._transport.run(cmdlets) if cmdlets else []
+
+
+def error(
+    cmdlet: Cmdlet, kind: str, message: str, *, status: int | None = None, request_id: str | None = None
+) -> ServiceError:
+    """The typed error for an exception type (short name) and its text, the same for every transport."""
+    about: dict[str, t.Any] = {
+        "attempted": cmdlet.purpose,
+        "status": status,
+        "code": kind or None,
+        "request_id": request_id,
+    }
+    text = f"Exchange's {cmdlet.name} said{f' {kind}' if kind else ''}: {message}"
+    if kind == _texts.EXCHANGE_ABSENT:
+        return NotFound(text, **about)
+    if _texts.EXCHANGE_ROLE_REFUSED in message:
+        return Forbidden(
+            text,
+            cure="give the operator's service principal the Entra role Exchange Administrator (or Exchange Recipient "
+            "Administrator for groups alone) and sign in anew",
+            who="a Privileged Role Administrator",
+            **about,
+        )
+    if kind in _texts.EXCHANGE_EXISTS or kind == _texts.EXCHANGE_MEMBER_EXISTS:
+        return Conflict(text, **about)
+    if kind in _texts.EXCHANGE_TRANSIENT or _texts.EXCHANGE_BUSY_WORDING in message:
+        return Throttled(text, cure="run again later", **about)
+    if _texts.EXCHANGE_POLICY_SPACE in message:
+        return ServiceError(
+            text,
+            cure="remove policies that are not needed any more, or shorten descriptions (to one blank if need be)",
+            who="an Exchange Administrator",
+            **about,
+        )
+    if _texts.EXCHANGE_SYNCED in message:
+        return ServiceError(
+            text,
+            cure="choose a group that is made in the cloud, or change it on premises",
+            who="the on-premises directory's administrator",
+            **about,
+        )
+    return ServiceError(text, **about)
+
+
+def transient(kind: str, message: str) -> bool:
+    """Whether Exchange only stumbled, whatever status it gave it."""
+    return kind in _texts.EXCHANGE_TRANSIENT or _texts.EXCHANGE_BUSY_WORDING in message

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The REST transport: the endpoint that Exchange's own PowerShell module calls (InvokeCommand)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+import urllib.parse
+import uuid
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, ServiceError
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import (
+    Cmdlet,
+    Json,
+    Output,
+    error,
+    transient,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
+
+BATCH_LIMIT = 10
+PAGE_SIZE = 1000
+ANCHOR = "APP:SystemMailbox{{bb558c35-97f1-4cb9-8ff7-d53741dc928c}}@{}"
+
+
+class RestTransport:
+    """InvokeCommand, and ``$batch`` for lists of reads."""
+
+    def __init__(self, http: Http, sign_in: SignIn, cloud: Cloud) -> None:
+        self._http = http
+        self._sign_in = sign_in
+        self._cloud = cloud
+
+    def run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
+        if len(cmdlets) == 1 or any(not cmdlet.reads for cmdlet in cmdlets):
+            return [self._one(cmdlet) for cmdlet in cmdlets]
+        outputs: list[Output] = []
+        for offset in range(0, len(cmdlets), BATCH_LIMIT):
+            outputs.extend(self._batch(cmdlets[offset : offset + BATCH_LIMIT]))
+        return outputs
+
+    def _one(self, cmdlet: Cmdlet) -> Output:
+        response = self._send(self._url(), _input(cmdlet), cmdlet, idempotent=cmdlet.reads)
+        output = _output(cmdlet, response.status, response.json(), response.request_id)
+        return self._rest_of_pages(cmdlet, output, response.json())
+
+    def _batch(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
+        outputs: list[Output | None] = [None] * len(cmdlets)
+        waiting = list(range(len(cmdlets)))
+        started = self._http.clock.monotonic()
+        attempt = 0
+        purpose = "; ".join(dict.fromkeys(cmdlet.purpose for cmdlet in cmdlets))
+        whole = Cmdlet("$batch", {}, purpose)
+        while waiting:
+            attempt += 1
+            requests = [
+                {
+                    "id": str(index),
+                    "method": "POST",
+                    "url": self._url(),
+                    "headers": self._part_headers(cmdlets[index]),
+                    "body": _input(cmdlets[index]),
+                }
+                for index in waiting
+            ]
+            response = self._send(self._url("$batch"), {"requests": requests}, whole, idempotent=True)
+            document = response.json()
+            if response.status != 200 or not isinstance(document, dict):
+                failed = _output(whole, response.status, document, response.request_id)
+                raise failed.error or ServiceError("Exchange's answer is not one", attempted=purpose)
+            by_id = {str(item.get("id")): item for item in document.get("responses") or []}
+            again: list[int] = []
+            for index in waiting:
+                item = by_id.get(str(index))
+                if item is None:
+                    raise ServiceError("Exchange left a part of the batch unanswered", attempted=cmdlets[index].purpose)
+                output = _output(
+                    cmdlets[index], int(item.get("status") or 0), item.get("body"), response.request_id
+                )
+                outputs[index] = output
+                if output.error is not None and _stumbled(output.error):
+                    again.append(index)
+                else:
+                    outputs[index] = self._rest_of_pages(cmdlets[index], output, item.get("body"))
+            waiting = again
+            if waiting:
+                delay = self._http.policy.wait(attempt, self._http.clock.monotonic() - started)
+                if delay is None:
+                    break
+                self._http.clock.sleep(delay)
+        return [output for output in outputs if output is not None]
+
+    def _rest_of_pages(self, cmdlet: Cmdlet, output: Output, body: t.Any) -> Output:
+        """The same body goes to each next link until there is none, or ``limit`` objects are there."""
+        value, warnings = list(output.value), list(output.warnings)
+        link = body.get("@odata.nextLink") if isinstance(body, dict) else None
+        while link and output.error is None and (cmdlet.limit is None or len(value) < cmdlet.limit):
+            if urllib.parse.urlsplit(str(link)).hostname != self._cloud.exchange:
+                raise ServiceError(
+                    "Exchange's next page lies on another host", attempted=cmdlet.purpose, cure="check the proxy"
+                )
+            response = self._send(str(link), _input(cmdlet), cmdlet, idempotent=True)
+            page = _output(cmdlet, response.status, response.json(), response.request_id)
+            value.extend(page.objects())
+            body = response.json()
+            link = body.get("@odata.nextLink") if isinstance(body, dict) else None
+        return Output(value[: cmdlet.limit], warnings, output.error)
+
+    def _url(self, what: str = "InvokeCommand") -> str:
+        tenant = self._token().tenant_id
+        return f"https://{self._cloud.exchange}/adminapi/beta/{tenant}/{what}"
+
+    def _token(self) -> t.Any:
+        return self._sign_in.token(self._cloud.exchange_audience)
+
+    def _part_headers(self, cmdlet: Cmdlet) -> dict[str, str]:
+        return {
+            "Content-Type": "application/json",
+            "Prefer": f"odata.maxpagesize={min(cmdlet.limit or PAGE_SIZE, PAGE_SIZE)}",
+            "X-AnchorMailbox": ANCHOR.format(self._token().tenant_id),
+            "X-CmdletName": cmdlet.name,
+            "X-ResponseFormat": "json",
+        }
+
+    def _send(self, url: str, body: Json, cmdlet: Cmdlet, *, idempotent: bool) -> Response:
+        def again(response: Response) -> bool:
+            document = response.json()
+            if response.status < 400:
+                return False
+            kind, message = _explained(document)
+            plain = response.body[:500].decode("utf-8", "replace") if document is None else ""
+            return transient(kind, message or plain)
+
+        headers = self._part_headers(cmdlet)
+        headers["Authorization"] = f"Bearer {self._token().value}"
+        headers["connection-id"] = str(uuid.uuid4())
+        if cmdlet.name == "$batch":
+            del headers["X-CmdletName"]
+            headers["Prefer"] += ";odata.continue-on-error"
+        return self._http.call(
+            Request("POST", url, headers, json.dumps(body).encode()),
+            purpose=cmdlet.purpose,
+            idempotent=idempotent,
+            again=again,
+            # Exchange allows a cmdlet 15 minutes; a slow one is not a lost one
+            timeout_s=max(self._http.timeout_s, 60.0),
+        )
+
+
+def _input(cmdlet: Cmdlet) -> Json:
+    return {
+        "CmdletInput": {
+            "CmdletName": cmdlet.name,
+            "Parameters": {key: _parameter(value) for key, value in cmdlet.parameters.items()},
+        }
+    }
+
+
+def _parameter(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {"@odata.type": "#Exchange.GenericHashTable", **value}
+    return value
+
+
+def _explained(document: t.Any) -> tuple[str, str]:
+    """(short exception type, text) of an error document; both empty when it is none."""
+    problem = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(problem, dict):
+        return "", ""
+    for detail in problem.get("details") or []:
+        pieces = str(detail.get("message") or "").split("|", 2) if isinstance(detail, dict) else []
+        if len(pieces) == 3:
+            return pieces[1].rsplit(".", 1)[-1], pieces[2].strip()
+        if pieces and pieces[0]:
+            return "", pieces[0].strip()
+    inner = problem.get("innererror") or problem.get("innerError") or {}
+    deeper = inner.get("internalexception") or inner.get("internalException") or {} if isinstance(inner, dict) else {}
+    message = (deeper.get("message") if isinstance(deeper, dict) else "") or problem.get("message") or ""
+    return str(problem.get("code") or ""), str(message).strip()
+
+
+def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None) -> Output:
+    if status < 300 and isinstance(document, dict) and not isinstance(document.get("error"), dict):
+        value = [_plain(item) for item in document.get("value") or []]
+        warnings = [str(text) for text in document.get("@adminapi.warnings") or []]
+        return Output(value, warnings)
+    if status == 204:
+        return Output()
+    about: dict[str, t.Any] = {"attempted": cmdlet.purpose, "status": status, "request_id": request_id}
+    kind, message = _explained(document)
+    if kind or message:
+        return Output(error=error(cmdlet, kind, message, status=status, request_id=request_id))
+    if status == 403:
+        return Output(
+            error=Forbidden(
+                f"Exchange does not let the operator run {cmdlet.name}",
+                cure="give the operator's service principal the Entra role Exchange Administrator and sign in anew",
+                who="a Privileged Role Administrator",
+                **about,
+            )
+        )
+    if status == 401:
+        return Output(
+            error=Forbidden(
+                "Exchange refused the operator's token",
+                cure="grant the operator's application Exchange.ManageAsApp on Office 365 Exchange Online, and its "
+                "service principal the Entra role Exchange Administrator; then sign in anew",
+                who="a Privileged Role Administrator",
+                **about,
+            )
+        )
+    return Output(error=ServiceError(f"Exchange answered {status} without a reason", cure="check the proxy", **about))
+
+
+def _plain(item: t.Any) -> t.Any:
+    """An object without its type annotations (``X@odata.type``, ``X@data.type``)."""
+    if isinstance(item, dict):
+        return {
+            key: _plain(value) for key, value in item.items() if not key.endswith(("@odata.type", "@data.type"))
+        }
+    return [_plain(value) for value in item] if isinstance(item, list) else item
+
+
+def _stumbled(problem: ServiceError) -> bool:
+    return problem.status in (429, 503, 504) or transient(problem.code or "", problem.message)

@@ -1,0 +1,271 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Microsoft Graph v1.0: read, write, list and batch, with typed errors and a purpose for each request."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+import urllib.parse
+from dataclasses import dataclass, field
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    ServiceError,
+    Throttled,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import TRANSIENT
+
+Json = dict[str, t.Any]
+BATCH_LIMIT = 20
+
+
+@dataclass(frozen=True)
+class Call:
+    """One part of a ``$batch``. ``path`` is below the version, such as ``/applications?$top=5``."""
+
+    method: str
+    path: str
+    purpose: str
+    body: Json | None = field(default=None, repr=False)
+    headers: t.Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One answer of a ``$batch``: a document, or the typed error that the same request alone would raise."""
+
+    status: int
+    body: t.Any = field(default=None, repr=False)
+    error: ServiceError | None = None
+
+    def value(self) -> Json:
+        """The document; raises the part's error."""
+        if self.error is not None:
+            raise self.error
+        return self.body if isinstance(self.body, dict) else {}
+
+    def found(self) -> Json | None:
+        """The document, or None when Graph itself says that it does not exist; raises any other error."""
+        return None if isinstance(self.error, NotFound) else self.value()
+
+    def allowed(self) -> Json | None:
+        """The document, or None when the operator may not read it; raises any other error."""
+        return None if isinstance(self.error, Forbidden) else self.value()
+
+
+class Graph:
+    """Graph for one tenant and one identity."""
+
+    def __init__(self, http: Http, sign_in: SignIn, cloud: Cloud) -> None:
+        self._http = http
+        self._sign_in = sign_in
+        self._cloud = cloud
+        self._base = f"https://{cloud.graph}/v1.0"
+
+    def get(self, path: str, purpose: str, *, patient: bool = False) -> Json:
+        """One document. ``patient`` also waits for an object that was made a moment ago to be replicated."""
+        return self._document(self._call("GET", path, purpose, patient=patient), purpose)
+
+    def items(self, path: str, purpose: str, *, limit: int | None = None) -> list[Json]:
+        """All items of a collection, page by page; at most ``limit`` when given."""
+        items: list[Json] = []
+        url = path
+        while True:
+            page = self._document(self._call("GET", url, purpose), purpose)
+            items.extend(page.get("value") or [])
+            following = page.get("@odata.nextLink")
+            if not following or (limit is not None and len(items) >= limit):
+                return items[:limit]
+            url = self._same_host(str(following), purpose)
+
+    def upsert(self, path: str, body: Json, purpose: str) -> Json | None:
+        """PATCH by an alternate key with create-if-missing: the new object, or None when one was updated."""
+        headers = {"Prefer": "create-if-missing"}
+        response = self._call("PATCH", path, purpose, body=body, headers=headers, idempotent=True, patient=True)
+        document = self._document(response, purpose)
+        return document if response.status == 201 else None
+
+    def post(self, path: str, body: Json | None, purpose: str, *, patient: bool = False) -> Json:
+        """A create or an action; ``patient`` waits for what it refers to to be replicated."""
+        return self._document(self._call("POST", path, purpose, body=body or {}, patient=patient), purpose)
+
+    def patch(self, path: str, body: Json, purpose: str, *, patient: bool = True) -> None:
+        """An update; the answer has no body."""
+        self._document(self._call("PATCH", path, purpose, body=body, idempotent=True, patient=patient), purpose)
+
+    def delete(self, path: str, purpose: str) -> bool:
+        """True when it was there, False when Graph says that it is gone already."""
+        try:
+            self._document(self._call("DELETE", path, purpose, idempotent=True), purpose)
+        except NotFound:
+            return False
+        return True
+
+    def batch(self, calls: t.Sequence[Call], *, purpose: str) -> list[Part]:
+        """All ``calls`` in as few requests as possible, answers in their order.
+
+        A throttled part is asked again alone with the others that were; an error of one part leaves the rest.
+        Batches with a write are sent once: AnswerLost when the answer does not come.
+        """
+        parts: list[Part | None] = [None] * len(calls)
+        waiting = list(range(len(calls)))
+        started = self._http.clock.monotonic()
+        attempt = 0
+        while waiting:
+            attempt += 1
+            again: list[int] = []
+            hints: list[float] = []
+            for offset in range(0, len(waiting), BATCH_LIMIT):
+                chunk = waiting[offset : offset + BATCH_LIMIT]
+                for index, part, hint in self._one_batch(calls, chunk, purpose):
+                    parts[index] = part
+                    if part.status in TRANSIENT or (
+                        part.error is not None and part.error.code == _texts.GRAPH_CONCURRENT
+                    ):
+                        again.append(index)
+                        hints.append(hint or 0.0)
+            waiting = again
+            if waiting:
+                delay = self._http.policy.wait(
+                    attempt, self._http.clock.monotonic() - started, max(hints) or None
+                )
+                if delay is None:
+                    break
+                self._http.clock.sleep(delay)
+        return [part for part in parts if part is not None]
+
+    def _one_batch(
+        self, calls: t.Sequence[Call], chunk: t.Sequence[int], purpose: str
+    ) -> t.Iterator[tuple[int, Part, float | None]]:
+        requests = []
+        for index in chunk:
+            call = calls[index]
+            request: Json = {"id": str(index), "method": call.method, "url": call.path}
+            if call.body is not None:
+                request["body"] = call.body
+            headers = dict(call.headers)
+            if call.body is not None:
+                headers["Content-Type"] = "application/json"
+            if headers:
+                request["headers"] = headers
+            requests.append(request)
+        reading = all(calls[index].method == "GET" for index in chunk)
+        answer = self._document(
+            self._call("POST", "/$batch", purpose, body={"requests": requests}, idempotent=reading), purpose
+        )
+        by_id = {str(item.get("id")): item for item in answer.get("responses") or []}
+        for index in chunk:
+            item = by_id.get(str(index))
+            if item is None:
+                raise ServiceError(
+                    "Graph left a part of the batch unanswered", attempted=calls[index].purpose, cure="run again"
+                )
+            status = int(item.get("status") or 0)
+            headers = {str(name).lower(): str(value) for name, value in (item.get("headers") or {}).items()}
+            body = item.get("body")
+            error = None
+            if status >= 400:
+                error = _error(status, body, headers.get("request-id"), calls[index].purpose)
+            hint = headers.get("retry-after")
+            yield index, Part(status, body, error), float(hint) if hint and hint.isdigit() else None
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        purpose: str,
+        *,
+        body: Json | None = None,
+        headers: t.Mapping[str, str] | None = None,
+        idempotent: bool | None = None,
+        patient: bool = False,
+    ) -> Response:
+        def again(response: Response) -> bool:
+            problem = _error_document(response.json())
+            return problem.get("code") == _texts.GRAPH_CONCURRENT or (
+                patient
+                and response.status in (400, 403, 404)
+                and _texts.says(str(problem.get("message") or ""), _texts.GRAPH_NOT_REPLICATED)
+            )
+
+        token = self._sign_in.token(self._cloud.graph_audience)
+        sent = {"Authorization": f"Bearer {token.value}", "Accept": "application/json", **(headers or {})}
+        data = None
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        url = path if path.startswith("https://") else self._base + path
+        return self._http.call(
+            Request(method, url, sent, data),
+            purpose=purpose,
+            idempotent=method in ("GET", "DELETE") if idempotent is None else idempotent,
+            again=again,
+        )
+
+    def _document(self, response: Response, purpose: str) -> Json:
+        body = response.json()
+        if response.status >= 400:
+            raise _error(response.status, body, response.request_id, purpose)
+        if response.status == 204 or not response.body:
+            return {}
+        if not isinstance(body, dict):
+            raise ServiceError(
+                f"the answer ({response.status}) is not Graph's: something between here and {self._cloud.graph} replied",
+                attempted=purpose,
+                status=response.status,
+                cure="check the proxy",
+            )
+        return body
+
+    def _same_host(self, link: str, purpose: str) -> str:
+        """A next page is fetched with our token, so it has to be Graph's own."""
+        if urllib.parse.urlsplit(link).hostname != self._cloud.graph:
+            raise ServiceError("Graph's next page lies on another host", attempted=purpose, cure="check the proxy")
+        return link
+
+
+def _error_document(body: t.Any) -> Json:
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _error(status: int, body: t.Any, request_id: str | None, purpose: str) -> ServiceError:
+    """The typed error of one answer; a 404 that is not Graph's own is no NotFound."""
+    problem = _error_document(body)
+    code = str(problem.get("code") or "") or None
+    message = str(problem.get("message") or "").strip()
+    inner = problem.get("innerError")
+    request_id = request_id or (inner.get("request-id") if isinstance(inner, dict) else None)
+    text = f"Microsoft Graph answered {status}{f' {code}' if code else ''}{f': {message}' if message else ''}"
+    about: dict[str, t.Any] = {"attempted": purpose, "status": status, "code": code, "request_id": request_id}
+    if not problem:
+        return ServiceError(
+            f"{text}, without Graph's own error document", cure="check the proxy, then run again", **about
+        )
+    if status == 401:
+        return ServiceError(text, cure="sign in again; a ready token may have expired or be for another audience", **about)
+    if status == 403:
+        return Forbidden(
+            text,
+            cure="give the operator's application the permission for this step (README, table of permissions) and "
+            "admin consent to it",
+            who="a Privileged Role Administrator",
+            **about,
+        )
+    if status == 404:
+        return NotFound(text, **about) if code in _texts.GRAPH_ABSENT else ServiceError(text, **about)
+    if status == 409:
+        return Conflict(text, **about)
+    if status in TRANSIENT:
+        return Throttled(text, cure="run again later", **about)
+    return ServiceError(text, **about)

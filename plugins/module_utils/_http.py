@@ -1,0 +1,294 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""One HTTP session for a task: bounded time-outs, request ids, retries; transport and clock come from outside."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+import traceback
+import typing as t
+import urllib.parse
+import uuid
+from dataclasses import dataclass, field
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    AnswerLost,
+    M365Error,
+    MissingLibrary,
+    Throttled,
+    Unreachable,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import (
+    NOT_DONE,
+    TRANSIENT,
+    RetryPolicy,
+    retry_after,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._version import USER_AGENT
+
+try:
+    import requests
+except ImportError:
+    HAS_REQUESTS = False
+    REQUESTS_IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    HAS_REQUESTS = True
+    REQUESTS_IMPORT_ERROR = None
+
+
+class Clock:
+    """The real time. Tests hand in one that does not wait."""
+
+    def now(self) -> dt.datetime:
+        return dt.datetime.now(dt.timezone.utc)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Request:
+    """``body`` is bytes or None. The repr shows no header and no body: both may hold secrets."""
+
+    method: str
+    url: str
+    headers: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def host(self) -> str:
+        return urllib.parse.urlsplit(self.url).hostname or ""
+
+
+@dataclass(frozen=True)
+class Response:
+    """``headers`` have lower-case names."""
+
+    status: int
+    headers: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def json(self) -> t.Any:
+        """The decoded body, or None when it is empty or not JSON (a proxy's page, Exchange's NUL bytes)."""
+        try:
+            return json.loads(self.body) if self.body else None
+        except ValueError:
+            return None
+
+    @property
+    def request_id(self) -> str | None:
+        return self.headers.get("request-id") or self.headers.get("x-ms-request-id")
+
+
+class Transport(t.Protocol):
+    """Sends one request. Raises Unreachable when it cannot have arrived, AnswerLost when it may have."""
+
+    def send(self, request: Request, timeout_s: float) -> Response: ...
+
+
+class RequestsTransport:
+    """The real network, by requests.
+
+    ``ca_path`` wins over REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE in ``environment``; ``proxy``
+    wins over HTTPS_PROXY. Both are given with every request: what is set on a session would lose to the
+    environment. Redirects are not followed, so no token travels to a host nobody named.
+    """
+
+    def __init__(
+        self, environment: t.Mapping[str, str], *, ca_path: str | None = None, proxy: str | None = None
+    ) -> None:
+        if not HAS_REQUESTS:
+            raise missing_library("requests", REQUESTS_IMPORT_ERROR)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._verify: str | bool = (
+            ca_path
+            or environment.get("REQUESTS_CA_BUNDLE")
+            or environment.get("CURL_CA_BUNDLE")
+            or environment.get("SSL_CERT_FILE")
+            or True
+        )
+        self._proxy = proxy
+        self._environment = environment
+
+    def send(self, request: Request, timeout_s: float) -> Response:
+        try:
+            answer = self._session.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=request.body,
+                timeout=timeout_s,
+                proxies=self._proxies(request),
+                verify=self._verify,
+                allow_redirects=False,
+            )
+        except requests.exceptions.RequestException as exc:
+            raise self._explain(exc, request) from None
+        except OSError as exc:
+            # requests raises a bare OSError for a CA file that is not there
+            raise Unreachable(
+                f"the CA file {self._verify!r} could not be used ({exc.strerror or type(exc).__name__})",
+                cure="name a readable PEM file in ca_path, or unset REQUESTS_CA_BUNDLE",
+            ) from None
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status_code, headers, answer.content)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _proxies(self, request: Request) -> dict[str, str]:
+        scheme = urllib.parse.urlsplit(request.url).scheme
+        if self._proxy:
+            return {scheme: self._proxy}
+        lower = {name.lower(): value for name, value in self._environment.items() if value}
+        if _bypasses_proxy(request.host, lower.get("no_proxy", "")):
+            return {}
+        found = lower.get(f"{scheme}_proxy") or lower.get("all_proxy")
+        return {scheme: found} if found else {}
+
+    def _explain(self, exc: Exception, request: Request) -> M365Error:
+        where = request.host
+        if isinstance(exc, requests.exceptions.SSLError):
+            return Unreachable(
+                f"the TLS certificate of {where} is not trusted here",
+                cure="a proxy that inspects TLS needs its CA in ca_path (or REQUESTS_CA_BUNDLE)",
+            )
+        if isinstance(exc, requests.exceptions.ProxyError):
+            return Unreachable(
+                f"the proxy did not connect to {where}",
+                cure=f"check proxy or HTTPS_PROXY, and that the proxy lets {where} through",
+            )
+        if isinstance(exc, requests.exceptions.ConnectTimeout):
+            return Unreachable(f"{where} did not accept a connection in time", cure=_ROUTE.format(where))
+        if isinstance(exc, requests.exceptions.ConnectionError) and _never_sent(exc):
+            return Unreachable(f"no connection to {where}", cure=_ROUTE.format(where))
+        if isinstance(exc, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+            return Unreachable(f"the address of {where or 'the proxy'} is not usable", cure="check proxy and HTTPS_PROXY")
+        return AnswerLost(f"{where} took the request and then sent no answer ({type(exc).__name__})")
+
+
+_ROUTE = "check that {} is reachable from here on port 443, by HTTPS_PROXY where there is one"
+
+
+def _never_sent(exc: BaseException) -> bool:
+    """Whether urllib3 says that not even a connection came about."""
+    seen = str(exc)
+    return "NewConnectionError" in seen or "NameResolutionError" in seen or "Failed to establish" in seen
+
+
+def _bypasses_proxy(host: str, no_proxy: str) -> bool:
+    entries = [entry.strip().lower().lstrip(".") for entry in no_proxy.split(",") if entry.strip()]
+    return any(entry == "*" or host == entry or host.endswith(f".{entry}") for entry in entries)
+
+
+def missing_library(library: str, trace: str | None) -> MissingLibrary:
+    """How to install it, where: a task runs in the interpreter that the inventory names."""
+    import sys
+
+    return MissingLibrary(
+        f"the Python library {library} is not installed for {sys.executable}",
+        cure=f"{sys.executable} -m pip install -r requirements.txt of the collection mail2fax.m365 "
+        f"(or: pip install {library}), or set ansible_python_interpreter to '{{{{ ansible_playbook_python }}}}'",
+        details={"traceback": trace},
+    )
+
+
+class Http:
+    """Requests with patience. One per task; every service client of the task shares it."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        *,
+        timeout_s: float = 30.0,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self.transport = transport
+        self.clock = clock
+        self.timeout_s = timeout_s
+        self.policy = policy or RetryPolicy()
+
+    def call(
+        self,
+        request: Request,
+        *,
+        purpose: str,
+        idempotent: bool,
+        again: t.Callable[[Response], bool] | None = None,
+        timeout_s: float | None = None,
+    ) -> Response:
+        """The first answer that no retry would better; the caller turns an error answer into an error.
+
+        ``purpose`` completes "Could not …". A write (``idempotent=False``) is repeated only where the service
+        says that it did not do the work; when its answer is lost, or the service failed half-way (500, 502,
+        504), AnswerLost is raised: look before trying again. ``again`` names more answers worth a retry, such as
+        a reference that has not been replicated yet.
+        """
+        started = self.clock.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            problem: M365Error | None = None
+            response: Response | None = None
+            try:
+                response = self.transport.send(self._dressed(request), timeout_s or self.timeout_s)
+            except Unreachable as exc:
+                problem = exc
+                if exc.cure and "CA" in exc.cure:
+                    raise self._about(exc, purpose) from None
+            except AnswerLost as exc:
+                if not idempotent:
+                    raise self._about(exc, purpose) from None
+                problem = exc
+            if response is not None:
+                transient = response.status in TRANSIENT
+                if transient and not idempotent and response.status not in NOT_DONE:
+                    raise AnswerLost(
+                        f"{request.host} answered {response.status}; whether the work was done is unknown",
+                        attempted=purpose,
+                        status=response.status,
+                        request_id=response.request_id,
+                    )
+                if not transient and not (again is not None and again(response)):
+                    return response
+            wanted = retry_after(response.headers.get("retry-after")) if response is not None else None
+            delay = self.policy.wait(attempt, self.clock.monotonic() - started, wanted)
+            if delay is None:
+                if problem is not None:
+                    raise self._about(problem, purpose) from None
+                assert response is not None
+                if response.status in TRANSIENT:
+                    raise self._exhausted(request, response, purpose, attempt, wanted)
+                return response
+            self.clock.sleep(delay)
+
+    @staticmethod
+    def _dressed(request: Request) -> Request:
+        headers = {"User-Agent": USER_AGENT, "client-request-id": str(uuid.uuid4()), **request.headers}
+        return Request(request.method, request.url, headers, request.body)
+
+    @staticmethod
+    def _about(exc: M365Error, purpose: str) -> M365Error:
+        exc.attempted = exc.attempted or purpose
+        return exc
+
+    @staticmethod
+    def _exhausted(request: Request, response: Response, purpose: str, attempts: int, wanted: float | None) -> Throttled:
+        told = f"; it asks to wait {wanted:.0f} seconds" if wanted is not None else ""
+        return Throttled(
+            f"{request.host} still answers {response.status} after {attempts} attempts{told}",
+            attempted=purpose,
+            status=response.status,
+            request_id=response.request_id,
+            cure="run again later, or raise patience; with many tenants at once lower forks",
+        )

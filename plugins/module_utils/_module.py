@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""read -> plan -> apply unless check mode -> before/after -> one exit.
+
+``execute`` knows neither AnsibleModule nor a process: it answers with the result as a dict. ``run_module`` is
+the only place that ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+Json = dict[str, t.Any]
+REPLANS = 4
+"""How often a step whose answer was lost is looked into and planned anew."""
+
+
+def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
+    """The task's result: always ``changed``, ``outcome``, ``summary``; ``failed`` and ``msg`` when it is red.
+
+    An unexpected exception passes through: it is a defect, and its traceback is wanted.
+    """
+    done: list[str] = []
+    first: Plan | None = None
+    try:
+        resource = door.open(tenant(), task)
+        for attempt in range(1, REPLANS + 1):
+            plan = resource.plan(resource.read())
+            first = first or plan
+            if plan.blocked is not None or task.check_mode:
+                return _result(first, plan, done, plan.result)
+            try:
+                for step in plan.steps:
+                    resource.perform(step)
+                    done.append(step.title)
+            except AnswerLost:
+                # The work may have been done: look before doing it again.
+                if attempt == REPLANS:
+                    raise
+                continue
+            return _result(first, plan, done, {**plan.result, **(resource.settle(plan) if done else {})})
+        raise AssertionError("unreachable")
+    except M365Error as exc:
+        exc.done = [*done, *exc.done]
+        return {
+            "failed": True,
+            "changed": bool(exc.done),
+            "outcome": exc.outcome,
+            "msg": str(exc),
+            "summary": exc.message,
+            "error": exc.as_result(),
+        }
+
+
+def _result(first: Plan, plan: Plan, done: list[str], values: Json) -> Json:
+    changed = bool(done) or (bool(plan.steps) and plan.blocked is None)
+    outcome = plan.outcome
+    if outcome == "ok" and changed:
+        outcome = "changed"
+    result: Json = {
+        **values,
+        "changed": changed,
+        "outcome": outcome,
+        "summary": plan.summary,
+        "diff": {"before": first.before, "after": plan.after if plan.blocked is None else first.before},
+    }
+    if plan.steps or done:
+        result["steps"] = [*done, *(step.title for step in plan.steps if step.title not in done)]
+    if plan.pending is not None:
+        result["pending"] = plan.pending
+        result["pending_until"] = plan.pending_until
+    if plan.warnings:
+        result["warnings"] = list(plan.warnings)
+    if plan.blocked is not None:
+        plan.blocked.done = list(done)
+        result.update(
+            failed=True,
+            changed=bool(done),
+            msg=str(plan.blocked),
+            summary=plan.blocked.message,
+            error=plan.blocked.as_result(),
+        )
+        result.pop("steps", None)
+    return result
+
+
+def run_module(door: Door) -> None:
+    """A module's whole main(): options, execute, exit."""
+    module = AnsibleModule(supports_check_mode=True, **door.argument_spec.kwargs())
+    task = Task(module.params, module.check_mode)
+    try:
+        result = execute(door, task, lambda: Tenant(module.params, environment=os.environ))
+    except Exception as exc:
+        # Only the type: the text of an unforeseen exception may quote anything.
+        module.fail_json(
+            msg=f"This is a defect in mail2fax.m365: an unexpected {type(exc).__name__}. "
+            "Please report it with the lines below.",
+            outcome="failed",
+            exception=_frames(exc),
+        )
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if not module._diff:
+        result.pop("diff", None)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def _frames(exc: BaseException) -> str:
+    """Where it happened, without the exception's own text and without values."""
+    lines = (f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(exc.__traceback__))
+    return "\n".join([*lines, type(exc).__name__])

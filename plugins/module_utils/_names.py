@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Values that people type: checked before any request goes out, and quoted so that they arrive as literals."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+import urllib.parse
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+
+ZERO_GUID = "00000000-0000-0000-0000-000000000000"
+"""Stands in check mode for the id of a thing that would have been created."""
+
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_GUID_SHAPE = re.compile(r"\w{8}-\w{4}-\w{4}-\w{4}-\w{12}")
+_DOMAIN = re.compile(r"(?=.{3,253}$)([a-z0-9](-?[a-z0-9])*\.)+[a-z0-9](-?[a-z0-9])+", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\s@\"(),:;<>\[\\\]\x00-\x1f\x7f]{1,64}@([^\s@]+)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
+
+
+def is_guid(value: str) -> bool:
+    return _GUID.fullmatch(value) is not None
+
+
+def guid(value: str, option: str) -> str:
+    """``value`` in lower case, or InvalidInput that names the first character which cannot be in a GUID."""
+    text = value.strip().strip("{}")
+    if _GUID.fullmatch(text):
+        return text.lower()
+    wrong = next((char for char in text if char not in "0123456789abcdefABCDEF-"), None)
+    hint = f" ({wrong!r} is not a hexadecimal digit)" if wrong and _GUID_SHAPE.fullmatch(text) else ""
+    raise InvalidInput(
+        f"{option} is {value!r}, which is not a GUID{hint}",
+        cure="copy the whole id, 36 characters such as 1cb8b5d2-8724-4f32-8152-a16a230b682b",
+    )
+
+
+def tenant(value: str, option: str = "tenant") -> str:
+    """A tenant's GUID or one of its domains, in lower case."""
+    text = value.strip().lower()
+    if _GUID_SHAPE.fullmatch(text):
+        return guid(text, option)
+    if _DOMAIN.fullmatch(text):
+        return text
+    raise InvalidInput(
+        f"{option} is {value!r}, which is neither a directory (tenant) id nor a domain",
+        cure="give the Directory (tenant) ID or a verified domain such as contoso.onmicrosoft.com",
+    )
+
+
+def address(value: str, option: str) -> str:
+    """A mail address as typed, stripped; InvalidInput when it cannot be one."""
+    text = value.strip()
+    match = _ADDRESS.fullmatch(text)
+    if match is None or _DOMAIN.fullmatch(match.group(1)) is None:
+        raise InvalidInput(
+            f"{option} has {value!r}, which is not a mail address",
+            cure="give the mailbox's address, such as fax@contoso.com",
+        )
+    return text
+
+
+def name(value: str, option: str, longest: int) -> str:
+    """A display name: any Unicode except control characters, 1 to ``longest`` characters, not only blanks."""
+    if not value.strip():
+        raise InvalidInput(f"{option} is empty", cure=f"give a name of 1 to {longest} characters")
+    if len(value) > longest:
+        raise InvalidInput(
+            f"{option} has {len(value)} characters; Microsoft 365 takes at most {longest}",
+            cure=f"shorten {value[:40]!r}… to at most {longest} characters",
+        )
+    if match := _CONTROL.search(value):
+        raise InvalidInput(
+            f"{option} holds a control character (U+{ord(match.group()):04X})",
+            cure="type the name again without line ends, tabs or other control characters",
+        )
+    return value
+
+
+def alias(value: str, option: str) -> str:
+    """An Exchange alias: 1 to 64 of the characters Exchange takes."""
+    if re.fullmatch(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", value) and len(value) <= 64:
+        return value
+    raise InvalidInput(
+        f"{option} is {value!r}, which Exchange does not take as an alias",
+        cure="use 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~, with single dots inside",
+    )
+
+
+def nearest(wrong: str, known: t.Iterable[str], count: int = 3) -> list[str]:
+    """The names most like ``wrong``, best first, in their own spelling."""
+    by_fold: dict[str, str] = {}
+    for item in known:
+        by_fold.setdefault(item.casefold(), item)
+    close = difflib.get_close_matches(wrong.casefold(), list(by_fold), n=count, cutoff=0.5)
+    return [by_fold[item] for item in close]
+
+
+def odata(value: str) -> str:
+    """An OData string literal for a URL: apostrophes doubled, everything else percent-encoded."""
+    return "'" + urllib.parse.quote(value.replace("'", "''"), safe="") + "'"
+
+
+def opath_literal(value: str) -> str:
+    """A string literal for an Exchange -Filter: in apostrophes, with apostrophes doubled."""
+    return "'" + value.replace("'", "''") + "'"

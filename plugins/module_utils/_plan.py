@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What a task is going to do, as data. Changed, check mode and diff all fall out of it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
+
+Json = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change. ``name`` says which to the resource, ``title`` says it to people, ``arguments`` is data."""
+
+    name: str
+    title: str
+    arguments: Json = field(default_factory=dict)
+
+
+@dataclass
+class Plan:
+    """before, after, steps and outcome of one task.
+
+    ``before`` and ``after`` are what ``--diff`` shows; ``result`` is what the module returns beside
+    ``changed`` and ``outcome``: as it is when nothing is to be done, as predicted in check mode.
+    ``pending`` says what is right but not yet in force, ``pending_until`` when to look again (ISO 8601, UTC).
+    ``blocked`` is a reason to stop before the first step.
+    """
+
+    before: Json = field(default_factory=dict)
+    after: Json = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    result: Json = field(default_factory=dict)
+    summary: str = ""
+    warnings: list[str] = field(default_factory=list)
+    pending: str | None = None
+    pending_until: str | None = None
+    blocked: Blocked | None = None
+
+    @property
+    def outcome(self) -> str:
+        """``blocked`` before ``pending`` before ``changed`` before ``ok``."""
+        if self.blocked is not None:
+            return "blocked"
+        if self.pending is not None:
+            return "pending"
+        return "changed" if self.steps else "ok"
+
+
+class Resource(t.Protocol):
+    """One thing in a tenant: made from the tenant and the task's options, used once."""
+
+    def read(self) -> t.Any:
+        """The state as the services tell it. A failed read raises; it never stands for "absent"."""
+
+    def plan(self, current: t.Any) -> Plan:
+        """Pure: from what is and what is wanted to what has to be done."""
+
+    def perform(self, step: Step) -> None:
+        """Do one step. AnswerLost makes the caller read and plan again instead of repeating the step."""
+
+    def settle(self, plan: Plan) -> Json:
+        """After the steps: read the own writes back with patience; result values that replace predictions."""

@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""EwsEnabled, and one application's place in EwsAllowedAppIDs, in the tenant's organization configuration.
+
+The list is one string that every write replaces whole, and that reads as empty without a switch. So it is always
+read with the switch, merged by id, and written with the others' entries byte for byte as they were.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Conflict
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+IN_FORCE_AFTER = dt.timedelta(hours=24)
+SUNSET = dt.date(2027, 4, 1)
+
+
+@dataclass(frozen=True)
+class EwsState:
+    """``enabled`` is True, False or None (not configured); ``listed`` the raw list, None when there is none."""
+
+    enabled: bool | None
+    listed: str | None
+
+    def ids(self) -> list[str]:
+        return [entry.strip().lower() for entry in (self.listed or "").split(",") if entry.strip()]
+
+    def as_dict(self) -> Json:
+        return {"EwsEnabled": self.enabled, "EwsAllowedAppIDs": self.listed}
+
+    def allows(self, app_id: str) -> bool | None:
+        """Whether EWS is open for the application; None when the tenant has not decided (EwsEnabled is null).
+
+        True with an empty list counts as closed: since October 2026 it blocks every application.
+        """
+        if self.enabled is None:
+            return None
+        return self.enabled and app_id in self.ids()
+
+
+@dataclass(frozen=True)
+class Desired:
+    app_id: str
+    state: str = "present"
+    on_unset: str = "keep"
+    on_absent: str = "auto"
+
+
+def read_cmdlet() -> Cmdlet:
+    """The one read that shows the list; also used where it travels in a batch with others."""
+    return Cmdlet("Get-OrganizationConfig", {"RetrieveEwsOperationAccessPolicy": True}, "read the tenant's EWS settings")
+
+
+def state_of(configuration: t.Mapping[str, t.Any]) -> EwsState:
+    """From Get-OrganizationConfig's output; an empty string is an empty list."""
+    enabled = configuration.get("EwsEnabled")
+    if isinstance(enabled, str):
+        enabled = {"true": True, "false": False}.get(enabled.strip().lower())
+    listed = configuration.get("EwsAllowedAppIDs")
+    if isinstance(listed, list):
+        listed = ",".join(str(entry) for entry in listed)
+    return EwsState(enabled, str(listed) if listed else None)
+
+
+def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
+    after = _present(current, desired) if desired.state == "present" else _absent(current, desired)
+    steps = []
+    list_step = Step(
+        "list",
+        f"put {desired.app_id} on the EWS list" if desired.state == "present" else f"take {desired.app_id} off the EWS list",
+        {"EwsAllowedAppIDs": after.listed},
+    )
+    enabled_step = Step("enabled", f"set EwsEnabled to {after.enabled}", {"EwsEnabled": after.enabled})
+    if after.listed != current.listed:
+        steps.append(list_step)
+    if after.enabled != current.enabled:
+        # Opening: the list first, so that EWS never opens for anybody else. Closing: the other way round.
+        steps.insert(len(steps) if after.enabled else 0, enabled_step)
+    result: Json = {
+        "app_id": desired.app_id,
+        "ews": after.as_dict(),
+        "found": current.as_dict(),
+        "allowed": after.allows(desired.app_id),
+    }
+    if steps and desired.state == "present":
+        result["in_force_by"] = (now + IN_FORCE_AFTER).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    warnings = []
+    if desired.state == "present":
+        days = (SUNSET - now.date()).days
+        warnings.append(
+            f"Exchange Web Services end on {SUNSET.isoformat()} for every tenant"
+            + (f", in {days} days" if days > 0 else ", which is past")
+            + ". Ask the fax server's vendor for the successor and plan the move."
+        )
+        if current.enabled is None and not steps:
+            warnings.append(
+                "EwsEnabled is not set in this tenant. EWS works until Microsoft sets it to False, which it does "
+                "tenant by tenant since 2026-10-01; run this again then, or with on_unset=enable to decide now."
+            )
+        elif current.enabled is None:
+            warnings.append("EwsEnabled was not set: from now on only the listed applications can use EWS.")
+    return Plan(
+        before=current.as_dict(),
+        after=after.as_dict(),
+        steps=steps,
+        result=result,
+        summary=_summary(current, after, desired),
+        warnings=warnings,
+    )
+
+
+def _present(current: EwsState, desired: Desired) -> EwsState:
+    if current.allows(desired.app_id) or (current.enabled is None and desired.on_unset == "keep"):
+        return current
+    listed = current.listed
+    if desired.app_id not in current.ids():
+        listed = f"{listed},{desired.app_id}" if listed else desired.app_id
+    return EwsState(True, listed)
+
+
+def _absent(current: EwsState, desired: Desired) -> EwsState:
+    kept = [entry for entry in (current.listed or "").split(",") if entry.strip().lower() != desired.app_id]
+    listed = ",".join(kept) or None
+    listed = current.listed if desired.app_id not in current.ids() else listed
+    enabled = current.enabled
+    if desired.on_absent != "auto":
+        enabled = {"enabled": True, "disabled": False, "unset": None}[desired.on_absent]
+    elif listed is None and current.listed is not None and current.enabled:
+        # Nobody else was on the list, so nobody else loses anything; an empty list might open EWS for all.
+        enabled = False
+    return EwsState(enabled, listed)
+
+
+def _summary(current: EwsState, after: EwsState, desired: Desired) -> str:
+    if desired.state == "absent":
+        return "not on the EWS list" if after == current else "taken off the EWS list"
+    allowed = after.allows(desired.app_id)
+    if allowed is None:
+        return "EWS not restricted by the tenant (EwsEnabled is not set)"
+    return "EWS open for this application" if after == current else "EWS opened for this application"
+
+
+class EwsAccess:
+    """The resource behind ``exchange_ews_access``."""
+
+    def __init__(self, tenant: Tenant, task: Task) -> None:
+        self._tenant = tenant
+        params = task.params
+        self._desired = Desired(
+            app_id=_names.guid(params["app_id"], "app_id"),
+            state=params["state"],
+            on_unset=params["on_unset"],
+            on_absent=params["on_absent"],
+        )
+
+    def read(self) -> EwsState:
+        cmdlet = read_cmdlet()
+        return state_of(self._tenant.exchange.invoke(cmdlet.name, cmdlet.purpose, **cmdlet.parameters)[0])
+
+    def plan(self, current: EwsState) -> Plan:
+        return plan(current, self._desired, self._tenant.clock.now())
+
+    def perform(self, step: Step) -> None:
+        self._tenant.exchange.invoke("Set-OrganizationConfig", step.title, **step.arguments)
+
+    def settle(self, plan: Plan) -> Json:
+        wanted = plan.after
+        seen: list[EwsState] = []
+
+        def arrived() -> bool:
+            seen.append(self.read())
+            return seen[-1].as_dict() == wanted
+
+        if not self._tenant.patiently(arrived):
+            raise Conflict(
+                f"the EWS settings read {seen[-1].as_dict()} after they were written as {wanted}",
+                attempted="read the EWS settings back",
+                cure="look whether another tool writes them too, then run again",
+            )
+        return {}
+
+
+SPEC = ArgumentSpec(
+    {
+        "app_id": {"type": "str", "required": True},
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "on_unset": {"type": "str", "default": "keep", "choices": ["keep", "enable"]},
+        "on_absent": {"type": "str", "default": "auto", "choices": ["auto", "enabled", "disabled", "unset"]},
+    }
+)
+DOOR = Door(EwsAccess, SPEC)

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""One tenant as a task sees it: its clients, made when they are first used, from the connection options."""
+
+from __future__ import annotations
+
+import functools
+import os
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _auth, _names
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Clock, Http, RequestsTransport, Transport
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+
+
+class Tenant:
+    """The connection options of one task, and what they open.
+
+    ``options`` has the names of the connection options (design: names), already typed. ``environment`` stands
+    for the process's own: proxy and CA come from it where the options are silent.
+    """
+
+    def __init__(
+        self,
+        options: t.Mapping[str, t.Any],
+        *,
+        environment: t.Mapping[str, str] | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.options = dict(options)
+        self.cloud = CLOUDS[self.options.get("cloud") or "global"]
+        self.clock = clock or Clock()
+        self._environment = os.environ if environment is None else environment
+        self._transport = transport
+        for option, check in (("tenant", _names.tenant), ("client_id", _names.guid)):
+            if self.options.get(option):
+                self.options[option] = check(self.options[option], option)
+        if _names.is_guid(str(self.options.get("client_secret") or "")):
+            raise InvalidInput(
+                "client_secret has the shape of a GUID, so it is the secret's id and not its value",
+                cure="give the secret's value, which was shown once when the secret was made",
+            )
+        for option in ("timeout", "patience"):
+            if (self.options.get(option) or 0) < 0:
+                raise InvalidInput(f"{option} is negative", cure="give a number of seconds")
+
+    @property
+    def patience_s(self) -> float:
+        """How long one call, or one wait for an own write to show up, may take; 0 means: one look."""
+        value = self.options.get("patience")
+        return 180.0 if value is None else float(value)
+
+    @functools.cached_property
+    def http(self) -> Http:
+        transport = self._transport or RequestsTransport(
+            self._environment, ca_path=self.options.get("ca_path"), proxy=self.options.get("proxy")
+        )
+        return Http(
+            transport,
+            self.clock,
+            timeout_s=float(self.options.get("timeout") or 30.0),
+            policy=RetryPolicy(budget_s=self.patience_s),
+        )
+
+    @functools.cached_property
+    def sign_in(self) -> _auth.SignIn:
+        """The operator."""
+        return _auth.choose(self.options, self.http, self.cloud)
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        return Graph(self.http, self.sign_in, self.cloud)
+
+    @functools.cached_property
+    def exchange(self) -> Exchange:
+        return Exchange(RestTransport(self.http, self.sign_in, self.cloud))
+
+    def patiently(self, look: t.Callable[[], bool], *, budget_s: float | None = None) -> bool:
+        """Look until ``look`` says yes or the patience ends: at once, then after 0.5, 1, 2 … 10 seconds."""
+        budget = self.patience_s if budget_s is None else budget_s
+        started = self.clock.monotonic()
+        delay = 0.5
+        while not look():
+            if self.clock.monotonic() - started + delay > budget:
+                return False
+            self.clock.sleep(delay)
+            delay = min(delay * 2, 10.0)
+        return True
