@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Needs make, git, Python 3.11 or newer, and a package index (pip's own settings say which).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?=
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+RUN := PATH="$(BIN):$$PATH" $(BIN)/python
+
+# The environment is as good as new while these files say what they said when it was made.
+REQUIREMENTS := requirements.txt tests/requirements.txt tests/constraints.txt
+STAMP := $(VENV)/.made-from-$(shell cat $(REQUIREMENTS) | cksum | tr ' ' '-')
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(STAMP) ## Provision an emulated tenant, twice, and show what came of it
+	@$(RUN) tests/demo/run.py $(DEMO)
+
+.PHONY: env
+env: $(STAMP) ## Print what a shell needs to run the playbooks by hand: eval "$$(make -s env)"
+	@$(BIN)/python tests/tools/layout.py --exports
+
+.PHONY: check
+check: $(STAMP) ## The quick gates: style, types, unit tests
+	@$(RUN) tests/tools/gates.py --quick
+
+.PHONY: test
+test: $(STAMP) ## Everything that must pass before a change lands (GATES="mypy unit": only these)
+	@$(RUN) tests/tools/gates.py $(GATES)
+
+.PHONY: format
+format: $(STAMP) ## Format the Python code, and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: build
+build: $(STAMP) ## Build the artifact, into .build/artifact
+	@$(RUN) tests/tools/artifact.py --build-only
+
+.PHONY: pictures
+pictures: $(STAMP) ## Draw the pictures of the README from what the demo really prints
+	@$(RUN) tests/demo/run.py --picture docs/pictures/demo.svg
+
+.PHONY: constraints
+constraints: ## Fix the versions of what the requirements need in turn, from an empty environment
+	@PYTHON="$(PYTHON)" sh tests/tools/constraints.sh
+
+.PHONY: clean
+clean: ## Remove what was built and the virtual environment
+	rm -rf .build .venv tests/output
+
+$(STAMP): $(REQUIREMENTS)
+	@exec >&2; PYTHON="$(PYTHON)" sh tests/tools/environment.sh "$(VENV)" "$@"

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every test runs alike on every machine: no stray settings, no network besides loopback, nothing in the user's home."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tools import layout
+
+_REAL_CONNECT = socket.socket.connect
+_REAL_CONNECT_EX = socket.socket.connect_ex
+_REAL_GETADDRINFO = socket.getaddrinfo
+
+
+class NetworkRefused(RuntimeError):
+    """A test reached for another host. (No OSError: a client under test would take that for an outage and retry.)"""
+
+
+def _refuse_others(host: object) -> None:
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host in (None, "", "localhost"):
+        return
+    try:
+        if ipaddress.ip_address(str(host).partition("%")[0]).is_loopback:
+            return
+    except ValueError:
+        pass
+    raise NetworkRefused(f"a test reached for {host}; only loopback is allowed")
+
+
+def _connect(self: socket.socket, address: Any) -> None:
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        _refuse_others(address[0])
+    _REAL_CONNECT(self, address)
+
+
+def _connect_ex(self: socket.socket, address: Any) -> int:
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        _refuse_others(address[0])
+    return _REAL_CONNECT_EX(self, address)
+
+
+def _getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+    _refuse_others(host)
+    return _REAL_GETADDRINFO(host, *arguments, **options)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Shut the network and set an environment that does not depend on who runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(("ANSIBLE_", "M365_", "GIT_")) or name.upper().endswith("_PROXY"):
+            del os.environ[name]
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        os.environ.pop(name, None)
+    home = layout.BUILD / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        HOME=str(home),
+        ANSIBLE_HOME=str(home / ".ansible"),
+        ANSIBLE_COLLECTIONS_PATH=str(layout.live()),
+        ANSIBLE_PYTHON_INTERPRETER=sys.executable,
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        # What a test starts finds the emulator (tests) and the collection, too.
+        PYTHONPATH=f"{layout.ROOT}{os.pathsep}{layout.BUILD}",
+    )
+    socket.socket.connect = _connect  # type: ignore[method-assign]
+    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
+    socket.getaddrinfo = _getaddrinfo

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run ``ansible-test sanity`` in a home of its own, with nothing but a package index in reach.
+
+ansible-test keeps virtual environments and downloads below the user's home, and fetches the program that puts pip into
+an environment from a host of its own. Here the home is ``.build/ansible-test``, and that program is a few lines which use
+the pip that Python itself carries. Arguments are handed to ``ansible-test sanity``.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.tools import layout
+
+HOME = layout.BUILD / "ansible-test"
+
+# What ansible-test runs as get-pip: "python THIS --disable-pip-version-check pip==X --no-setuptools --no-wheel".
+GET_PIP = '''\
+"""Puts pip into an environment from what Python carries, then installs what is asked for."""
+import ensurepip
+import subprocess
+import sys
+
+ensurepip.bootstrap(upgrade=True, default_pip=True)
+wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *wanted]))
+'''
+
+
+def pip_versions() -> set[str]:
+    """Name the versions of pip that the installed ansible-test would bootstrap."""
+    program = (
+        "import ansible_test, os, sys; sys.path.insert(0, os.path.dirname(ansible_test.__file__));"
+        "from ansible_test._internal import python_requirements as p, host_configs as h;"
+        "c = h.NativePythonConfig(version='%d.%d' % sys.version_info[:2], path=sys.executable);"
+        "print(p.get_venv_packages(c)['pip'])"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return set(answer.stdout.split())
+
+
+def pip_settings() -> dict[str, str]:
+    """Return the settings that pip would go by here, from files and environment alike.
+
+    ansible-test hands no PIP_… and no proxy variables on to the programs it starts.
+    """
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    settings: dict[str, str] = {}
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    if proxy:
+        settings["proxy"] = proxy
+    lines = [line.partition("=") for line in answer.stdout.splitlines() if "=" in line]
+    for kind in ("global.", "install.", ":env:."):  # as pip ranks them: what comes later wins
+        for name, _equals, value in lines:
+            if name.startswith(kind):
+                settings[name.removeprefix(kind)] = str(ast.literal_eval(value))
+    return settings
+
+
+def prepare() -> None:
+    """Make the home: the stand-in for get-pip, and pip's settings."""
+    cache = HOME / ".ansible/test/cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in pip_versions():
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
+    config = configparser.RawConfigParser()
+    config["global"] = pip_settings()
+    target = HOME / ".config/pip/pip.conf"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # An index address may carry a password.
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        config.write(file)
+
+
+def main() -> int:
+    prepare()
+    root = layout.snapshot()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    ansible_test = Path(sys.executable).parent / "ansible-test"
+    ignored = sorted(name for name in layout.known_files() if name.startswith("tests/sanity/ignore"))
+    if ignored:
+        print(f"sanity: there must be no ignore entries: {', '.join(ignored)}", file=sys.stderr)
+        return 1
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_"))}
+    environment["HOME"] = str(HOME)
+    environment["PATH"] = f"{ansible_test.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    command = [str(ansible_test), "sanity", "--python", version, "--color", "no", *sys.argv[1:]]
+    return subprocess.run(command, cwd=root, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
