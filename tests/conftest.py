@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every test runs alike on every machine: no stray settings, no network besides loopback, nothing in the user's home."""
+"""Every test runs alike on every machine: no stray settings, no network but loopback, nothing in the user's home."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.tools import layout
 
 _REAL_CONNECT = socket.socket.connect

@@ -14,7 +14,6 @@ import ctypes
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
@@ -24,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.tools import layout
+from tests.tools import layout, process
 
 PYTHON = sys.executable
 REPORTS = layout.BUILD / "reports"
@@ -97,7 +96,9 @@ QUICK = ("ruff", "format", "mypy", "yamllint", "unit")
 def environment() -> dict[str, str]:
     """Return this process's environment with the virtual environment first and a home below ``.build``."""
     HOME.mkdir(parents=True, exist_ok=True)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_", "M365_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_", "M365_"))
+    }
     return inherited | {
         "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(HOME),
@@ -166,17 +167,7 @@ def run(gate: Gate) -> Result:
         surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.live())
     started = time.monotonic()
     complaints: list[str] = []
-    # In a session of its own: whatever ends this program, the whole gate can be ended with it.
-    with subprocess.Popen(gate.command(), cwd=root, env=surroundings, start_new_session=True) as process:
-        try:
-            code = process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
+    code = process.run(gate.command(), cwd=root, env=surroundings)
     reap()
     if code:
         complaints.append(f"exit code {code}")
@@ -222,8 +213,7 @@ def main() -> int:
     if unknown := sorted(set(wanted) - set(known)):
         parser.error(f"no such gate: {', '.join(unknown)} (there are {', '.join(known)})")
     REPORTS.mkdir(parents=True, exist_ok=True)
-    # Ctrl-C is one way to be stopped; a supervisor's TERM is the other, and must clean up as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    process.stop_cleanly()
     adopt_orphans()
     try:
         results = [run(gate) for gate in GATES if gate.name in wanted]

@@ -6,10 +6,11 @@
 Ansible finds a collection by its path only: ``ansible_collections/mail2fax/m365``.
 
 * The *live* layout is a link to the clone: what is edited is what runs.
-* The *snapshot* is a copy of the files that git knows or would add. Tools that walk the tree (ansible-test, ansible-lint)
-  get this one: it holds no virtual environment, no output, and no link that leads back into itself.
+* The *snapshot* is a copy of the files that git knows or would add. Tools that walk the tree (ansible-test,
+  ansible-lint) get this one: it holds no virtual environment, no output, and no link that leads back into itself.
 
-Run as a program, this makes the live layout; ``--snapshot`` makes the copy as well, ``--exports`` prints what a shell needs.
+Run as a program, this makes the live layout; ``--snapshot`` makes the copy as well, ``--exports`` prints what a shell
+needs.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def snapshot(destination: Path = SNAPSHOT) -> Path:
         copy = root / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, copy, follow_symlinks=False)
-    # ansible-test asks git for the files below it. Without a repository here it would ask the clone's, which ignores .build.
+    # ansible-test asks git for the files below it. Without a repository here it would ask the clone's, which ignores
+    # everything below .build.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     subprocess.run(["git", "init", "--quiet", "."], cwd=root, env=environment, check=True)
     return root

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ``ansible-test sanity`` in a home of its own, with nothing but a package index in reach.
 
-ansible-test keeps virtual environments and downloads below the user's home, and fetches the program that puts pip into
-an environment from a host of its own. Here the home is ``.build/ansible-test``, and that program is a few lines which use
-the pip that Python itself carries. Arguments are handed to ``ansible-test sanity``.
+ansible-test keeps virtual environments and downloads below the user's home, and fetches the program that puts pip
+into an environment from a host of its own. Here the home is ``.build/ansible-test``, and that program is a few lines
+which use the pip that Python itself carries. Arguments are handed to ``ansible-test sanity``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.tools import layout
+from tests.tools import layout, process
 
 HOME = layout.BUILD / "ansible-test"
 
@@ -83,6 +83,7 @@ def prepare() -> None:
 
 
 def main() -> int:
+    process.stop_cleanly()
     prepare()
     root = layout.snapshot()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -95,7 +96,7 @@ def main() -> int:
     environment["HOME"] = str(HOME)
     environment["PATH"] = f"{ansible_test.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     command = [str(ansible_test), "sanity", "--python", version, "--color", "no", *sys.argv[1:]]
-    return subprocess.run(command, cwd=root, env=environment, check=False).returncode
+    return process.run(command, cwd=root, env=environment)
 
 
 if __name__ == "__main__":
