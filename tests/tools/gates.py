@@ -141,6 +141,17 @@ def reap() -> None:
         pass
 
 
+def survivors(patience: float = 3.0) -> dict[int, str]:
+    """Name what a gate left behind and what does not end by itself within ``patience`` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        reap()
+        found = left_behind()
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
 def tests_of(report: Path) -> tuple[int, int]:
     """Count (passed, failed) of a pytest run's report; a skipped test is neither."""
     if not report.is_file():
@@ -168,13 +179,12 @@ def run(gate: Gate) -> Result:
     started = time.monotonic()
     complaints: list[str] = []
     code = process.run(gate.command(), cwd=root, env=surroundings)
-    reap()
     if code:
         complaints.append(f"exit code {code}")
-    for pid, command in left_behind().items():
+    for pid, command in survivors().items():
         complaints.append(f"left a process behind: {command}")
         os.kill(pid, signal.SIGKILL)
-    reap()
+        os.waitpid(pid, 0)
     passed, failed = tests_of(report) if gate.pytest else (0, 0)
     if gate.pytest and not passed + failed:
         complaints.append("no test ran")

@@ -1,0 +1,260 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Provision an emulated tenant from nothing, show what came of it, and do it again to see that nothing is left to do.
+
+The tenant is the one of the vendor's procedure (``tenants.yml``). The collection reaches it as it would reach the real
+one: under the services' own host names, by a proxy and a certificate authority from the environment. Everything that is
+written lies in ``.build/demo``. The exit code is 0 only if all that the demo promises came true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.emulator.testing import start_emulator
+from tests.tools import layout, process
+
+HOST = "imagicleucdev"
+DOMAIN = "imagicleucdev.onmicrosoft.com"
+FAX = f"fax@{DOMAIN}"
+TENANTS = Path(__file__).with_name("tenants.yml")
+OUTPUT = layout.BUILD / "demo"
+WIDTH = 100
+STYLES = {"ok": "green", "changed": "yellow", "pending": "cyan", "blocked": "red", "failed": "red"}
+
+# The services by the hosts they answer at, as the closing lines name them.
+SERVICES = (("login.", "sign-ins"), ("graph.", "Graph"), ("outlook.", "Exchange"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the playbook came to: its exit code, its recap's counts, and the tenant's result."""
+
+    code: int
+    recap: dict[str, int]
+    result: dict[str, Any]
+
+
+def recap_of(output: str) -> dict[str, int]:
+    """Return the counts that Ansible's closing lines give for the tenant (empty, if it got no further)."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    line = re.search(rf"^{HOST}\s*:\s*(.+)$", plain, re.MULTILINE)
+    return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line.group(1))} if line else {}
+
+
+class Demo:
+    """The demo's files and what it found wrong; ``collections`` is where Ansible finds the collection."""
+
+    def __init__(self, collections: Path, console: Console, environment: dict[str, str]) -> None:
+        self.console = console
+        self.complaints: list[str] = []
+        self.handover = OUTPUT / "handover"
+        self.store = OUTPUT / "secrets" / f"{HOST}.yml"
+        self.inventory = OUTPUT / "inventory.yml"
+        password = OUTPUT / "vault-password"
+        operator = yaml.safe_load(TENANTS.read_text(encoding="utf-8"))["tenants"][0]["operators"][0]
+        shutil.rmtree(OUTPUT, ignore_errors=True)
+        OUTPUT.mkdir(parents=True, mode=0o700)
+        with open(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(32))
+        self.inventory.write_text(yaml.safe_dump(self._inventory(), sort_keys=False), encoding="utf-8")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "M365_"))}
+        self.environment = kept | environment
+        self.environment |= {
+            "HOME": str(OUTPUT / "home"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "ANSIBLE_HOME": str(OUTPUT / "home" / ".ansible"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "ANSIBLE_COLLECTIONS_PATH": str(collections),
+            "ANSIBLE_FORCE_COLOR": str(console.is_terminal).lower(),
+            "ANSIBLE_VAULT_PASSWORD_FILE": str(password),
+            "M365_TENANT": DOMAIN,
+            "M365_CLIENT_ID": operator["client_id"],
+            "M365_CLIENT_SECRET": operator["client_secret"],
+        }
+        (OUTPUT / "home").mkdir()
+
+    def _inventory(self) -> dict[str, Any]:
+        tenant = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "mail2fax_profile": "imagicle_ews",
+            "mail2fax_application_name": "Mail2DigitalFax",
+            "mail2fax_mailboxes": [FAX],
+            "mail2fax_control_mailboxes": [],
+            "mail2fax_group_name": "Imagicle Digital Fax",
+            "mail2fax_group_alias": "imagicle.digital.fax",
+            "mail2fax_policy_description": "Restrict Imagicle Digital Fax accessible mailboxes",
+            "mail2fax_secret_name": "DigitalFaxMailServiceSecret",
+            "mail2fax_secret_store": {"backend": "vault_file", "path": str(self.store)},
+            "mail2fax_expected_domain": DOMAIN,
+            "mail2fax_handover_dir": str(self.handover),
+        }
+        return {"all": {"hosts": {HOST: tenant}}}
+
+    def expect(self, truth: object, promise: str) -> None:
+        """Note a promise that was not kept."""
+        if not truth:
+            self.complaints.append(promise)
+
+    def provision(self, name: str, *, quiet: bool) -> Run:
+        """Run the playbook; ``quiet`` shows its output only if it failed."""
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.inventory)]
+        lines: list[str] = []
+        log = OUTPUT / f"{name}.log"
+        with (
+            log.open("w", encoding="utf-8") as file,
+            process.started(
+                [*command, "mail2fax.m365.provision"], cwd=OUTPUT, env=self.environment, capture=True
+            ) as playbook,
+        ):
+            for raw in playbook.stdout or ():
+                line = raw.decode(errors="replace")
+                lines.append(line)
+                file.write(line)
+                if not quiet:
+                    sys.stdout.write(line)
+                    sys.stdout.flush()
+            code = playbook.wait()
+        if quiet and code:
+            sys.stdout.write("".join(lines))
+        sheet = self.handover / f"{HOST}.json"
+        result = json.loads(sheet.read_text(encoding="utf-8")) if sheet.is_file() else {}
+        return Run(code, recap_of("".join(lines)), result)
+
+    def show(self, result: dict[str, Any]) -> None:
+        """Print what the run's result says of each step and of each mailbox."""
+        steps = Table(title=f"{DOMAIN}: {result.get('outcome', 'no result')}", width=WIDTH, title_justify="left")
+        steps.add_column("step", no_wrap=True)
+        steps.add_column("outcome", no_wrap=True)
+        steps.add_column("what", overflow="fold")
+        for step in result.get("steps", ()):
+            outcome = step["outcome"]
+            steps.add_row(step["step"], f"[{STYLES.get(outcome, 'white')}]{outcome}[/]", step.get("summary", ""))
+        mailboxes = Table(width=WIDTH)
+        mailboxes.add_column("mailbox", min_width=40, overflow="fold")
+        for column in ("meant to be", "Exchange's verdict", "read as the application"):
+            mailboxes.add_column(column, overflow="fold")
+        for mailbox in result.get("mailboxes", ()):
+            mailboxes.add_row(
+                mailbox["mailbox"], mailbox["expected"], str(mailbox.get("verdict")), str(mailbox.get("probe"))
+            )
+        self.console.print(steps)
+        self.console.print(mailboxes)
+
+    def judge_first(self, run: Run, *, instant: bool) -> None:
+        """Hold the first run against the promises; ``instant``: the services act without delay, so nothing may pend."""
+        green = ("ok", "changed") if instant else ("ok", "changed", "pending")
+        self.expect(run.code == 0, f"the playbook ended with exit code {run.code}")
+        self.expect(run.recap.get("changed", 0) > 0, "the first run changed nothing")
+        self.expect(run.result.get("outcome") in green, f"the run's outcome is {run.result.get('outcome')}")
+        self.expect(run.result.get("steps"), "the result names no step")
+        for step in run.result.get("steps", ()):
+            self.expect(step["outcome"] in green, f"the step {step['step']} is {step['outcome']}")
+        mailboxes = run.result.get("mailboxes", [])
+        fax = [mailbox for mailbox in mailboxes if mailbox["mailbox"].lower() == FAX]
+        others = [mailbox for mailbox in mailboxes if mailbox["mailbox"].lower() != FAX]
+        self.expect(fax, "the fax mailbox was not proven")
+        self.expect(others, "no control mailbox was proven")
+        for mailbox in mailboxes:
+            wanted = "Granted" if mailbox in fax else "Denied"
+            self.expect(mailbox.get("verdict") == wanted, f"Exchange's verdict on {mailbox['mailbox']} is not {wanted}")
+            if instant:
+                opened = mailbox.get("probe") == "opened"
+                self.expect(opened == (mailbox in fax), f"{mailbox['mailbox']}: the probe says {mailbox.get('probe')}")
+        self.expect(self.store.is_file(), "the secret was not stored")
+        if self.store.is_file():
+            text = self.store.read_text(encoding="utf-8")
+            self.expect(text.startswith("$ANSIBLE_VAULT;"), "the store is not encrypted")
+
+
+def requests_of(journal: list[dict[str, Any]]) -> str:
+    """Count the requests by service, a batch as one."""
+    counts: Counter[str] = Counter()
+    for entry in journal:
+        if not entry.get("batch"):
+            counts[next((name for prefix, name in SERVICES if entry["host"].startswith(prefix)), entry["host"])] += 1
+    return f"{counts.total()} requests ({', '.join(f'{count} {name}' for name, count in counts.most_common())})"
+
+
+def lasting(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of all tenants without the protocol of sign-ins, which every run lengthens."""
+    return {
+        tenant: {name: value for name, value in objects.items() if name != "signIns"}
+        for tenant, objects in state["tenants"].items()
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Provision an emulated tenant, twice, and show what came of it.")
+    parser.add_argument("--collections", type=Path, help="where the collection is installed (default: this clone)")
+    parser.add_argument("--profile", default="calm", choices=("calm", "realistic"), help="how the services behave")
+    parser.add_argument("--picture", type=Path, help="draw the tables and the closing lines into this SVG file")
+    arguments = parser.parse_args()
+    process.stop_cleanly()
+    collections = (arguments.collections or layout.live()).resolve()
+    console = Console(width=WIDTH, record=True, highlight=False)
+    with start_emulator(TENANTS, profile=arguments.profile) as emulator:
+        demo = Demo(collections, console, emulator.env())
+        first = demo.provision("provision-1", quiet=False)
+        demo.judge_first(first, instant=arguments.profile == "calm")
+        journal = emulator.journal()
+        before = lasting(emulator.state())
+        again: list[dict[str, Any]] = []
+        second = None
+        if first.code == 0:
+            print("\nThe same once more ...", flush=True)
+            second = demo.provision("provision-2", quiet=True)
+            demo.expect(second.code == 0, f"the second run ended with exit code {second.code}")
+            demo.expect(second.recap.get("changed") == 0, "the second run changed something")
+            demo.expect(lasting(emulator.state()) == before, "the second run altered the tenant")
+            again = emulator.journal()[len(journal) :]
+        exposures = list(emulator.exposures())
+        demo.expect(not exposures, f"{len(exposures)} moments with consent in force and no policy")
+    console.print()
+    demo.show(first.result)
+    console.print(f"first run    {first.recap.get('changed', '?')} changed   {requests_of(journal)}")
+    if second:
+        console.print(f"second run   {second.recap.get('changed', '?')} changed   {requests_of(again)}")
+    console.print(f"moments with consent in force and no policy: {len(exposures)}")
+    sheets = sorted(demo.handover.glob(f"{HOST}.htm*"))
+    demo.expect(sheets, "there is no hand-over sheet")
+    for sheet in sheets:
+        console.print(f"hand-over sheet: {os.path.relpath(sheet, layout.ROOT)}", soft_wrap=True)
+    for complaint in demo.complaints:
+        console.print(f"NOT AS PROMISED: {complaint}", style="bold red", markup=False)
+    if arguments.picture and not demo.complaints:
+        draw(console, arguments.picture)
+    return 1 if demo.complaints else 0
+
+
+def draw(console: Console, target: Path) -> None:
+    """Write what the console has shown as one SVG file that loads nothing from elsewhere."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    drawing = console.export_svg(title="make demo", unique_id="demo")
+    drawing = re.sub(r"@font-face\s*\{[^}]*\}", "", drawing)
+    target.write_text(drawing.replace("Fira Code", "Liberation Mono, Consolas"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped")

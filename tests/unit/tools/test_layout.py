@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clone is laid out as Ansible wants it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.tools import layout
+
+
+def test_the_live_layout_is_the_clone_itself() -> None:
+    assert (layout.live() / layout.COLLECTION / "galaxy.yml").samefile(layout.ROOT / "galaxy.yml")
+
+
+def test_the_snapshot_holds_what_git_knows_and_nothing_else(tmp_path: Path) -> None:
+    root = layout.snapshot(tmp_path)
+    copied = {
+        os.path.relpath(Path(folder) / name, root)
+        for folder, _folders, names in os.walk(root)
+        for name in names
+        if ".git" not in Path(folder).relative_to(root).parts
+    }
+    assert copied == set(layout.known_files())
+    assert "galaxy.yml" in copied
+    assert not [name for name in copied if name.startswith((".build", ".venv"))]
+
+
+def test_the_exports_put_the_clone_first_and_keep_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", f"/some where:{layout.BUILD}:/else")
+    lines = [shlex.split(line) for line in layout.exports().splitlines()]
+    values = dict(words[1].split("=", 1) for words in lines)
+    assert [words[0] for words in lines] == ["export"] * 3
+    assert values["ANSIBLE_COLLECTIONS_PATH"] == f"{layout.BUILD}:/some where:/else"
+    assert values["PATH"].split(":")[0] == str(Path(sys.prefix) / "bin")
+    assert Path(values["ANSIBLE_PYTHON_INTERPRETER"]).parent == Path(sys.prefix) / "bin"
+
+
+def test_the_action_group_names_every_module() -> None:
+    runtime = yaml.safe_load((layout.ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    modules = sorted(path.stem for path in (layout.ROOT / "plugins/modules").glob("[a-z]*.py"))
+    assert runtime["action_groups"]["m365"] == modules
+
+
+def test_users_and_execution_environments_need_the_same_packages() -> None:
+    def names(file: str, separator: str) -> set[str]:
+        lines = (layout.ROOT / file).read_text(encoding="utf-8").splitlines()
+        return {line.partition(separator)[0] for line in lines if line and not line.startswith("#")}
+
+    assert names("requirements.txt", "==") == names("meta/ee-requirements.txt", ">=")
