@@ -10,7 +10,7 @@ Own keys, beyond those of ``model.COLLECTIONS``:
 * mailbox ``_admin``: member of the role group Organization Management; ``_ews_log``: see :func:`set_ews`
 * group ``_entra_id_at``: from then on ``ExternalDirectoryObjectId`` is shown (Graph shows the group from then on);
   ``_by_organization``: "Organization Management" stands in ``ManagedBy``;
-  ``_visible_later`` / ``_in_force_later``: {member Guid: {"was": bool, "at": time stamp}}, changes not yet seen/enforced
+  ``_visible_later`` / ``_in_force_later``: {member Guid: {"was": bool, "at": time stamp}}, not yet seen/enforced
 * policy ``_scope``: Guid of the group or mailbox; ``_in_force_at``: real access obeys it from then on; ``_until``: a
   removed one is still enforced until then (kept in ``settings["removed_application_access_policies"]``)
 """
@@ -240,7 +240,7 @@ def new_policy(
     description: str | None = None,
     in_force_at: float | None = None,
 ) -> Document:
-    """Store an application access policy for ``app_id`` (a GUID or ``*``) on ``scope``, a group's or mailbox's document."""
+    """Store an application access policy for ``app_id`` (GUID or ``*``) on ``scope`` (a group or mailbox)."""
     entra_id, sid = scope["ExternalDirectoryObjectId"], scope["Sid"]
     document: Document = {
         "ScopeName": scope["DisplayName"],
@@ -267,7 +267,7 @@ def policy_identity(tenant: Tenant, app_id: str, scope: Document) -> str:
 
 
 def derived_alias(name: str) -> str:
-    """What Exchange makes of a Name when no Alias is given: no spaces, a question mark for each character not allowed."""
+    """What Exchange makes of a Name when no Alias is given: no spaces, a question mark for what is not allowed."""
     return _NOT_IN_ALIAS.sub("?", re.sub(r"\s", "", name))[:64]
 
 
@@ -293,7 +293,7 @@ def timestamp(world: World) -> str:
 def manager_names(tenant: Tenant, group: Document) -> list[str]:
     """``ManagedBy`` prints names, not addresses."""
     names = [ORGANIZATION_MANAGEMENT] if group.get("_by_organization") else []
-    return names + [owner["Name"] for owner in map(lambda guid: recipient(tenant, guid), group["_owners"]) if owner]
+    return names + [owner["Name"] for owner in (recipient(tenant, guid) for guid in group["_owners"]) if owner]
 
 
 def _recipient(
@@ -411,7 +411,7 @@ def find_recipients(tenant: Tenant, identity: str, world: World | None = None) -
 def _mailbox_index(tenant: Tenant) -> dict[str, list[str]]:
     """Mailboxes by every name. No name of a mailbox ever changes, so a changed set of Guids alone makes it stale."""
     mailboxes = tenant.mailboxes
-    guids, index = t.cast(tuple[set[str], dict[str, list[str]]], mailboxes.__dict__.get("_index", (set(), {})))
+    guids, index = t.cast("tuple[set[str], dict[str, list[str]]]", mailboxes.__dict__.get("_index", (set(), {})))
     if guids != mailboxes.keys():
         index = {}
         for document in mailboxes.values():
@@ -541,7 +541,7 @@ def remove_policy(world: World, tenant: Tenant, identity: str) -> None:
 
 
 def _about(policy: Document, app_id: str) -> bool:
-    return policy["AppId"] == "*" or policy["AppId"].lower() == app_id.lower()
+    return str(policy["AppId"]).lower() in ("*", app_id.lower())
 
 
 def organization_config(tenant: Tenant) -> Document:
@@ -589,4 +589,4 @@ def ews_gate(world: World, tenant: Tenant, app_id: str, mailbox: Document) -> st
 
 
 def _since(date: dt.date | None, now: dt.datetime) -> bool:
-    return date is not None and now.date() >= date
+    return date is not None and bool(now.date() >= date)
