@@ -268,8 +268,10 @@ class ManagedIdentitySignIn:
         return self._tokens[audience]
 
     def describe(self) -> str:
-        return "the managed identity of this machine" if self._identity == "system" else (
-            f"the managed identity {self._identity}"
+        return (
+            "the managed identity of this machine"
+            if self._identity == "system"
+            else (f"the managed identity {self._identity}")
         )
 
 
@@ -328,8 +330,10 @@ class _MsalHttp:
                 status=self._last.status,
                 cure="check the tenant and the cloud, and whether a proxy answers in the service's place",
             )
-        reason = "the certificate or its passphrase cannot be used" if self._last is None or "key" in text.lower() else (
-            "the sign-in library refused the settings"
+        reason = (
+            "the certificate or its passphrase cannot be used"
+            if self._last is None or "key" in text.lower()
+            else ("the sign-in library refused the settings")
         )
         return SignInError(
             reason, attempted=self._purpose, cure="check certificate_path, certificate_passphrase, tenant and cloud"
@@ -392,9 +396,7 @@ def choose(
     if options.get("managed_identity"):
         return ManagedIdentitySignIn(http, options["managed_identity"])
     tenant, client_id = options.get("tenant"), options.get("client_id")
-    ways = [
-        way for way in ("client_secret", "certificate_path", "federated_token_path") if options.get(way)
-    ]
+    ways = [way for way in ("client_secret", "certificate_path", "federated_token_path") if options.get(way)]
     missing = [name for name, value in (("tenant", tenant), ("client_id", client_id)) if not value]
     if missing or not ways:
         wanted = missing + ([] if ways else ["client_secret, certificate_path or federated_token_path"])
@@ -409,7 +411,8 @@ def choose(
             f"more than one way to sign in is set: {', '.join(ways)}",
             cure="keep one; an environment variable such as M365_CLIENT_SECRET may still be set",
         )
-    assert tenant is not None and client_id is not None
+    assert tenant is not None
+    assert client_id is not None
     if ways[0] == "client_secret":
         return SecretSignIn(http, cloud, tenant, client_id, options["client_secret"])
     if ways[0] == "certificate_path":

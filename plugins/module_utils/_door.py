@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION, ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Resource
@@ -17,10 +17,14 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 
 @dataclass(frozen=True)
 class Task:
-    """What one task asks for. ``params`` are the module's options, already typed and complete."""
+    """What one task asks for. ``params`` are the module's options, already typed and complete.
+
+    ``services`` are things from outside that only some tasks need, such as the ``store`` of a secret.
+    """
 
     params: t.Mapping[str, t.Any]
     check_mode: bool = False
+    services: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -136,9 +136,7 @@ class Graph:
                         hints.append(hint or 0.0)
             waiting = again
             if waiting:
-                delay = self._http.policy.wait(
-                    attempt, self._http.clock.monotonic() - started, max(hints) or None
-                )
+                delay = self._http.policy.wait(attempt, self._http.clock.monotonic() - started, max(hints) or None)
                 if delay is None:
                     break
                 self._http.clock.sleep(delay)
@@ -220,7 +218,7 @@ class Graph:
             return {}
         if not isinstance(body, dict):
             raise ServiceError(
-                f"the answer ({response.status}) is not Graph's: something between here and {self._cloud.graph} replied",
+                f"the answer ({response.status}) is not Graph's: something on the way to {self._cloud.graph} replied",
                 attempted=purpose,
                 status=response.status,
                 cure="check the proxy",
@@ -253,7 +251,9 @@ def _error(status: int, body: t.Any, request_id: str | None, purpose: str) -> Se
             f"{text}, without Graph's own error document", cure="check the proxy, then run again", **about
         )
     if status == 401:
-        return ServiceError(text, cure="sign in again; a ready token may have expired or be for another audience", **about)
+        return ServiceError(
+            text, cure="sign in again; a ready token may have expired or be for another audience", **about
+        )
     if status == 403:
         return Forbidden(
             text,

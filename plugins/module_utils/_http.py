@@ -45,7 +45,7 @@ class Clock:
     """The real time. Tests hand in one that does not wait."""
 
     def now(self) -> dt.datetime:
-        return dt.datetime.now(dt.timezone.utc)
+        return dt.datetime.now(dt.UTC)
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -172,7 +172,9 @@ class RequestsTransport:
         if isinstance(exc, requests.exceptions.ConnectionError) and _never_sent(exc):
             return Unreachable(f"no connection to {where}", cure=_ROUTE.format(where))
         if isinstance(exc, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-            return Unreachable(f"the address of {where or 'the proxy'} is not usable", cure="check proxy and HTTPS_PROXY")
+            return Unreachable(
+                f"the address of {where or 'the proxy'} is not usable", cure="check proxy and HTTPS_PROXY"
+            )
         return AnswerLost(f"{where} took the request and then sent no answer ({type(exc).__name__})")
 
 
@@ -283,7 +285,9 @@ class Http:
         return exc
 
     @staticmethod
-    def _exhausted(request: Request, response: Response, purpose: str, attempts: int, wanted: float | None) -> Throttled:
+    def _exhausted(
+        request: Request, response: Response, purpose: str, attempts: int, wanted: float | None
+    ) -> Throttled:
         told = f"; it asks to wait {wanted:.0f} seconds" if wanted is not None else ""
         return Throttled(
             f"{request.host} still answers {response.status} after {attempts} attempts{told}",

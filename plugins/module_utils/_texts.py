@@ -30,13 +30,11 @@ APPLICATION_ADMIN = "an owner of the app registration, or an Application Adminis
 SIGN_IN: t.Mapping[str, Meaning] = {
     "AADSTS7000215": Meaning(
         "the secret is not one of this application's secrets",
-        "check that the stored text is the secret's value, not its id, unchanged by quoting; a secret made a moment ago "
-        "needs some seconds",
+        "check that the stored text is the secret's value, not its id, unchanged by quoting; a secret made a moment "
+        "ago needs some seconds",
         APPLICATION_ADMIN,
     ),
-    "AADSTS7000222": Meaning(
-        "the client secret has expired", "make a new secret and store it", APPLICATION_ADMIN
-    ),
+    "AADSTS7000222": Meaning("the client secret has expired", "make a new secret and store it", APPLICATION_ADMIN),
     "AADSTS7000218": Meaning("no credential was presented", "set client_secret or another way to sign in"),
     "AADSTS700016": Meaning(
         "this tenant does not know the application",
@@ -59,14 +57,18 @@ SIGN_IN: t.Mapping[str, Meaning] = {
     "AADSTS70011": Meaning("the scope asked for is not valid", "check cloud"),
     "AADSTS1002012": Meaning("the scope asked for is not valid", "check cloud"),
     "AADSTS700027": Meaning(
-        "the certificate is not registered on the application", "upload the certificate's public part", APPLICATION_ADMIN
+        "the certificate is not registered on the application",
+        "upload the certificate's public part",
+        APPLICATION_ADMIN,
     ),
     "AADSTS700024": Meaning("the signed assertion is outside its time", "set this machine's clock right"),
     "AADSTS700211": Meaning(
         "no federated credential trusts this token's issuer", "compare issuer, subject and audience", APPLICATION_ADMIN
     ),
     "AADSTS700212": Meaning(
-        "no federated credential trusts this token's audience", "compare issuer, subject and audience", APPLICATION_ADMIN
+        "no federated credential trusts this token's audience",
+        "compare issuer, subject and audience",
+        APPLICATION_ADMIN,
     ),
     "AADSTS700213": Meaning(
         "no federated credential trusts this token's subject", "compare issuer, subject and audience", APPLICATION_ADMIN
@@ -114,24 +116,35 @@ EXCHANGE_TRANSIENT = frozenset(
     }
 )
 EXCHANGE_BUSY_WORDING = "maximum number of concurrent requests per tenant"
-EXCHANGE_EXISTS = frozenset(
-    {"ADObjectAlreadyExistsException", "ProxyAddressExistsException", "NameNotUniqueException"}
-)
+EXCHANGE_EXISTS = frozenset({"ADObjectAlreadyExistsException", "ProxyAddressExistsException", "NameNotUniqueException"})
 EXCHANGE_MEMBER_EXISTS = "MemberAlreadyExistsException"
 EXCHANGE_MEMBER_ABSENT = "MemberNotFoundException"
 EXCHANGE_ROLE_REFUSED = "isn't supported in this scenario"
 EXCHANGE_POLICY_SPACE = "total size of App Access Policies exceeded"
 EXCHANGE_SYNCED = "synchronized from your on-premises organization"
 EXCHANGE_NO_POLICIES = re.compile(r"object '[^']*\\\*'")
-"""Get-ApplicationAccessPolicy in a tenant without any policy: not found on an object that ends in a backslash and a star."""
+"""Get-ApplicationAccessPolicy in a tenant without any policy: not found on an object that ends in ``\\*``."""
 
 # --- EWS -----------------------------------------------------------------------------------------------------
 
 EWS_POLICY_HEADER = "x-ews-policy-reason"
 EWS_NO_ROLE = ("contains not enough scope", "not enough scope to make this call")
-EWS_NO_MAILBOX = ("ErrorNonExistentMailbox",)
-EWS_ACCESS_DENIED = ("ErrorAccessDenied",)
-EWS_IMPERSONATION_DENIED = ("ErrorImpersonateUserDenied",)
+EWS_NO_MAILBOX = frozenset({"ErrorNonExistentMailbox", "ErrorMissingInformationEmailAddress"})
+EWS_ACCESS_DENIED = frozenset({"ErrorAccessDenied"})
+EWS_IMPERSONATION_DENIED = frozenset({"ErrorImpersonateUserDenied", "ErrorImpersonationDenied"})
+EWS_METHOD_UNAVAILABLE = ("web method is unavailable",)
+"""An ErrorAccessDenied that speaks of the method and not of the mailbox."""
+EWS_TRANSIENT = frozenset(
+    {
+        "ErrorServerBusy",
+        "ErrorTooManyObjectsOpened",
+        "ErrorMailboxStoreUnavailable",
+        "ErrorMailboxMoveInProgress",
+        "ErrorInternalServerTransientError",
+        "ErrorTimeoutExpired",
+        "ErrorConnectionFailed",
+    }
+)
 
 
 def aadsts_code(text: str) -> str | None:

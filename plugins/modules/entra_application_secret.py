@@ -1,0 +1,201 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: entra_application_secret
+short_description: Make, store and renew the client secret of an application
+version_added: 0.1.0
+description:
+  - Keeps one client secret of an app registration, told by its display name, and the store that holds its value.
+    Secrets of other names are reported and never touched.
+  - The value goes from the service's answer straight into O(store). It is read back, and a sign-in with it has to
+    work before it takes the place of the old one. It never becomes a result, a variable or a log line.
+  - Whether the tenant's secret and the stored one agree is decided by the key ID that the store holds beside the
+    value.
+  - A run that was interrupted is finished, or undone, by the next one.
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+extends_documentation_fragment:
+  - mail2fax.m365.connection
+  - mail2fax.m365.attributes
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - With O(rotate=always) every run makes a new secret.
+options:
+  app_id:
+    description: Application (client) ID of the application.
+    type: str
+    required: true
+  display_name:
+    description:
+      - The secret's display name. All secrets of this name belong to this task; at most two of them live at a time,
+        the one in use and the one being retired.
+    type: str
+    required: true
+  state:
+    description: Whether the secret is there. With V(absent) it is removed from the application and from O(store).
+    type: str
+    choices: [present, absent]
+    default: present
+  lifetime:
+    description: Days that a new secret lives. Ignored when O(end_date_time) is set.
+    type: int
+    default: 365
+  end_date_time:
+    description: When a new secret ends (ISO 8601).
+    type: str
+  renew_before:
+    description: With O(rotate=if_needed), how many days before its end a secret is renewed.
+    type: int
+    default: 30
+  overlap:
+    description: Days that the old secret stays valid beside the new one.
+    type: int
+    default: 7
+  rotate:
+    description: When to renew a secret that is there and alive. An expired or lost one is always renewed.
+    type: str
+    choices: [if_needed, always, never]
+    default: if_needed
+  allow_shorter:
+    description: Lower the lifetime to what the tenant's app-management policy allows, instead of stopping.
+    type: bool
+    default: false
+  store:
+    description:
+      - Where the value is kept. The store is opened where Ansible itself runs, so the task must run locally.
+    type: dict
+    suboptions:
+      backend:
+        description: >-
+          The kind of store. V(vault_file) is a YAML file encrypted with Ansible Vault, one per tenant, with the keys
+          C(tenant_id), C(client_id), C(key_id), C(display_name), C(start_date_time), C(end_date_time) and C(value),
+          and the same for the one being retired under C(previous).
+        type: str
+        choices: [vault_file]
+        required: true
+      path:
+        description: The file of V(vault_file).
+        type: path
+      vault_id:
+        description: Which of the run's vault passwords encrypts the file. By default the first one.
+        type: str
+      password_file:
+        description: A file with the vault password, or an executable that prints it, instead of the run's own.
+        type: path
+  return_value:
+    description:
+      - Return a new secret's value as RV(secret_text), for people with a vault of their own.
+      - Refused unless the task has C(no_log=true). Prefer O(store).
+    type: bool
+    default: false
+seealso:
+  - module: mail2fax.m365.entra_application
+  - module: mail2fax.m365.mailbox_probe_info
+"""
+
+EXAMPLES = r"""
+- name: Keep the fax server's secret in an encrypted file
+  mail2fax.m365.entra_application_secret:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    display_name: DigitalFaxMailServiceSecret
+    store:
+      backend: vault_file
+      path: secrets/imagicleucdev.yml
+
+- name: Remove it from the application and from the file
+  mail2fax.m365.entra_application_secret:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    display_name: DigitalFaxMailServiceSecret
+    state: absent
+    store:
+      backend: vault_file
+      path: secrets/imagicleucdev.yml
+"""
+
+RETURN = r"""
+key_id:
+  description: The secret's key ID, null in check mode for one that would be made.
+  returned: success
+  type: str
+display_name:
+  description: The secret's display name.
+  returned: success
+  type: str
+app_id:
+  description: Application (client) ID of the application.
+  returned: success
+  type: str
+start_date_time:
+  description: From when the secret is valid (ISO 8601, UTC).
+  returned: success and the secret is there
+  type: str
+end_date_time:
+  description: Until when the secret is valid (ISO 8601, UTC).
+  returned: success
+  type: str
+days_left:
+  description: Days until then.
+  returned: success and the secret is there
+  type: int
+stored_in:
+  description: Where the value lies, in words.
+  returned: success
+  type: str
+  sample: vault file /srv/fax/secrets/imagicleucdev.yml
+rotated:
+  description: Whether a new secret took the place of an old one.
+  returned: success
+  type: bool
+retired:
+  description: Key IDs of the secrets that were removed.
+  returned: success
+  type: list
+  elements: str
+foreign:
+  description: The application's other secrets, which are never touched.
+  returned: success
+  type: list
+  elements: dict
+secret_text:
+  description: The new secret's value.
+  returned: when a secret was made and O(return_value=true)
+  type: str
+outcome:
+  description: What became of the step.
+  returned: always
+  type: str
+  sample: changed
+summary:
+  description: The outcome in a few words.
+  returned: always
+  type: str
+steps:
+  description: What was changed, or would be in check mode.
+  returned: changed
+  type: list
+  elements: str
+error:
+  description: What went wrong, for machines; RV(msg) says the same to people.
+  returned: failure
+  type: dict
+"""
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import run_module
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import DOOR
+
+
+def main() -> None:
+    run_module(DOOR)
+
+
+if __name__ == "__main__":
+    main()

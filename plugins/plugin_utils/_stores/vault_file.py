@@ -1,0 +1,178 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""A YAML mapping, wholly encrypted with Ansible Vault, one file per tenant."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+import typing as t
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, get_file_vault_secret, is_encrypted, match_encrypt_secret
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry
+
+if t.TYPE_CHECKING:
+    from ansible.parsing.dataloader import DataLoader
+
+
+class VaultFile:
+    """One file, mode 0600, always replaced whole: written beside, synced, renamed.
+
+    ``secrets`` are the vault secrets that may open it, as (vault id, secret) pairs; ``vault_id`` chooses the one
+    that encrypts when there are several.
+    """
+
+    def __init__(
+        self, path: pathlib.Path, secrets: t.Sequence[tuple[str, t.Any]], *, vault_id: str | None = None
+    ) -> None:
+        self._path = path
+        self._vault = VaultLib(list(secrets))
+        self._vault_id = vault_id
+        self._seen: bytes | None = None
+        self._was_read = False
+        try:
+            self._encrypting_id, self._encrypting = match_encrypt_secret(secrets, encrypt_vault_id=vault_id)
+        except AnsibleError:
+            raise Blocked(
+                "the run has no vault password to protect the secret with"
+                + (f" under the vault id {vault_id!r}" if vault_id else ""),
+                attempted=f"open {self.describe()}",
+                cure="start the run with --vault-id or --vault-password-file (ANSIBLE_VAULT_PASSWORD_FILE), or set "
+                "password_file in the store",
+            ) from None
+
+    @classmethod
+    def from_options(cls, options: t.Mapping[str, t.Any], loader: DataLoader) -> VaultFile:
+        path = options.get("path")
+        if not path:
+            raise InvalidInput("store.path is missing", cure="name the file that shall hold the secret")
+        secrets: list[tuple[str, t.Any]] = []
+        if options.get("password_file"):
+            vault_id = options.get("vault_id") or "default"
+            try:
+                secret = get_file_vault_secret(
+                    filename=os.path.expanduser(options["password_file"]), vault_id=vault_id, loader=loader
+                )
+                secret.load()
+            except (AnsibleError, OSError):
+                raise Blocked(
+                    f"the vault password file {options['password_file']!r} cannot be used",
+                    cure="name a file that holds the password, or an executable that prints it",
+                ) from None
+            secrets.append((vault_id, secret))
+        else:
+            secrets.extend(_secrets_of(loader))
+        return cls(pathlib.Path(path).expanduser().absolute(), secrets, vault_id=options.get("vault_id"))
+
+    def describe(self) -> str:
+        return f"vault file {self._path}"
+
+    def probe(self) -> None:
+        """Write, sync and remove a file of the entry's size beside it."""
+        size = max(4096, len(self._seen or b""))
+        self._write_beside(b"\n" * size, keep=False)
+
+    def read(self) -> Entry | None:
+        content = self._content()
+        self._seen, self._was_read = content, True
+        if content is None:
+            return None
+        if not is_encrypted(content):
+            raise Blocked(
+                f"{self.describe()} is not encrypted",
+                attempted="read the stored secret",
+                cure="move the file away; if a secret lay in it in clear, rotate it",
+            )
+        try:
+            mapping = yaml.safe_load(self._vault.decrypt(content))
+        except AnsibleError:
+            raise Blocked(
+                f"{self.describe()} cannot be opened with this run's vault passwords",
+                attempted="read the stored secret",
+                cure="start the run with the vault password that the file was written with",
+            ) from None
+        except yaml.YAMLError:
+            mapping = None
+        if not isinstance(mapping, dict):
+            raise Blocked(
+                f"{self.describe()} opens, but what is in it is not a mapping",
+                attempted="read the stored secret",
+                cure="restore the file from a backup, or move it away: then a new secret is made",
+            )
+        return Entry.from_mapping(mapping, self.describe())
+
+    def write(self, entry: Entry) -> None:
+        if self._was_read and self._content() != self._seen:
+            raise Conflict(
+                f"{self.describe()} was changed by somebody else meanwhile",
+                attempted="write the secret",
+                cure="see to it that two runs do not work on one tenant at once, then run again",
+            )
+        text = yaml.safe_dump(entry.as_mapping(), sort_keys=False, allow_unicode=True)
+        encrypted = self._vault.encrypt(text, self._encrypting, vault_id=self._encrypting_id)
+        content = encrypted if isinstance(encrypted, bytes) else str(encrypted).encode()
+        self._write_beside(content, keep=True)
+        self._seen, self._was_read = content, True
+
+    def remove(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                self._path.unlink()
+            except PermissionError as exc:
+                raise self._refused(exc) from None
+        self._seen, self._was_read = None, True
+
+    def _content(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise self._refused(exc, "read") from None
+
+    def _write_beside(self, content: bytes, *, keep: bool) -> None:
+        name = ""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # mkstemp makes it 0600, in the same folder and thus on the same disk
+            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if keep:
+                os.replace(name, self._path)
+                name = ""
+                folder = os.open(self._path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+        except OSError as exc:
+            raise self._refused(exc) from None
+        finally:
+            if name:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+
+    def _refused(self, exc: OSError, verb: str = "write") -> Blocked:
+        return Blocked(
+            f"{self.describe()} cannot be {'read' if verb == 'read' else 'written'} ({exc.strerror})",
+            attempted=f"{verb} the secret",
+            cure="give the run's user the right to write in that folder, make room on the disk, or choose another path",
+        )
+
+
+def _secrets_of(loader: t.Any) -> t.Sequence[tuple[str, t.Any]]:
+    """The run's vault passwords: --vault-id, --vault-password-file, ANSIBLE_VAULT_PASSWORD_FILE, a prompt."""
+    vault = getattr(loader, "_vault", None)
+    return list(getattr(vault, "secrets", None) or [])
