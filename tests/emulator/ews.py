@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
-from .exchange import is_exchange_audience
+from .exchange import is_exchange_audience, refusal_text
 from .exchange_directory import MAILBOX_TYPES, TEXTS, by_address, ews_gate, find_recipients, policy_verdict
 from .model import Answer, Document, Principal, Tenant, World
 
@@ -58,13 +58,11 @@ def handle(
 ) -> Answer:
     """Answer a POST to ``/EWS/Exchange.asmx``.
 
-    ``principal`` is None when no token was shown or it was refused, with the reason in ``refusal``.
+    ``principal`` is None when no token was shown or it was refused, with ``refusal`` one of ``model.REFUSALS``.
     """
     if principal is None or not is_exchange_audience(principal.audience):
-        reason = refusal or (
-            TEXTS["adminapi"]["wrong_audience"].format(audience=principal.audience) if principal else ""
-        )
-        diagnostics = EWS["token_refused"]["diagnostics"].format(reason=reason.replace('"', "'"))
+        reason = refusal_text("audience" if principal else refusal)
+        diagnostics = EWS["token_refused"]["diagnostics"].format(reason=reason)
         return _bare(
             EWS["token_refused"]["status"], {"WWW-Authenticate": EWS["challenge"], "x-ms-diagnostics": diagnostics}
         )

@@ -30,6 +30,7 @@ __all__ = [
     "new_mailbox",
     "new_policy",
     "policy_verdict",
+    "refusal_text",
 ]
 
 API: t.Final = TEXTS["adminapi"]
@@ -72,8 +73,8 @@ def handle(
 ) -> Answer:
     """Answer a request under ``/adminapi/``.
 
-    ``principal`` is None when no token was shown or it was refused, with the reason in ``refusal``. Header names are in
-    lower case. ``on_part`` is told of every part of a batch; ``part_fault`` may answer in a part's stead.
+    ``principal`` is None when no token was shown or it was refused, with ``refusal`` one of ``model.REFUSALS``. Header
+    names are in lower case. ``on_part`` is told of every part of a batch; ``part_fault`` may answer in a part's stead.
     """
     match = _PATH.fullmatch(urllib.parse.unquote(path))
     if match is None:
@@ -122,13 +123,18 @@ def is_exchange_audience(audience: str) -> bool:
 
 def _refused(tenant: Tenant, principal: Principal | None, refusal: str | None) -> Answer | None:
     if principal is not None and not is_exchange_audience(principal.audience):
-        refusal = API["wrong_audience"].format(audience=principal.audience)
+        refusal = "audience"
     elif principal is not None and principal.tenant_id.lower() != tenant.id.lower():
         return _foreign_tenant()
     elif principal is not None:
         return _without_role(principal)
-    challenge = API["token_refused"]["challenge"].format(reason=(refusal or "").replace('"', "'"))
+    challenge = API["token_refused"]["challenge"].format(reason=refusal_text(refusal))
     return Answer(API["token_refused"]["status"], headers={"WWW-Authenticate": challenge})
+
+
+def refusal_text(refusal: str | None) -> str:
+    """Why a token was refused (one of ``model.REFUSALS``, None for no token), in the service's words."""
+    return str(API["refusals"][refusal or "empty"])
 
 
 def _foreign_tenant() -> Answer:
