@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Provision an emulated tenant from nothing, show what came of it, and do it again to see that nothing is left to do.
 
-The tenant is the one of the vendor's procedure (``tenants.yml``). The collection reaches it as it would reach the real
+The tenant is the one of the vendor's procedure (``tests/emulator/demo-tenant.yml``). The collection reaches it as it would reach the real
 one: under the services' own host names, by a proxy and a certificate authority from the environment. Everything that is
 written lies in ``.build/demo``. The exit code is 0 only if all that the demo promises came true.
 """
@@ -28,13 +28,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.emulator.testing import start_emulator
+from tests.emulator.testing import DEMO_TENANT, start_emulator
 from tests.tools import layout, process
 
 HOST = "imagicleucdev"
 DOMAIN = "imagicleucdev.onmicrosoft.com"
 FAX = f"fax@{DOMAIN}"
-TENANTS = Path(__file__).with_name("tenants.yml")
 OUTPUT = layout.BUILD / "demo"
 WIDTH = 100
 STYLES = {"ok": "green", "changed": "yellow", "pending": "cyan", "blocked": "red", "failed": "red"}
@@ -69,7 +68,7 @@ class Demo:
         self.store = OUTPUT / "secrets" / f"{HOST}.yml"
         self.inventory = OUTPUT / "inventory.yml"
         password = OUTPUT / "vault-password"
-        operator = yaml.safe_load(TENANTS.read_text(encoding="utf-8"))["tenants"][0]["operators"][0]
+        operator = yaml.safe_load(DEMO_TENANT.read_text(encoding="utf-8"))["tenants"][0]["operators"][0]
         shutil.rmtree(OUTPUT, ignore_errors=True)
         OUTPUT.mkdir(parents=True, mode=0o700)
         with open(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -189,7 +188,7 @@ def requests_of(journal: list[dict[str, Any]]) -> str:
     """Count the requests by service, a batch as one."""
     counts: Counter[str] = Counter()
     for entry in journal:
-        if not entry.get("batch"):
+        if entry.get("batch") is None:  # not a part of one
             counts[next((name for prefix, name in SERVICES if entry["host"].startswith(prefix)), entry["host"])] += 1
     return f"{counts.total()} requests ({', '.join(f'{count} {name}' for name, count in counts.most_common())})"
 
@@ -211,7 +210,7 @@ def main() -> int:
     process.stop_cleanly()
     collections = (arguments.collections or layout.live()).resolve()
     console = Console(width=WIDTH, record=True, highlight=False)
-    with start_emulator(TENANTS, profile=arguments.profile) as emulator:
+    with start_emulator(DEMO_TENANT, profile=arguments.profile) as emulator:
         demo = Demo(collections, console, emulator.env())
         first = demo.provision("provision-1", quiet=False)
         demo.judge_first(first, instant=arguments.profile == "calm")

@@ -16,10 +16,10 @@ import shlex
 import signal
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -34,13 +34,18 @@ TYPED_TESTS = ("tests/emulator", "tests/tools", "tests/demo")
 
 @dataclass(frozen=True)
 class Gate:
-    """One command that must succeed. A ``snapshot`` gate runs in a copy of the collection that holds nothing else."""
+    """One command that must succeed.
+
+    A ``snapshot`` gate runs in a copy of the collection that holds nothing else. The others have a home below
+    ``.build``, but an ``own_home`` gate makes one for itself, for which it reads the user's pip settings.
+    """
 
     name: str
     purpose: str
     command: Callable[[], list[str]]
     snapshot: bool = False
     pytest: bool = False
+    own_home: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,12 @@ GATES = (
     Gate("mypy", "types", lambda: [tool("mypy"), PLUGINS, *TYPED_TESTS]),
     Gate("yamllint", "YAML style", lambda: [tool("yamllint"), "--strict", "."]),
     Gate("unit", "unit tests", lambda: pytest("unit", "tests/unit"), pytest=True),
-    Gate("sanity", "ansible-test sanity, without ignore entries", lambda: [PYTHON, "tests/tools/sanity.py"]),
+    Gate(
+        "sanity",
+        "ansible-test sanity, without ignore entries",
+        lambda: [PYTHON, "tests/tools/sanity.py"],
+        own_home=True,
+    ),
     Gate("ansible-lint", "profile production", lambda: [tool("ansible-lint"), "--offline", "--nocolor"], snapshot=True),
     Gate("changelog", "changelog fragments", lambda: [tool("antsibull-changelog"), "lint"], snapshot=True),
     Gate(
@@ -170,6 +180,8 @@ def run(gate: Gate) -> Result:
     report = REPORTS / f"{gate.name}.xml"
     report.unlink(missing_ok=True)
     surroundings = environment()
+    if gate.own_home:
+        surroundings["HOME"] = str(Path.home())
     root = layout.ROOT
     if gate.snapshot:
         root = layout.snapshot()

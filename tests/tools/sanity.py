@@ -55,7 +55,7 @@ def pip_settings() -> dict[str, str]:
     """
     command = [sys.executable, "-m", "pip", "config", "list"]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = {"quiet": "1"}
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
     if proxy:
         settings["proxy"] = proxy
