@@ -36,19 +36,21 @@ class VaultFile:
     ) -> None:
         self._path = path
         self._vault = VaultLib(list(secrets))
-        self._vault_id = vault_id
         self._seen: bytes | None = None
         self._was_read = False
         try:
-            self._encrypting_id, self._encrypting = match_encrypt_secret(secrets, encrypt_vault_id=vault_id)
+            chosen = match_encrypt_secret(secrets, encrypt_vault_id=vault_id)
         except AnsibleError:
+            chosen = None
+        if chosen is None:
             raise Blocked(
                 "the run has no vault password to protect the secret with"
                 + (f" under the vault id {vault_id!r}" if vault_id else ""),
                 attempted=f"open {self.describe()}",
                 cure="start the run with --vault-id or --vault-password-file (ANSIBLE_VAULT_PASSWORD_FILE), or set "
                 "password_file in the store",
-            ) from None
+            )
+        self._encrypting_id, self._encrypting = chosen
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any], loader: DataLoader) -> VaultFile:

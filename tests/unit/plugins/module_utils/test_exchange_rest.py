@@ -1,0 +1,217 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exchange over REST: envelopes, errors of every shape, pages, batches."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    AnswerLost,
+    Conflict,
+    Forbidden,
+    NotFound,
+    ServiceError,
+    Throttled,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange as Client
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+
+from tests.unit.script import TENANT_ID, Exchange, FakeClock, Script, answer, jwt
+
+CLOUD = CLOUDS["global"]
+
+
+def exchange(*exchanges: Exchange, budget: float = 60.0) -> tuple[Client, Script]:
+    script = Script(exchanges)
+    http = Http(script, FakeClock(), policy=RetryPolicy(budget_s=budget))
+    return Client(RestTransport(http, ReadyTokens({"exchange": jwt()}, CLOUD), CLOUD)), script
+
+
+def problem(kind: str, text: str, code: str = "BadRequest") -> dict:
+    return {
+        "error": {
+            "code": code,
+            "message": "Error executing cmdlet",
+            "details": [
+                {"code": "Context", "target": "", "message": f"Ex6F9304|Microsoft.Exchange.Tasks.{kind}|{text}"}
+            ],
+        }
+    }
+
+
+def test_the_request_is_exchange_s_envelope():
+    client, script = exchange(Exchange("POST", f"/adminapi/beta/{TENANT_ID}/InvokeCommand", answer(200, {"value": []})))
+    client.invoke("Set-Mailbox", "change", Identity="O'Brien $x \u202e", EmailAddresses={"Add": ["a"]}, Flag=True)
+    sent = json.loads(script.seen[0].body)["CmdletInput"]
+    assert sent["CmdletName"] == "Set-Mailbox"
+    assert sent["Parameters"]["Identity"] == "O'Brien $x \u202e"
+    assert sent["Parameters"]["EmailAddresses"] == {"@odata.type": "#Exchange.GenericHashTable", "Add": ["a"]}
+    assert script.seen[0].headers["X-AnchorMailbox"].endswith(f"@{TENANT_ID}")
+
+
+def test_annotations_are_stripped():
+    value = {
+        "A@odata.type": "#x",
+        "A": ["1"],
+        "B@data.type": "System.Guid",
+        "B": "2",
+        "C": [{"D@odata.type": "x", "D": 1}],
+    }
+    client, _ = exchange(Exchange("POST", "", answer(200, {"value": [value], "@adminapi.warnings": ["w"]})))
+    assert client.invoke("Get-X", "read") == [{"A": ["1"], "B": "2", "C": [{"D": 1}]}]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, problem("ManagementObjectNotFoundException", "no 'x'", "NotFound"), NotFound),
+        (400, problem("ADObjectAlreadyExistsException", "taken"), Conflict),
+        (400, problem("MemberAlreadyExistsException", "is a member"), Conflict),
+        (400, problem("RecipientTaskException", "no"), ServiceError),
+        (403, b"\x00" * 20, Forbidden),
+        (401, None, Forbidden),
+        (
+            403,
+            problem(
+                "UnauthorizedAccessException", "The role assigned to application x isn't supported in this scenario."
+            ),
+            Forbidden,
+        ),
+    ],
+)
+def test_errors_are_typed(status, body, kind):
+    client, _ = exchange(Exchange("POST", "", answer(status, body)))
+    with pytest.raises(ServiceError) as caught:
+        client.invoke("New-X", "make x")
+    assert type(caught.value) is kind
+    assert caught.value.attempted == "make x"
+
+
+def test_a_404_without_exchange_s_word_is_never_absent():
+    client, _ = exchange(Exchange("POST", "", answer(404, b"<html/>")))
+    with pytest.raises(ServiceError) as caught:
+        client.invoke("Get-X", "read")
+    assert not isinstance(caught.value, NotFound)
+
+
+@pytest.mark.parametrize("kind", ["ServerBusyException", "TransientException"])
+def test_a_hiccup_is_tried_again_whatever_its_status(kind):
+    client, script = exchange(
+        Exchange("POST", "", answer(400, problem(kind, "busy"))),
+        Exchange("POST", "", answer(200, {"value": [{"a": 1}]})),
+    )
+    assert client.invoke("New-X", "make") == [{"a": 1}]
+    assert script.finished()
+
+
+def test_a_hiccup_that_lasts_is_throttling():
+    client, _ = exchange(Exchange("POST", "", answer(400, problem("ServerBusyException", "busy"))), budget=0)
+    with pytest.raises(Throttled):
+        client.invoke("Get-X", "read")
+
+
+def test_a_write_whose_answer_is_lost_is_not_repeated():
+    client, script = exchange(Exchange("POST", "", AnswerLost("gone")))
+    with pytest.raises(AnswerLost):
+        client.invoke("New-X", "make")
+    assert len(script.seen) == 1
+
+
+def test_a_read_whose_answer_is_lost_is_repeated():
+    client, _ = exchange(Exchange("POST", "", AnswerLost("gone")), Exchange("POST", "", answer(200, {"value": []})))
+    assert client.invoke("Get-X", "read") == []
+
+
+def test_pages_get_the_same_body():
+    link = "https://outlook.office365.com/adminapi/beta/t/InvokeCommand?$skiptoken=1"
+    client, script = exchange(
+        Exchange("POST", "", answer(200, {"value": [{"n": 1}], "@odata.nextLink": link})),
+        Exchange("POST", "$skiptoken=1", answer(200, {"value": [{"n": 2}]})),
+    )
+    assert [item["n"] for item in client.invoke("Get-X", "read", ResultSize="Unlimited")] == [1, 2]
+    assert script.seen[0].body == script.seen[1].body
+
+
+def test_a_limit_stops_paging_and_sets_the_page_size():
+    link = "https://outlook.office365.com/next"
+    client, script = exchange(
+        Exchange("POST", "", answer(200, {"value": [{"n": 1}, {"n": 2}], "@odata.nextLink": link}))
+    )
+    assert len(client.invoke("Get-X", "read", 2)) == 2
+    assert script.seen[0].headers["Prefer"] == "odata.maxpagesize=2"
+
+
+def test_a_token_never_follows_a_page_to_another_host():
+    client, script = exchange(
+        Exchange("POST", "", answer(200, {"value": [], "@odata.nextLink": "https://evil.example/x"}))
+    )
+    with pytest.raises(ServiceError, match="another host"):
+        client.invoke("Get-X", "read")
+    assert len(script.seen) == 1
+
+
+def reads(*names: str) -> list[Cmdlet]:
+    return [Cmdlet(name, {}, f"run {name}") for name in names]
+
+
+def test_reads_travel_in_one_batch_and_keep_their_order():
+    client, script = exchange(
+        Exchange(
+            "POST",
+            "/$batch",
+            answer(
+                200,
+                {
+                    "responses": [
+                        {
+                            "id": "1",
+                            "status": 404,
+                            "body": problem("ManagementObjectNotFoundException", "x", "NotFound"),
+                        },
+                        {"id": "0", "status": 200, "body": {"value": [{"n": 0}]}},
+                    ]
+                },
+            ),
+        )
+    )
+    first, second = client.invoke_many(reads("Get-A", "Get-B"))
+    assert first.objects() == [{"n": 0}]
+    assert second.first() is None
+    assert second.listed() == []
+    assert json.loads(script.seen[0].body)["requests"][0]["body"]["CmdletInput"]["CmdletName"] == "Get-A"
+
+
+def test_only_the_part_that_stumbled_is_asked_again():
+    busy = {"id": "1", "status": 400, "body": problem("ServerBusyException", "x")}
+    fine = {"id": "0", "status": 200, "body": {"value": []}}
+    client, script = exchange(
+        Exchange("POST", "/$batch", answer(200, {"responses": [fine, busy]})),
+        Exchange(
+            "POST", "/$batch", answer(200, {"responses": [{"id": "1", "status": 200, "body": {"value": [{"n": 1}]}}]})
+        ),
+    )
+    assert client.invoke_many(reads("Get-A", "Get-B"))[1].objects() == [{"n": 1}]
+    assert len(json.loads(script.seen[1].body)["requests"]) == 1
+
+
+def test_writes_go_one_after_another():
+    client, script = exchange(
+        Exchange("POST", "InvokeCommand", answer(200, {"value": []})),
+        Exchange("POST", "InvokeCommand", answer(200, {"value": []})),
+    )
+    client.invoke_many(reads("Add-A", "Get-B"))
+    assert script.finished()
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_identity_is_never_sent(value):
+    with pytest.raises(ValueError, match="Identity must not be empty"):
+        Cmdlet("Get-ApplicationAccessPolicy", {"Identity": value}, "read")

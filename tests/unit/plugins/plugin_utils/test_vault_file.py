@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The vault file: byte for byte, encrypted, atomic, and plain about every refusal."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import BACKENDS, Controller, open_store
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
+
+SECRETS = [("default", VaultSecret(b"correct horse"))]
+HOSTILE = [
+    "a8Q~+/.=-$'\"\\",
+    "x" * 64,
+    "short~16chars.ok",
+    "{{ lookup('env','HOME') }}",
+    "!unsafe",
+    "yes",
+    "1e5",
+    "a: b #c",
+]
+
+
+def entry(value: str = "canary~value") -> Entry:
+    return Entry(StoredSecret("t", "c", "k", "n", "2026-11-21T12:00:00Z", "2027-11-21T12:00:00Z", value))
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_values_survive_byte_for_byte(tmp_path, value):
+    VaultFile(tmp_path / "s.yml", SECRETS).write(entry(value))
+    assert VaultFile(tmp_path / "s.yml", SECRETS).read() == entry(value)
+
+
+def test_the_file_is_the_documented_mapping_wholly_encrypted(tmp_path):
+    VaultFile(tmp_path / "s.yml", SECRETS).write(entry())
+    content = (tmp_path / "s.yml").read_bytes()
+    assert content.startswith(b"$ANSIBLE_VAULT;")
+    assert b"canary" not in content
+    mapping = yaml.safe_load(VaultLib(SECRETS).decrypt(content))
+    assert mapping == {
+        "tenant_id": "t",
+        "client_id": "c",
+        "key_id": "k",
+        "display_name": "n",
+        "start_date_time": "2026-11-21T12:00:00Z",
+        "end_date_time": "2027-11-21T12:00:00Z",
+        "value": "canary~value",
+    }
+
+
+def test_only_the_owner_may_read_it_and_nothing_else_is_left(tmp_path):
+    store = VaultFile(tmp_path / "deep" / "s.yml", SECRETS)
+    store.probe()
+    store.write(entry())
+    assert stat.S_IMODE((tmp_path / "deep" / "s.yml").stat().st_mode) == 0o600
+    assert os.listdir(tmp_path / "deep") == ["s.yml"]
+
+
+def test_no_file_is_no_entry(tmp_path):
+    assert VaultFile(tmp_path / "s.yml", SECRETS).read() is None
+
+
+def test_removing_twice_is_fine(tmp_path):
+    store = VaultFile(tmp_path / "s.yml", SECRETS)
+    store.write(entry())
+    store.remove()
+    store.remove()
+    assert store.read() is None
+
+
+def test_a_wrong_password_is_no_empty_store(tmp_path):
+    VaultFile(tmp_path / "s.yml", SECRETS).write(entry())
+    with pytest.raises(Blocked, match="cannot be opened"):
+        VaultFile(tmp_path / "s.yml", [("default", VaultSecret(b"other"))]).read()
+
+
+@pytest.mark.parametrize("content", [b"value: in the clear\n", b""])
+def test_a_clear_file_is_refused(tmp_path, content):
+    (tmp_path / "s.yml").write_bytes(content)
+    with pytest.raises(Blocked, match="not encrypted"):
+        VaultFile(tmp_path / "s.yml", SECRETS).read()
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [", "tenant_id: x\nkey_id: y"])
+def test_what_is_not_ours_is_refused(tmp_path, text):
+    (tmp_path / "s.yml").write_bytes(VaultLib(SECRETS).encrypt(text, SECRETS[0][1]))
+    with pytest.raises(Blocked):
+        VaultFile(tmp_path / "s.yml", SECRETS).read()
+
+
+def test_without_a_password_there_is_no_store(tmp_path):
+    with pytest.raises(Blocked, match="no vault password"):
+        VaultFile(tmp_path / "s.yml", [])
+    with pytest.raises(Blocked, match="'prod'"):
+        VaultFile(tmp_path / "s.yml", SECRETS, vault_id="prod")
+
+
+def test_a_change_by_somebody_else_is_not_overwritten(tmp_path):
+    ours, theirs = VaultFile(tmp_path / "s.yml", SECRETS), VaultFile(tmp_path / "s.yml", SECRETS)
+    ours.read()
+    theirs.write(entry("theirs"))
+    with pytest.raises(Conflict):
+        ours.write(entry("ours"))
+    assert VaultFile(tmp_path / "s.yml", SECRETS).read() == entry("theirs")
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_a_secret_is_made(tmp_path):
+    (tmp_path / "file").write_text("x")
+    store = VaultFile(tmp_path / "file" / "s.yml", SECRETS)
+    with pytest.raises(Blocked, match="cannot be written"):
+        store.probe()
+
+
+def test_a_full_disk_leaves_the_old_entry(tmp_path, monkeypatch):
+    store = VaultFile(tmp_path / "s.yml", SECRETS)
+    store.write(entry("old"))
+
+    def full(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Blocked, match="No space left"):
+        store.write(entry("new"))
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == ["s.yml"]
+    assert VaultFile(tmp_path / "s.yml", SECRETS).read() == entry("old")
+
+
+def test_no_refusal_quotes_the_value(tmp_path, monkeypatch):
+    store = VaultFile(tmp_path / "s.yml", SECRETS)
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    with pytest.raises(Blocked) as caught:
+        store.write(entry())
+    assert "canary" not in str(caught.value) + repr(caught.value.__context__)
+
+
+def test_the_run_s_vault_passwords_are_used(tmp_path):
+    loader = DataLoader()
+    loader.set_vault_secrets(SECRETS)
+    store = open_store({"backend": "vault_file", "path": str(tmp_path / "s.yml")}, Controller(loader))
+    store.write(entry())
+    assert VaultFile(tmp_path / "s.yml", SECRETS).read() == entry()
+
+
+def test_a_password_file_of_its_own(tmp_path):
+    (tmp_path / "pw").write_text("correct horse\n")
+    options = {"backend": "vault_file", "path": str(tmp_path / "s.yml"), "password_file": str(tmp_path / "pw")}
+    open_store(options, Controller(DataLoader())).write(entry())
+    assert VaultFile(tmp_path / "s.yml", SECRETS).read() == entry()
+    options["password_file"] = str(tmp_path / "missing")
+    with pytest.raises(Blocked, match="cannot be used"):
+        open_store(options, Controller(DataLoader()))
+
+
+@pytest.mark.parametrize("options", [{"backend": "vault_file"}, {"backend": "nowhere"}])
+def test_options_that_cannot_be_right(options):
+    with pytest.raises(InvalidInput):
+        open_store(options, Controller(DataLoader()))
+
+
+def test_every_backend_keeps_the_interface():
+    assert set(BACKENDS) == {"vault_file"}
+    for method in ("describe", "probe", "read", "write", "remove"):
+        assert callable(getattr(VaultFile, method))
