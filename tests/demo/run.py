@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Provision an emulated tenant from nothing, show what came of it, and do it again to see that nothing is left to do.
 
-The tenant is the one of the vendor's procedure (``tests/emulator/demo-tenant.yml``). The collection reaches it as it would reach the real
-one: under the services' own host names, by a proxy and a certificate authority from the environment. Everything that is
-written lies in ``.build/demo``. The exit code is 0 only if all that the demo promises came true.
+The tenant is the one of the vendor's procedure (``tests/emulator/demo-tenant.yml``). The collection reaches it as it
+would reach the real one: under the services' own host names, by a proxy and a certificate authority from the
+environment. Everything that is written lies in ``.build/demo``. The exit code is 0 only if all that the demo promises
+came true.
 """
 
 from __future__ import annotations
