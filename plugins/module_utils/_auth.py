@@ -219,7 +219,7 @@ class FederatedSignIn(MsalSignIn):
         super().__init__(http, cloud, tenant, client_id)
         self._path = pathlib.Path(path).expanduser()
 
-    def credential(self) -> dict[str, str]:
+    def credential(self) -> dict[str, t.Callable[[], str]]:
         try:
             assertion = self._path.read_text(encoding="ascii").strip()
         except (OSError, ValueError) as exc:
@@ -228,7 +228,7 @@ class FederatedSignIn(MsalSignIn):
                 f"federated_token_path {str(self._path)!r} cannot be read ({reason})",
                 cure="name the file in which the platform keeps the projected token",
             ) from None
-        return {"client_assertion": assertion}
+        return {"client_assertion": lambda: assertion}
 
     def describe(self) -> str:
         return f"application {self._client_id} with the federated token in {self._path}"

@@ -33,17 +33,23 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
     An unexpected exception passes through: it is a defect, and its traceback is wanted.
     """
     done: list[str] = []
+    lost: str | None = None
     first: Plan | None = None
     try:
         resource = door.open(tenant(), task)
         for attempt in range(1, REPLANS + 1):
             plan = resource.plan(resource.read())
             first = first or plan
+            if lost is not None and lost not in (step.title for step in plan.steps):
+                done.append(lost)  # the answer was lost, the work was done
+            lost = None
             if plan.blocked is not None or task.check_mode:
                 return _result(first, plan, done, plan.result)
             try:
                 for step in plan.steps:
+                    lost = step.title
                     resource.perform(step)
+                    lost = None
                     done.append(step.title)
             except AnswerLost:
                 # The work may have been done: look before doing it again.

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""read -> plan -> apply: what every module has in common."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+import pytest
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION, NETWORK, ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    AnswerLost,
+    Blocked,
+    InvalidInput,
+    M365Error,
+    ServiceError,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import REPLANS, execute
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+from tests.unit.script import FakeClock
+
+
+@dataclass
+class Counter:
+    """A resource that counts up to ``wanted``; ``lost`` answers get lost after the work is done."""
+
+    wanted: int
+    value: int = 0
+    lost: int = 0
+    refuse: M365Error | None = None
+    blocked: Blocked | None = None
+    pending: str | None = None
+    settled: bool = False
+    reads: int = 0
+    log: list[int] = field(default_factory=list)
+
+    def read(self) -> int:
+        self.reads += 1
+        return self.value
+
+    def plan(self, current: int) -> Plan:
+        steps = [Step("up", f"up to {n}", {"n": n}) for n in range(current + 1, self.wanted + 1)]
+        return Plan(
+            {"n": current},
+            {"n": self.wanted},
+            steps,
+            {"n": self.wanted},
+            "counted",
+            ["w"],
+            self.pending,
+            None,
+            self.blocked,
+        )
+
+    def perform(self, step: Step) -> None:
+        if self.refuse is not None and step.arguments["n"] == self.wanted:
+            raise self.refuse
+        self.value = step.arguments["n"]
+        self.log.append(self.value)
+        if self.lost:
+            self.lost -= 1
+            raise AnswerLost("gone", attempted=step.title)
+
+    def settle(self, plan: Plan) -> dict[str, t.Any]:
+        self.settled = True
+        return {"real": self.value}
+
+
+def run(resource: Counter, check_mode: bool = False) -> dict[str, t.Any]:
+    door = Door(lambda _tenant, _task: resource, ArgumentSpec())
+    return execute(door, Task({}, check_mode), lambda: Tenant({}, clock=FakeClock()))
+
+
+def test_changes_are_applied_in_order_and_settled():
+    resource = Counter(wanted=2)
+    result = run(resource)
+    assert resource.log == [1, 2]
+    assert result["changed"] is True
+    assert result["outcome"] == "changed"
+    assert result["real"] == 2
+    assert result["steps"] == ["up to 1", "up to 2"]
+    assert result["diff"] == {"before": {"n": 0}, "after": {"n": 2}}
+    assert result["warnings"] == ["w"]
+
+
+def test_nothing_to_do_settles_nothing():
+    resource = Counter(wanted=2, value=2)
+    result = run(resource)
+    assert (result["changed"], result["outcome"], resource.settled) == (False, "ok", False)
+    assert "steps" not in result
+    assert result["n"] == 2
+
+
+def test_check_mode_performs_nothing_and_predicts_the_same():
+    resource = Counter(wanted=2)
+    predicted = run(resource, check_mode=True)
+    assert resource.log == []
+    assert resource.settled is False
+    done = run(Counter(wanted=2))
+    assert {k: predicted[k] for k in ("changed", "diff", "steps", "n", "outcome")} == {
+        k: done[k] for k in ("changed", "diff", "steps", "n", "outcome")
+    }
+
+
+def test_a_lost_answer_is_looked_into_before_anything_is_done_again():
+    resource = Counter(wanted=2, lost=1)
+    result = run(resource)
+    assert resource.log == [1, 2]
+    assert resource.reads == 2
+    assert result["changed"] is True
+    assert result["diff"]["before"] == {"n": 0}
+
+
+def test_a_lost_answer_that_did_all_the_work_still_counts_as_changed():
+    result = run(Counter(wanted=1, lost=1))
+    assert result["changed"] is True
+    assert result["outcome"] == "changed"
+
+
+def test_answers_that_keep_getting_lost_end_red():
+    class Stuck(Counter):
+        def perform(self, step: Step) -> None:
+            raise AnswerLost("gone", attempted=step.title)
+
+    resource = Stuck(wanted=1)
+    result = run(resource)
+    assert result["failed"] is True
+    assert resource.reads == REPLANS
+
+
+def test_a_failure_says_what_was_already_changed():
+    result = run(Counter(wanted=3, refuse=ServiceError("no", attempted="up to 3", cure="ask")))
+    assert result["failed"] is True
+    assert result["changed"] is True
+    assert result["error"]["done"] == ["up to 1", "up to 2"]
+    assert "Already changed: up to 1; up to 2" in result["msg"]
+    assert "What to do: ask" in result["msg"]
+
+
+def test_blocked_changes_nothing():
+    resource = Counter(wanted=2, blocked=Blocked("a decision is needed", cure="decide"))
+    result = run(resource)
+    assert result["failed"] is True
+    assert result["outcome"] == "blocked"
+    assert result["changed"] is False
+    assert resource.log == []
+    assert result["diff"]["after"] == result["diff"]["before"]
+
+
+def test_pending_is_green():
+    result = run(Counter(wanted=0, pending="not in force yet"))
+    assert result["outcome"] == "pending"
+    assert result["pending"] == "not in force yet"
+    assert "failed" not in result
+
+
+def test_a_defect_is_not_dressed_up():
+    class Broken(Counter):
+        def read(self) -> int:
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        run(Broken(wanted=1))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tenant": "not a tenant"},
+        {"client_id": "da34aq4b-b01f-47e4-bfac-2f9fc3f1383e"},
+        {"client_secret": "1cb8b5d2-8724-4f32-8152-a16a230b682b"},
+        {"timeout": -1},
+    ],
+)
+def test_a_connection_that_cannot_be_right_is_refused(options):
+    with pytest.raises(InvalidInput):
+        Tenant(options)
+
+
+def test_patience_looks_at_once_and_then_ever_more_rarely():
+    clock = FakeClock()
+    tenant = Tenant({"patience": 10}, clock=clock)
+    looks: list[float] = []
+
+    def look() -> bool:
+        looks.append(clock.passed)
+        return False
+
+    assert tenant.patiently(look) is False
+    assert looks == [0, 0.5, 1.5, 3.5, 7.5]
+    assert Tenant({"patience": 0}, clock=clock).patiently(lambda: True) is True
+
+
+def test_specs_keep_their_constraints_when_merged():
+    merged = CONNECTION.merge(ArgumentSpec({"x": {"type": "str"}}, mutually_exclusive=[("x", "tenant")]))
+    assert merged.kwargs()["mutually_exclusive"] == [["x", "tenant"]]
+    assert merged.kwargs()["required_by"] == {"certificate_passphrase": ("certificate_path",)}
+    assert "x" not in CONNECTION.options
+
+
+def test_every_option_that_smells_of_a_secret_has_decided_on_no_log():
+    for name, option in {**CONNECTION.options, **NETWORK.options}.items():
+        if any(word in name for word in ("secret", "passphrase", "token", "password")):
+            assert "no_log" in option, name
+
+
+def test_the_clouds_do_not_share_service_hosts():
+    for kind in ("graph", "exchange"):
+        assert len({getattr(cloud, kind) for cloud in CLOUDS.values()}) == len(CLOUDS)
