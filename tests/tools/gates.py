@@ -212,10 +212,9 @@ def summary(results: list[Result]) -> str:
     lines = [""]
     for result in results:
         verdict = "failed" if result.failed else "passed"
-        tests = f"{result.passed} passed, {result.failed} failed" if result.gate.pytest else ""
-        lines.append(
-            f"{verdict}  {result.gate.name:<13}{result.seconds:7.1f} s  {tests}{'; '.join(result.complaints)}".rstrip()
-        )
+        remarks = [f"{result.passed} passed, {result.failed} failed"] if result.gate.pytest else []
+        remarks += result.complaints
+        lines.append(f"{verdict}  {result.gate.name:<13}{result.seconds:7.1f} s  {'; '.join(remarks)}".rstrip())
     passed, failed = sum(result.passed for result in results), sum(result.failed for result in results)
     lines.append(f"{passed} passed, {failed} failed")
     return "\n".join(lines)
