@@ -1,0 +1,219 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Everything a person asks about an application: registration, credentials' dates, owners, what it may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
+from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
+from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application, consent
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+MOST = 50
+"""More applications of one display name than this are not looked at one by one."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One live application with what belongs to it, as Graph documents."""
+
+    application: Json
+    owners: tuple[Json, ...] = ()
+    service_principal: Json | None = None
+    assignments: tuple[consent.Assignment, ...] = ()
+    grants: tuple[consent.Grant, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    live: tuple[Found, ...] = ()
+    deleted: tuple[Json, ...] = ()
+    offers: Offers | None = None
+
+
+def describe(found: Found, offers: Offers) -> Json:
+    """One application as the module returns it: no secret's value, no hint of one."""
+    document, principal = found.application, found.service_principal
+    state = consent.State(
+        service_principal_id=principal["id"] if principal else None,
+        assignments=found.assignments,
+        grants=found.grants,
+        offers=offers,
+    )
+    return {
+        **application.describe(document, offers),
+        "secrets": application.secrets_of(document),
+        "certificates": certificates_of(document),
+        "owners": sorted(
+            (application.owner_of(owner) for owner in found.owners), key=lambda owner: str(owner["display_name"])
+        ),
+        "service_principal": None
+        if principal is None
+        else {
+            "id": principal.get("id"),
+            "display_name": principal.get("displayName"),
+            "enabled": principal.get("accountEnabled") is not False,
+            "created_date_time": principal.get("createdDateTime"),
+            "tags": sorted(principal.get("tags") or []),
+        },
+        "grants": consent.in_force(state),
+    }
+
+
+def certificates_of(document: Json) -> list[Json]:
+    """Metadata of the certificates, the last to expire first; never a key."""
+    certificates = [
+        {
+            "key_id": item.get("keyId"),
+            "display_name": item.get("displayName"),
+            "type": item.get("type"),
+            "usage": item.get("usage"),
+            "thumbprint": item.get("customKeyIdentifier"),
+            "start_date_time": item.get("startDateTime"),
+            "end_date_time": item.get("endDateTime"),
+        }
+        for item in document.get("keyCredentials") or []
+    ]
+    return sorted(certificates, key=lambda item: (str(item["end_date_time"]), str(item["key_id"])), reverse=True)
+
+
+def describe_deleted(document: Json) -> Json:
+    deleted_at = application.moment(document.get("deletedDateTime"))
+    return {
+        **application.brief(document),
+        "deleted_date_time": document.get("deletedDateTime"),
+        "recoverable_until": application.timestamp(deleted_at + application.KEPT_DELETED) if deleted_at else None,
+        "secrets": application.secrets_of(document),
+    }
+
+
+def plan(current: State) -> Plan:
+    """Nothing to do, ever: the plan carries what was found."""
+    offers = current.offers or {}
+    live = [describe(found, offers) for found in current.live]
+    live.sort(key=lambda item: (str(item["created_date_time"]), str(item["app_id"])))
+    deleted = sorted(
+        (describe_deleted(item) for item in current.deleted), key=lambda item: str(item["deleted_date_time"])
+    )
+    words = f"{len(live)} application{'' if len(live) == 1 else 's'} found"
+    if deleted:
+        words += f", {len(deleted)} in the recycle bin"
+    return Plan(result={"applications": live, "deleted": deleted}, summary=words)
+
+
+class ApplicationInfo:
+    """The resource behind ``entra_application_info``."""
+
+    def __init__(self, tenant: Tenant, task: Task) -> None:
+        self._tenant = tenant
+        params = task.params
+        self._unique_name, self._app_id, self._display_name = (
+            params["unique_name"],
+            params["app_id"],
+            params["display_name"],
+        )
+        self._unborn = False
+        if self._app_id is not None:
+            self._app_id = _names.guid(self._app_id, "app_id")
+            self._unborn = task.check_mode and self._app_id == ZERO_GUID
+        for name in ("unique_name", "display_name"):
+            if params[name] is not None:
+                _names.name(params[name], name, 256)
+
+    def read(self) -> State:
+        """At most three batches: the applications, what belongs to them, the names of permissions."""
+        if self._unborn:
+            return State()
+        documents, deleted = self._find()
+        belongings = self._belongings(documents)
+        resources = {
+            item.resource
+            for document in documents
+            for item in _permissions.from_required_access(document.get("requiredResourceAccess"))
+        }
+        calls = {app_id: _permissions.read_call(app_id) for app_id in sorted(resources)}
+        granted = {item.resource_id for found in belongings for item in found.assignments}
+        granted |= {item.resource_id for found in belongings for item in found.grants}
+        calls |= {object_id: consent.resource_call(object_id) for object_id in sorted(granted)}
+        parts = self._batch(calls, "read the names of permissions")
+        return State(
+            tuple(belongings), tuple(deleted), _permissions.offers_from(part.found() for part in parts.values())
+        )
+
+    def _find(self) -> tuple[list[Json], list[Json]]:
+        if self._display_name is not None:
+            name, value = "displayName", self._display_name
+            live = application.named_call(self._display_name, select=application.SELECT)
+        else:
+            name, value = ("appId", self._app_id) if self._app_id else ("uniqueName", self._unique_name or "")
+            live = application.find_call(unique_name=self._unique_name, app_id=self._app_id)
+        calls = {"live": live, "deleted": application.deleted_call(name, value)}
+        parts = self._batch(calls, "look for the application")
+        deleted = application.deleted_found(self._tenant.graph, parts["deleted"], name, value)
+        if self._display_name is not None:
+            return list(parts["live"].value().get("value") or [])[:MOST], deleted
+        document = parts["live"].found()
+        return ([document] if document else []), deleted
+
+    def _belongings(self, documents: list[Json]) -> list[Found]:
+        calls: dict[str, Call] = {}
+        for document in documents:
+            ident = document["id"]
+            calls[f"owners {ident}"] = application.owners_call(document)
+            principal, roles, delegated = consent.grant_calls(str(document["appId"]), application.SERVICE_PRINCIPAL)
+            calls |= {f"principal {ident}": principal, f"roles {ident}": roles, f"delegated {ident}": delegated}
+        parts = self._batch(calls, "read what belongs to the application")
+        graph, found = self._tenant.graph, []
+        for document in documents:
+            ident = document["id"]
+            owners = parts[f"owners {ident}"].allowed() or {}
+            service_principal = parts[f"principal {ident}"].found()
+            assigned: list[Json] = []
+            granted: list[Json] = []
+            if service_principal is not None:
+                assigned = consent.all_items(graph, parts[f"roles {ident}"], calls[f"roles {ident}"].purpose)
+                granted = consent.all_items(graph, parts[f"delegated {ident}"], calls[f"delegated {ident}"].purpose)
+            found.append(
+                Found(
+                    application=document,
+                    owners=tuple(owners.get("value") or []),
+                    service_principal=service_principal,
+                    assignments=consent.assignments_from(assigned),
+                    grants=consent.grants_from(granted),
+                )
+            )
+        return found
+
+    def _batch(self, calls: dict[str, Call], purpose: str) -> dict[str, Part]:
+        return dict(zip(calls, self._tenant.graph.batch(list(calls.values()), purpose=purpose), strict=True))
+
+    def plan(self, current: State) -> Plan:
+        return plan(current)
+
+    def perform(self, step: Step) -> None:
+        raise AssertionError("nothing to perform")
+
+    def settle(self, plan: Plan) -> Json:
+        return {}
+
+
+SPEC = ArgumentSpec(
+    {
+        "unique_name": {"type": "str"},
+        "app_id": {"type": "str"},
+        "display_name": {"type": "str"},
+    },
+    required_one_of=[["unique_name", "app_id", "display_name"]],
+    mutually_exclusive=[["unique_name", "app_id", "display_name"]],
+)
+DOOR = Door(ApplicationInfo, SPEC)
