@@ -16,10 +16,13 @@ class ActionModule(LaneAction):
 
     door = DOOR
 
-    def _services(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+    def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
+        return True
+
+    def services(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["return_value"] and not self._task.no_log:
             raise InvalidInput(
                 "return_value returns the secret in clear, and the task does not have no_log: true",
                 cure="set no_log: true on the task, or better: name a store",
             )
-        return super()._services(params)
+        return super().services(params)

@@ -60,14 +60,30 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
         raise AssertionError("unreachable")
     except M365Error as exc:
         exc.done = [*done, *exc.done]
-        return {
-            "failed": True,
-            "changed": bool(exc.done),
-            "outcome": exc.outcome,
-            "msg": str(exc),
-            "summary": exc.message,
-            "error": exc.as_result(),
-        }
+        return refusal(exc)
+
+
+def refusal(exc: M365Error) -> Json:
+    """The result of a task that ends with this error."""
+    return {
+        "failed": True,
+        "changed": bool(exc.done),
+        "outcome": exc.outcome,
+        "msg": str(exc),
+        "summary": exc.message,
+        "error": exc.as_result(),
+    }
+
+
+def unforeseen(exc: BaseException) -> Json:
+    """The result of a task that ends in a defect: type and place, because the text may quote anything."""
+    return {
+        "failed": True,
+        "changed": False,
+        "outcome": "failed",
+        "msg": f"This is a defect in mail2fax.m365: an unexpected {type(exc).__name__}. Please report it.",
+        "where": _frames(exc),
+    }
 
 
 def _result(first: Plan, plan: Plan, done: list[str], values: Json) -> Json:
@@ -109,13 +125,7 @@ def run_module(door: Door) -> None:
     try:
         result = execute(door, task, lambda: Tenant(module.params, environment=os.environ))
     except Exception as exc:
-        # Only the type: the text of an unforeseen exception may quote anything.
-        module.fail_json(
-            msg=f"This is a defect in mail2fax.m365: an unexpected {type(exc).__name__}. "
-            "Please report it with the lines below.",
-            outcome="failed",
-            exception=_frames(exc),
-        )
+        result = unforeseen(exc)
     for warning in result.pop("warnings", []):
         module.warn(warning)
     if not module._diff:
@@ -125,7 +135,6 @@ def run_module(door: Door) -> None:
     module.exit_json(**result)
 
 
-def _frames(exc: BaseException) -> str:
+def _frames(exc: BaseException) -> list[str]:
     """Where it happened, without the exception's own text and without values."""
-    lines = (f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(exc.__traceback__))
-    return "\n".join([*lines, type(exc).__name__])
+    return [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)]

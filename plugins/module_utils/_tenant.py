@@ -25,7 +25,8 @@ class Tenant:
     """The connection options of one task, and what they open.
 
     ``options`` has the names of the connection options (design: names), already typed. ``environment`` stands
-    for the process's own: proxy and CA come from it where the options are silent.
+    for the process's own: proxy and CA come from it where the options are silent. ``share`` may wrap the
+    operator's sign-in, so that the tasks of one run share their tokens.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Tenant:
         environment: t.Mapping[str, str] | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
+        share: t.Callable[[_auth.SignIn], _auth.SignIn] = lambda sign_in: sign_in,
     ) -> None:
         self.options = dict(options)
         self.cloud = CLOUDS[self.options.get("cloud") or "global"]
         self.clock = clock or Clock()
         self._environment = os.environ if environment is None else environment
         self._transport = transport
+        self._share = share
         for option, check in (("tenant", _names.tenant), ("client_id", _names.guid)):
             if self.options.get(option):
                 self.options[option] = check(self.options[option], option)
@@ -74,7 +77,7 @@ class Tenant:
     @functools.cached_property
     def sign_in(self) -> _auth.SignIn:
         """The operator."""
-        return _auth.choose(self.options, self.http, self.cloud)
+        return self._share(_auth.choose(self.options, self.http, self.cloud))
 
     @functools.cached_property
     def graph(self) -> Graph:

@@ -6,97 +6,132 @@
 """The in-process lane: a module's own code, run in the worker that Ansible has forked anyway.
 
 An action plugin of this base has the module's options, results, diff, warnings and errors, without a process of its
-own. It also reaches what only the controller has: the run's vault passwords, and with them the secret stores.
+own. It also reaches what only the controller has: the run's vault passwords, and with them the secret stores. Where
+a task cannot run here (another host, become, async, another interpreter, missing libraries) the module itself runs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import typing as t
 
+from ansible import constants
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, M365Error
-from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute, refusal, unforeseen
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import SharedSignIn
 
 Json = dict[str, t.Any]
+SWITCH = "mail2fax_in_process"
+"""A variable; false makes the modules run as modules, which helps to tell the lanes apart."""
 
 
-class LaneAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no type information
-    """Subclasses name the door."""
+class LaneAction(ActionBase):
+    """Subclasses name the door. ``needs_controller`` tells from the options whether only this process will do."""
 
     _supports_check_mode = True
-    _supports_async = False
+    _supports_async = True
     _supports_diff = True
     door: t.ClassVar[Door]
 
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
-        result: Json = super().run(tmp, task_vars) or {}
+        variables = task_vars or {}
+        result: Json = super().run(tmp, variables) or {}
         del tmp
-        with _environment(self._own_environment()):
-            validation = ArgumentSpecValidator(**_validator_options(self.door.argument_spec.kwargs())).validate(
-                dict(self._task.args)
+        reason = self._reason_for_a_process(variables)
+        if reason is None:
+            result.update(self._in_process())
+        elif self.needs_controller(self._task.args):
+            result.update(
+                refusal(
+                    Blocked(
+                        f"a secret's store can be opened only where Ansible itself runs, and {reason}",
+                        cure="run the task for a host with ansible_connection: local, without become and async, and "
+                        "with ansible_python_interpreter: '{{ ansible_playbook_python }}'",
+                    )
+                )
             )
-            if validation.error_messages:
-                return {**result, "failed": True, "outcome": "failed", "msg": "; ".join(validation.error_messages)}
-            result.update(self._execute(validation.validated_parameters))
+        else:
+            result.update(self._execute_module(task_vars=variables, wrap_async=self._task.async_val))
         if not self._task.diff:
             result.pop("diff", None)
         return result
 
-    def _execute(self, params: Json) -> Json:
-        try:
-            self._require_controller()
-            services = self._services(params)
-        except M365Error as exc:
-            return {
-                "failed": True,
-                "changed": False,
-                "outcome": exc.outcome,
-                "msg": str(exc),
-                "summary": exc.message,
-                "error": exc.as_result(),
-            }
-        task = Task(params, bool(self._task.check_mode), services)
-        return execute(self.door, task, lambda: Tenant(params, environment=os.environ))
+    def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
+        """Whether the options want something that only the controller has."""
+        return bool(args.get("store"))
 
-    def _services(self, params: Json) -> Json:
+    def services(self, params: Json) -> Json:
+        """What the door gets from outside beside the tenant; raises M365Error."""
         store = params.get("store")
         return {"store": open_store(store, Controller(self._loader))} if store else {}
 
-    def _require_controller(self) -> None:
-        if self._connection.transport != "local" or self._task.async_val:
-            raise Blocked(
-                "a secret store can be opened only where Ansible itself runs",
-                cure="set ansible_connection: local for the tenant (or delegate_to: localhost), without async",
-            )
+    def _reason_for_a_process(self, variables: Json) -> str | None:
+        """Why this task cannot run in this process, in words; None when it can."""
+        if not boolean(self._templar.template(variables.get(SWITCH, True)), strict=False):
+            return f"{SWITCH} is false"
+        if self._connection.transport != "local":
+            return f"its connection is {self._connection.transport}"
+        if self._task.async_val:
+            return "it runs async"
+        if getattr(self._connection, "become", None) is not None:
+            return "it uses become"
+        interpreter = str(self._templar.template(variables.get("ansible_python_interpreter") or "") or "")
+        if interpreter.startswith("/") and not _same_interpreter(interpreter):
+            return f"it names the interpreter {interpreter}"
+        if not (HAS_REQUESTS and HAS_MSAL):
+            return "requests or msal is not installed here"
+        return None
+
+    def _in_process(self) -> Json:
+        with _environment(self._own_environment()):
+            validation = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(dict(self._task.args))
+            if validation.error_messages:
+                return {"failed": True, "changed": False, "msg": "; ".join(validation.error_messages)}
+            params: Json = validation.validated_parameters
+            try:
+                task = Task(params, bool(self._task.check_mode), self.services(params))
+                return execute(self.door, task, lambda: self._tenant(params))
+            except M365Error as exc:
+                return refusal(exc)
+            except Exception as exc:
+                return unforeseen(exc)
+
+    def _tenant(self, params: Json) -> Tenant:
+        def shared(inner: t.Any) -> SharedSignIn:
+            return SharedSignIn(inner, params, constants.DEFAULT_LOCAL_TMP)
+
+        return Tenant(params, environment=os.environ, share=shared)
 
     def _own_environment(self) -> dict[str, str]:
-        """``environment:`` of the play, block and task; where there is a process it would get them."""
+        """``environment:`` of the play, block and task, which a process would be started with."""
         found: Json = {}
         self._compute_environment_string(found)
         return {str(name): str(value) for name, value in found.items()}
 
 
-def _validator_options(kwargs: Json) -> Json:
-    return {
-        "argument_spec": kwargs["argument_spec"],
-        "mutually_exclusive": kwargs["mutually_exclusive"],
-        "required_together": kwargs["required_together"],
-        "required_one_of": kwargs["required_one_of"],
-        "required_if": kwargs["required_if"],
-        "required_by": kwargs["required_by"],
-    }
+def _same_interpreter(path: str) -> bool:
+    return os.path.abspath(path) == os.path.abspath(sys.executable) or _identity(path) == _identity(sys.executable)
+
+
+def _identity(path: str) -> tuple[str, str]:
+    """The interpreter and the environment it belongs to: links in one folder are the same, two environments are not."""
+    return os.path.realpath(path), os.path.realpath(os.path.dirname(path))
 
 
 @contextlib.contextmanager
 def _environment(extra: t.Mapping[str, str]) -> t.Iterator[None]:
-    """os.environ with ``extra`` for a while; the worker runs one task at a time."""
+    """os.environ with ``extra`` for a while; a worker runs one task at a time."""
     before = {name: os.environ.get(name) for name in extra}
     os.environ.update(extra)
     try:
