@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control API: what tests see and turn. Plain HTTP on loopback, apart from everything that plays Microsoft."""
+
+from __future__ import annotations
+
+import typing as t
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .exchange import member_addresses
+from .faults import FaultRuleError
+from .model import Document, Tenant, public
+
+if t.TYPE_CHECKING:
+    from .server import Services
+
+
+def state_of(tenant: Tenant) -> Document:
+    """Everything in a tenant, in the services' own field names, without any secret value or hint."""
+    groups = []
+    for group in tenant.groups.values():
+        shown = public(group)
+        shown["members"] = member_addresses(tenant, group)
+        groups.append(shown)
+    return {
+        "domains": list(tenant.domains),
+        "applications": [_without_secrets(app) for app in tenant.applications.values()],
+        "servicePrincipals": [_without_secrets(sp) for sp in tenant.service_principals.values()],
+        "appRoleAssignments": [public(grant) for grant in tenant.app_role_assignments.values()],
+        "oauth2PermissionGrants": [public(grant) for grant in tenant.oauth2_permission_grants.values()],
+        "deletedItems": [_without_secrets(item) for item in tenant.deleted_items.values()],
+        "groups": groups,
+        "mailboxes": [public(mailbox) for mailbox in tenant.mailboxes.values()],
+        "applicationAccessPolicies": [public(policy) for policy in tenant.application_access_policies.values()],
+        "organizationConfig": public(tenant.settings.get("organization_config", {})),
+        "signIns": public(tenant.settings.get("sign_ins", {}).get("items", [])),
+    }
+
+
+def _without_secrets(document: Document) -> Document:
+    shown: Document = public(document)
+    for password in shown.get("passwordCredentials", []):
+        password["secretText"] = password["hint"] = None
+    for key in shown.get("keyCredentials", []):
+        key["key"] = None
+    if "_owners" in document:
+        shown["owners"] = list(document["_owners"])
+    if document.get("_federated"):
+        shown["federatedIdentityCredentials"] = public(document["_federated"])
+    return shown
+
+
+def application(services: Services) -> Starlette:
+    async def journal(request: Request) -> Response:
+        if request.method == "DELETE":
+            services.journal.clear()
+            return Response(status_code=204)
+        return JSONResponse(services.journal.rows)
+
+    async def exposures(request: Request) -> Response:
+        return JSONResponse(services.journal.exposures)
+
+    async def state(request: Request) -> Response:
+        return JSONResponse({"tenants": {tid: state_of(tenant) for tid, tenant in services.world.tenants.items()}})
+
+    async def reset(request: Request) -> Response:
+        services.reset()
+        return Response(status_code=204)
+
+    async def clock(request: Request) -> Response:
+        if request.method == "POST":
+            given = await _json(request)
+            spans = {key.removeprefix("advance_"): value for key, value in given.items()}
+            if not given or not set(given) <= {"advance_days", "advance_seconds"}:
+                return JSONResponse({"error": "advance_days or advance_seconds is expected"}, 400)
+            services.world.clock.advance(**{key: float(value) for key, value in spans.items()})
+            services.store.save_clock(services.world)
+            services.store.commit()
+        clock = services.world.clock
+        return JSONResponse({"now": clock.now().isoformat(), "offset_s": clock.offset.total_seconds()})
+
+    async def faults(request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                services.faults.replace((await _json(request)).get("rules", []))
+            except (FaultRuleError, TypeError) as error:
+                return JSONResponse({"error": str(error)}, 400)
+        rules = [
+            {"match": rule.match, "nth": rule.nth, "times": rule.times, "seen": rule.seen}
+            for rule in services.faults.rules
+        ]
+        return JSONResponse({"rules": rules})
+
+    async def managed_identity(request: Request) -> Response:
+        answer = await services.perform(await services.call_of(request))
+        return JSONResponse(answer.body, answer.status, answer.headers)
+
+    return Starlette(
+        routes=[
+            Route("/journal", journal, methods=["GET", "DELETE"]),
+            Route("/exposures", exposures),
+            Route("/state", state),
+            Route("/reset", reset, methods=["POST"]),
+            Route("/clock", clock, methods=["GET", "POST"]),
+            Route("/faults", faults, methods=["GET", "POST"]),
+            Route("/msi/token", managed_identity),
+        ]
+    )
+
+
+async def _json(request: Request) -> Document:
+    body = await request.body()
+    if not body:
+        return {}
+    try:
+        data = await request.json()
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

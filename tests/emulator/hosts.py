@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Microsoft's host names per cloud: which service a request is meant for, and whose tokens it accepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cloud:
+    name: str
+    login: tuple[str, ...]
+    graph: tuple[str, ...]
+    exchange: tuple[str, ...]
+
+
+CLOUDS = {
+    cloud.name: cloud
+    for cloud in (
+        Cloud(
+            "global",
+            ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"),
+            ("graph.microsoft.com",),
+            ("outlook.office365.com", "outlook.office.com"),
+        ),
+        Cloud(
+            "gcc_high",
+            ("login.microsoftonline.us", "login-us.microsoftonline.com"),
+            ("graph.microsoft.us",),
+            ("outlook.office365.us",),
+        ),
+        Cloud(
+            "dod",
+            ("login.microsoftonline.us", "login-us.microsoftonline.com"),
+            ("dod-graph.microsoft.us",),
+            ("outlook-dod.office365.us", "webmail.apps.mil"),
+        ),
+        Cloud(
+            "china",
+            ("login.chinacloudapi.cn", "login.partner.microsoftonline.cn"),
+            ("microsoftgraph.chinacloudapi.cn",),
+            ("partner.outlook.cn", "outlook.office365.cn"),
+        ),
+    )
+}
+
+GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
+EXCHANGE_APP_ID = "00000002-0000-0ff1-ce00-000000000000"
+IMDS = "169.254.169.254"
+
+
+def service_of(host: str) -> str | None:
+    """``login``, ``graph`` or ``exchange``; None for a host that is none of Microsoft's known ones."""
+    for cloud in CLOUDS.values():
+        for service in ("login", "graph", "exchange"):
+            if host in getattr(cloud, service):
+                return service
+    return None
+
+
+def clouds_of(host: str) -> list[Cloud]:
+    """Every cloud the host belongs to (the two American government clouds share their login host)."""
+    return [cloud for cloud in CLOUDS.values() if host in cloud.login + cloud.graph + cloud.exchange]
+
+
+def all_hosts() -> list[str]:
+    names = {host for cloud in CLOUDS.values() for host in cloud.login + cloud.graph + cloud.exchange}
+    return sorted(names)
+
+
+def audience_fits(audience: str, host: str) -> bool:
+    """Whether a token made for ``audience`` is one for the service behind ``host``, in the same cloud."""
+    service = service_of(host)
+    wanted = audience.rstrip("/").lower()
+    if service == "graph" and wanted == GRAPH_APP_ID:
+        return True
+    if service == "exchange" and wanted == EXCHANGE_APP_ID:
+        return True
+    if service is None or service == "login":
+        return False
+    return any(wanted == f"https://{name}" for cloud in clouds_of(host) for name in getattr(cloud, service))

@@ -1,0 +1,420 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One process that plays Microsoft 365: every request's way from the socket to a service and back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import pathlib
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+import typing as t
+import uuid
+
+import trustme
+import uvicorn
+import yaml
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import control, entra, exchange, graph, tenants
+from .faults import ConnectionDropped, Effect, Faults
+from .hosts import IMDS, all_hosts, service_of
+from .journal import Journal
+from .model import PROFILES, Answer, Call, Document, Principal, World
+from .relay import Relay
+from .store import Store
+
+GRAPH_JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+_READING_CMDLETS = ("get-", "test-")
+
+
+def load_texts() -> Document:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = pathlib.Path(__file__).with_name("texts.yml").read_text(encoding="utf-8")
+    return t.cast(Document, yaml.load(text, Loader=loader))
+
+
+class Services:
+    """The emulated services and what watches over them. Everything runs in one event loop, a request at a time."""
+
+    def __init__(self, entries: list[Document], store: Store, profile: str) -> None:
+        self.world = World(profile=PROFILES[profile], texts=load_texts())
+        self.world.clock.advance(seconds=float(store.meta("clock_offset_s") or 0))
+        self.store = store
+        self.journal = Journal(self.world)
+        self.faults = Faults(self.world)
+        self.entra = entra.Entra(self.world, store.meta("signing_key"))
+        self.graph = graph.Graph()
+        self.relay: Relay | None = None
+        self._entries = entries
+        for entry in entries:
+            tenant = tenants.build(self.world, entry)
+            if not store.load(tenant):
+                store.save(tenant)
+            self.world.adopt(tenant)
+        store.set_meta("signing_key", self.entra.signing_key_pem())
+        store.save_clock(self.world)
+        store.commit()
+        self.world.listeners.append(store.on_change)
+
+    def reset(self) -> None:
+        """Back to the tenants file, with the clock right and no faults. The journal goes on."""
+        self.faults.replace([])
+        self.world.clock.offset *= 0
+        for entry in self._entries:
+            tenant = tenants.build(self.world, entry)
+            self.store.save(tenant)
+            self.world.adopt(tenant)
+        self.store.save_clock(self.world)
+        self.store.commit()
+
+    # --- from the socket and back ------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        call = await self.call_of(request)
+        try:
+            answer = await self.perform(call)
+        except ConnectionDropped:
+            if self.relay is None or request.client is None or not self.relay.abort(request.client.port):
+                raise
+            return
+        await _response(call, answer)(scope, receive, send)
+
+    async def call_of(self, request: Request) -> Call:
+        raw_path = request.scope.get("raw_path") or request.url.path.encode()
+        return Call(
+            host=request.headers.get("host", "").partition(":")[0].lower(),
+            method=request.method,
+            path=raw_path.decode("latin-1"),
+            query_string=request.scope["query_string"].decode("latin-1"),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.body(),
+        )
+
+    async def perform(self, call: Call, batch: int | None = None) -> Answer:
+        """One request or one part of a batch: faults, the work itself, exposures, journal.
+
+        Raises ConnectionDropped when a fault wants the connection to end.
+        """
+        cmdlet = _cmdlet(call)
+        row = self.journal.arrive(
+            host=call.host,
+            method=call.method,
+            path=call.plain_path,
+            cmdlet=cmdlet,
+            tenant=self._tenant_id(call),
+            client_request_id=call.headers.get("client-request-id"),
+            batch=batch,
+        )
+        answer = await self._through(call, row, cmdlet)
+        return answer
+
+    async def _through(self, call: Call, row: Document, cmdlet: str | None) -> Answer:
+        writing = _writes(call, cmdlet)
+        query = f"?{call.query_string}" if call.query_string else ""
+        effect = self.faults.meet(call.host, call.method, call.plain_path + query, cmdlet) or Effect()
+        if effect.drop_before:
+            raise ConnectionDropped
+        if effect.delay_s:
+            await asyncio.sleep(effect.delay_s)
+        if effect.status is not None and not effect.after:
+            answer = self._faulty(effect)
+        else:
+            world = self.world
+            if effect.stale_s is not None and not writing and self.faults.history is not None:
+                world = self.faults.history.world_before(effect.stale_s)
+            answer = await self._dispatch(world, call, row)
+            if effect.status is not None:
+                answer = self._faulty(effect)
+        self.store.commit()
+        row["status"] = answer.status
+        if writing:
+            self.journal.look_for_exposures(row)
+        if effect.drop_after:
+            raise ConnectionDropped
+        return answer
+
+    @staticmethod
+    def _faulty(effect: Effect) -> Answer:
+        assert effect.status is not None
+        body = effect.body
+        if body is None and effect.status >= 400:
+            body = {"error": {"code": "ServiceUnavailable", "message": "The service is temporarily unavailable."}}
+        return Answer(effect.status, body, {name: str(value) for name, value in effect.headers.items()})
+
+    # --- to the services ---------------------------------------------------------------------------------------------
+
+    async def _dispatch(self, world: World, call: Call, row: Document) -> Answer:
+        service = service_of(call.host)
+        if call.host == IMDS or call.path == "/msi/token":
+            return self.entra.managed_identity(call)
+        if service == "login":
+            return self.entra.handle(call)
+        principal, refusal = self.entra.principal_of(call)
+        if service == "graph":
+            if principal is not None and call.plain_path.rstrip("/").lower().endswith("/$batch"):
+                return await self._graph_batch(world, principal, call, row)
+            return self.graph.handle(world, principal, refusal, call)
+        if service == "exchange" and call.path.lower().startswith("/adminapi"):
+            return await self._exchange(world, principal, refusal, call, row)
+        if service == "exchange" and call.path.lower().rstrip("/") == "/ews/exchange.asmx":
+            return self._ews(world, principal, refusal, call)
+        return Answer(404)
+
+    async def _graph_batch(self, world: World, principal: Principal, call: Call, row: Document) -> Answer:
+        parts = graph.batch_parts(world, call)
+        if isinstance(parts, Answer):
+            return parts
+        answers: dict[str, Answer] = {}
+        for part in parts:
+            failed = next((name for name in part.depends_on if answers[name].status >= 400), None)
+            if failed is not None:
+                answers[part.id] = graph.error(world, call, "failed_dependency", id=failed)
+            elif part.refusal is not None:
+                answers[part.id] = part.refusal
+            else:
+                assert part.call is not None
+                answers[part.id] = await self.perform(part.call, batch=row["seq"])
+        return graph.batch_answer(world, call, answers)
+
+    async def _exchange(
+        self, world: World, principal: Principal | None, refusal: str | None, call: Call, row: Document
+    ) -> Answer:
+        path = call.plain_path.replace("$batch", "InvokeCommand")
+        met: list[Effect] = []  # by the parts of a batch, in their order
+        late: dict[str, Answer] = {}  # answers that replace the real ones once the work is done
+
+        def part_fault(cmdlet: str) -> Answer | None:
+            effect = self.faults.meet(call.host, "POST", path, cmdlet) or Effect()
+            if effect.drop_before:
+                raise ConnectionDropped
+            met.append(effect)
+            return self._faulty(effect) if effect.status is not None and not effect.after else None
+
+        def on_part(cmdlet: str, status: int, part_id: str) -> None:
+            effect = met[-1] if met else Effect()
+            if effect.status is not None and effect.after:
+                late[part_id] = self._faulty(effect)
+                status = effect.status
+            self._part(call, row, path, cmdlet, status)
+
+        answer = exchange.handle(
+            world,
+            principal,
+            refusal,
+            call.method,
+            call.plain_path,
+            call.query,
+            call.headers,
+            _json(call.body),
+            on_part=on_part,
+            part_fault=part_fault,
+        )
+        if late and isinstance(answer.body, dict):
+            for response in answer.body["responses"]:
+                if response["id"] in late:
+                    response |= {"status": late[response["id"]].status, "body": late[response["id"]].body}
+        self.store.commit()
+        if any(effect.delay_s for effect in met):
+            await asyncio.sleep(sum(effect.delay_s for effect in met))
+        if any(effect.drop_after for effect in met):
+            row["status"] = answer.status
+            raise ConnectionDropped
+        return answer
+
+    def _part(self, call: Call, row: Document, path: str, cmdlet: str | None, status: int) -> None:
+        part = self.journal.arrive(
+            host=call.host,
+            method="POST",
+            path=path,
+            cmdlet=cmdlet,
+            tenant=row["tenant"],
+            batch=row["seq"],
+            status=status,
+        )
+        if cmdlet is None or not cmdlet.lower().startswith(_READING_CMDLETS):
+            self.journal.look_for_exposures(part)
+
+    def _ews(self, world: World, principal: Principal | None, refusal: str | None, call: Call) -> Answer:
+        try:
+            from . import ews
+        except ImportError:
+            return Answer(503)
+        return ews.handle(world, principal, refusal, call.headers, call.body)
+
+    def _tenant_id(self, call: Call) -> str | None:
+        service = service_of(call.host)
+        segments = [segment for segment in call.plain_path.split("/") if segment]
+        if service == "login":
+            found = self.world.tenant(segments[0]) if segments else None
+        elif service == "exchange" and segments and segments[0].lower() == "adminapi" and len(segments) > 2:
+            found = self.world.tenant(segments[2])
+        else:
+            principal, _ = self.entra.principal_of(call)
+            return principal.tenant_id if principal else None
+        return found.id if found else None
+
+
+def _response(call: Call, answer: Answer) -> Response:
+    headers = dict(answer.headers)
+    names = {name.lower() for name in headers}
+    if answer.body is None or isinstance(answer.body, bytes):
+        content: bytes = answer.body or b""
+    else:
+        content = json.dumps(answer.body).encode()
+        if "content-type" not in names:
+            graph_like = service_of(call.host) != "login"
+            headers["Content-Type"] = GRAPH_JSON if graph_like else "application/json; charset=utf-8"
+    return Response(content, answer.status, headers)
+
+
+def _json(body: bytes) -> t.Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return None
+
+
+def _cmdlet_of(body: t.Any) -> str | None:
+    inner = body.get("CmdletInput") if isinstance(body, dict) else None
+    name = inner.get("CmdletName") if isinstance(inner, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _cmdlet(call: Call) -> str | None:
+    if service_of(call.host) != "exchange" or not call.path.lower().startswith("/adminapi"):
+        return None
+    return _cmdlet_of(_json(call.body))
+
+
+def _writes(call: Call, cmdlet: str | None) -> bool:
+    """Whether the request may change a tenant."""
+    service = service_of(call.host)
+    if service == "graph":
+        return call.method != "GET"
+    if service == "exchange" and call.path.lower().startswith("/adminapi"):
+        return cmdlet is None or not cmdlet.lower().startswith(_READING_CMDLETS)
+    return False
+
+
+# --- start and stop ---------------------------------------------------------------------------------------------------
+
+
+class _Server(uvicorn.Server):
+    """Signals are handled once for the whole process, not by each server."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> t.Iterator[None]:
+        yield
+
+
+def _listening() -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+def _server(app: t.Any, context: ssl.SSLContext | None) -> _Server:
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        server_header=False,
+    )
+    config.load()
+    config.ssl = context
+    return _Server(config)
+
+
+async def _until_gone(parent: int | None, stdin: bool, stop: asyncio.Event) -> None:
+    """Set ``stop`` once the process ``parent`` is gone, or once standard input ends."""
+    loop = asyncio.get_running_loop()
+    if stdin:
+
+        def readable() -> None:
+            if not os.read(0, 4096):
+                loop.remove_reader(0)
+                stop.set()
+
+        loop.add_reader(0, readable)
+    while parent is not None and not stop.is_set():
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            stop.set()
+        except PermissionError:
+            pass
+        await asyncio.sleep(0.25)
+
+
+async def serve(
+    tenants_file: str,
+    *,
+    state: str | None = None,
+    port: int = 0,
+    profile: str = "calm",
+    parent: int | None = None,
+    stdin: bool = False,
+) -> None:
+    """Serve until a signal, the end of ``parent`` or of standard input. Prints one JSON line when ready."""
+    store = Store(state)
+    services = Services(tenants.read(tenants_file), store, profile)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with tempfile.TemporaryDirectory(prefix="m365-emulator-") as folder:
+        authority = trustme.CA(organization_name="Tenant emulator")
+        ca_path = pathlib.Path(folder, "ca.pem")
+        authority.cert_pem.write_to_path(str(ca_path))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*all_hosts()).configure_cert(context)
+        tls_socket, control_socket = _listening(), _listening()
+        servers = [_server(services, context), _server(control.application(services), None)]
+        tasks = [
+            asyncio.create_task(server.serve(sockets=[listener]))
+            for server, listener in zip(servers, (tls_socket, control_socket), strict=True)
+        ]
+
+        def refused(host: str, method: str, path: str, status: int) -> None:
+            services.journal.arrive(host=host, method=method, path=path, status=status)
+
+        relay = services.relay = Relay(tls_socket.getsockname()[1], services.perform, refused)
+        proxy_port = await relay.start(port)
+        while not all(server.started for server in servers):
+            await asyncio.sleep(0.001)
+        watch = asyncio.create_task(_until_gone(parent, stdin, stop))
+        gc.collect()
+        gc.freeze()
+        ready = {
+            "proxy": f"http://127.0.0.1:{proxy_port}",
+            "ca": str(ca_path),
+            "control": f"http://127.0.0.1:{control_socket.getsockname()[1]}",
+            "pid": os.getpid(),
+        }
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+        watch.cancel()
+        await relay.stop()
+        for server in servers:
+            server.should_exit = server.force_exit = True
+        await asyncio.wait(tasks, timeout=1)
+        store.close()

@@ -1,0 +1,340 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the tenants file to Tenant objects.
+
+Everything made here gets an id derived from the tenant's id and a name, so that two runs of one file are alike. Keys of a
+tenant, all but ``id`` and ``domains`` optional:
+
+* ``display_name``, ``cloud`` (one of ``hosts.CLOUDS``: it then exists in that cloud only), ``exchange: false`` (a tenant
+  that never used Exchange: the resource has no service principal)
+* ``operators``: ``client_id``, ``client_secret``, ``display_name``, ``app_roles``, ``directory_roles``, ``certificate``
+  (public PEM, or the path of one), ``federated`` (``issuer``, ``subject``, ``audiences``, and ``jwks`` or ``public_key``:
+  without either the assertion's signature is taken on trust, only its claims are checked), ``managed_identity: true``
+* ``applications``: Graph applications made by hand; besides Graph's own keys ``service_principal: false``, ``accountEnabled``,
+  ``app_roles`` (granted ones), ``delegated`` (``{scopes: [...]}`` on Microsoft Graph), ``owners`` (client ids);
+  ``passwordCredentials`` may carry ``secretText``, ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts it
+  into the recycle bin
+* ``service_principals``: how many further ones there are
+* ``mailboxes``: ``address``, ``display_name``, ``type``, ``aliases``, ``admin`` and whatever ``new_mailbox`` takes
+* ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes
+* ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``, ``description``
+* ``organization_config``, ``app_management_policy``
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import pathlib
+import typing as t
+import uuid
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from . import directory
+from .exchange import new_group, new_mailbox, new_policy
+from .hosts import CLOUDS, EXCHANGE_APP_ID, GRAPH_APP_ID
+from .model import Document, Tenant, World
+
+MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
+TENANT_KEYS = {
+    *("id", "domains", "operators", "mailboxes", "groups", "applications", "service_principals", "organization_config"),
+    *("app_management_policy", "policies", "display_name", "cloud", "exchange"),
+}
+
+
+class TenantsFileError(ValueError):
+    """The tenants file says something that cannot be built."""
+
+
+def read(path: str | pathlib.Path) -> list[Document]:
+    """The tenants of a file, unbuilt. Raises TenantsFileError."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    data = yaml.load(pathlib.Path(path).read_text(encoding="utf-8"), Loader=loader)
+    if not isinstance(data, dict) or not isinstance(data.get("tenants"), list) or not data["tenants"]:
+        raise TenantsFileError(f"{path}: a mapping with a list 'tenants' is expected")
+    for entry in data["tenants"]:
+        unknown = set(entry) - TENANT_KEYS
+        if unknown:
+            raise TenantsFileError(f"{path}: unknown keys {sorted(unknown)}; there are {sorted(TENANT_KEYS)}")
+    return t.cast(list[Document], data["tenants"])
+
+
+def build(world: World, entry: Document) -> Tenant:
+    """One tenant of the file, with everything in it; not yet adopted by the world."""
+    if entry.get("cloud") is not None and entry["cloud"] not in CLOUDS:
+        raise TenantsFileError(f"unknown cloud {entry['cloud']!r}; there are {sorted(CLOUDS)}")
+    tenant = Tenant(
+        id=str(uuid.UUID(str(entry["id"]))),
+        domains=[str(domain) for domain in entry["domains"]],
+        operators=[dict(operator) for operator in entry.get("operators") or []],
+        cloud=entry.get("cloud"),
+        display_name=entry.get("display_name") or str(entry["domains"][0]).partition(".")[0],
+    )
+    builder = _Builder(world, tenant)
+    builder.resources(exchange=entry.get("exchange", True))
+    for mailbox in entry.get("mailboxes") or []:
+        builder.mailbox(mailbox)
+    for group in entry.get("groups") or []:
+        new_group(world, tenant, **builder.identified("group", group["name"], group))
+    for operator in tenant.operators:
+        builder.operator(operator)
+    for app in entry.get("applications") or []:
+        builder.application(app)
+    for number in range(int(entry.get("service_principals") or 0)):
+        builder.filler(number)
+    for policy in entry.get("policies") or []:
+        builder.policy(policy)
+    tenant.settings["organization_config"] = {
+        "EwsEnabled": None,
+        "EwsAllowedAppIDs": None,
+        **(entry.get("organization_config") or {}),
+    }
+    tenant.settings["app_management_policy"] = dict(entry.get("app_management_policy") or {})
+    tenant.settings["sign_ins"] = {"items": []}
+    return tenant
+
+
+def directory_role(name: str) -> str:
+    """Template id of a directory role given by its name or already by its id."""
+    roles = directory.permissions()["directory_roles"]
+    if name in roles:
+        return str(roles[name])
+    if name in roles.values():
+        return name
+    raise TenantsFileError(f"unknown directory role {name!r}; there are {', '.join(roles)}")
+
+
+class _Builder:
+    def __init__(self, world: World, tenant: Tenant) -> None:
+        self.world, self.tenant = world, tenant
+        # Made a year ago: nothing in the file is newborn.
+        self.created = directory.stamp(world.clock.now() - dt.timedelta(days=365))
+        self._space = uuid.UUID(tenant.id)
+
+    def guid(self, kind: str, name: str) -> str:
+        return str(uuid.uuid5(self._space, f"{kind}:{name}"))
+
+    def identified(self, kind: str, name: str, keys: Document) -> Document:
+        ids = {"guid": self.guid(kind, name), "entra_id": self.guid(f"entra {kind}", name)}
+        return {**ids, **keys}
+
+    def resources(self, *, exchange: bool) -> None:
+        clouds = [CLOUDS[self.tenant.cloud]] if self.tenant.cloud else list(CLOUDS.values())
+        names = {
+            GRAPH_APP_ID: [host for cloud in clouds for host in cloud.graph],
+            EXCHANGE_APP_ID: [host for cloud in clouds for host in cloud.exchange],
+        }
+        for app_id, definition in directory.resource_definitions().items():
+            if app_id == EXCHANGE_APP_ID and not exchange:
+                continue
+            app = {"appId": app_id, "displayName": definition["displayName"], "signInAudience": "AzureADMultipleOrgs"}
+            properties = {
+                "appRoles": definition["appRoles"],
+                "oauth2PermissionScopes": definition["oauth2PermissionScopes"],
+                "servicePrincipalNames": [app_id, *(f"https://{host}" for host in names[app_id])],
+            }
+            self._service_principal(app, properties, owner_tenant=MICROSOFT_TENANT)
+
+    def _service_principal(self, app: Document, properties: Document, owner_tenant: str = "") -> Document:
+        principal = directory.new_service_principal(
+            self.tenant,
+            app,
+            properties,
+            created=self.created,
+            object_id=self.guid("service principal", app["appId"]),
+            owner_tenant=owner_tenant,
+        )
+        self.tenant.service_principals[principal["id"]] = principal
+        return principal
+
+    def mailbox(self, keys: Document) -> None:
+        try:
+            made = new_mailbox(self.world, self.tenant, **self.identified("mailbox", keys["address"].lower(), keys))
+        except TypeError as error:
+            raise TenantsFileError(f"mailbox {keys.get('address')}: {error}") from None
+        if "ExchangeGuid" in made:
+            made["ExchangeGuid"] = self.guid("exchange", keys["address"].lower())
+            self.tenant.mailboxes[made["Guid"]] = made
+
+    def operator(self, keys: Document) -> None:
+        client_id = str(keys["client_id"])
+        name = keys.get("display_name") or f"Operator {client_id[:8]}"
+        app = directory.new_application(
+            self.tenant,
+            {"displayName": name, "signInAudience": "AzureADMyOrg"},
+            created=self.created,
+            object_id=self.guid("application", client_id),
+            app_id=client_id,
+        )
+        if keys.get("client_secret") is not None:
+            self._password(app, {"displayName": "operator", "secretText": str(keys["client_secret"])})
+        if keys.get("certificate"):
+            app["keyCredentials"].append(key_credential(certificate_der(str(keys["certificate"]))))
+        if keys.get("federated"):
+            self._federated(app, {"name": "operator", **keys["federated"]})
+        self.tenant.applications[app["id"]] = app
+        principal = self._service_principal(app, {})
+        principal["_directory_roles"] = [directory_role(role) for role in keys.get("directory_roles") or []]
+        principal["_managed_identity"] = bool(keys.get("managed_identity"))
+        self.tenant.service_principals[principal["id"]] = principal
+        self._grant(principal, keys.get("app_roles") or [])
+
+    def _grant(self, principal: Document, values: list[str]) -> None:
+        for value in values:
+            resource_id = GRAPH_APP_ID if directory.is_graph_role(value) else EXCHANGE_APP_ID
+            resource = directory.service_principal_of(self.tenant, resource_id)
+            role = next((r for r in resource["appRoles"] if r["value"] == value), None) if resource else None
+            if resource is None or role is None:
+                raise TenantsFileError(f"unknown application permission {value!r} for {principal['displayName']}")
+            grant = directory.new_assignment(
+                principal,
+                resource,
+                role["id"],
+                created=self.created,
+                seed=f"{self.tenant.id}:{principal['id']}:{role['id']}",
+            )
+            self.tenant.app_role_assignments[grant["id"]] = grant
+
+    def _password(self, holder: Document, keys: Document) -> None:
+        start = keys.get("startDateTime") or self.created
+        end = keys.get("endDateTime") or directory.stamp(directory.two_years_after(self.world.clock.now()))
+        number = len(holder["passwordCredentials"])
+        holder["passwordCredentials"].append(
+            directory.new_password(
+                str(keys.get("secretText") or uuid.uuid4().hex),
+                display_name=keys.get("displayName"),
+                start=str(start),
+                end=str(end),
+                usable_at=None,
+                key_id=keys.get("keyId") or self.guid("key", f"{holder['appId']}:{keys.get('displayName')}:{number}"),
+            )
+        )
+
+    def _federated(self, app: Document, keys: Document) -> None:
+        app["_federated"].append(
+            {
+                "id": self.guid("federated", f"{app['appId']}:{keys['name']}"),
+                "name": keys["name"],
+                "issuer": keys["issuer"],
+                "subject": keys["subject"],
+                "audiences": keys.get("audiences") or ["api://AzureADTokenExchange"],
+                "description": keys.get("description"),
+                "_public_key": keys.get("public_key"),
+                "_jwks": keys.get("jwks"),
+            }
+        )
+
+    def application(self, keys: Document) -> None:
+        own = {
+            *(
+                "service_principal",
+                "accountEnabled",
+                "app_roles",
+                "delegated",
+                "owners",
+                "passwordCredentials",
+                "deleted",
+            ),
+            *("federatedIdentityCredentials", "id", "appId", "createdDateTime", "certificates"),
+        }
+        seed = keys.get("appId") or keys.get("uniqueName") or f"{keys['displayName']}:{len(self.tenant.applications)}"
+        app = directory.new_application(
+            self.tenant,
+            {"signInAudience": "AzureADMyOrg", **{key: value for key, value in keys.items() if key not in own}},
+            created=keys.get("createdDateTime") or self.created,
+            object_id=keys.get("id") or self.guid("application", seed),
+            app_id=keys.get("appId") or self.guid("client", seed),
+        )
+        unknown = set(app) - set(directory.APPLICATION_PROPERTIES) - {"_owners", "_federated"}
+        if unknown:
+            raise TenantsFileError(f"application {keys['displayName']}: unknown properties {sorted(unknown)}")
+        for password in keys.get("passwordCredentials") or []:
+            self._password(app, password)
+        for certificate in keys.get("certificates") or []:
+            app["keyCredentials"].append(key_credential(certificate_der(certificate)))
+        for credential in keys.get("federatedIdentityCredentials") or []:
+            self._federated(app, credential)
+        owners = [directory.service_principal_of(self.tenant, str(owner)) for owner in keys.get("owners") or []]
+        app["_owners"] = [owner["id"] for owner in owners if owner]
+        self.tenant.applications[app["id"]] = app
+        if keys.get("service_principal", True):
+            principal = self._service_principal(app, {"accountEnabled": keys.get("accountEnabled", True)})
+            principal["_owners"] = list(app["_owners"])
+            self.tenant.service_principals[principal["id"]] = principal
+            self._grant(principal, keys.get("app_roles") or [])
+            if keys.get("delegated"):
+                graph = directory.service_principal_of(self.tenant, GRAPH_APP_ID)
+                assert graph is not None
+                scope = " ".join(keys["delegated"]["scopes"])
+                grant = directory.new_oauth2_grant(
+                    principal["id"],
+                    graph["id"],
+                    scope,
+                    consent_type="AllPrincipals",
+                    principal_id=None,
+                    seed=f"{self.tenant.id}:{principal['id']}:delegated",
+                )
+                self.tenant.oauth2_permission_grants[grant["id"]] = grant
+        if keys.get("deleted"):
+            directory.delete_application(self.world, self.tenant, app)
+
+    def filler(self, number: int) -> None:
+        app_id = self.guid("filler", str(number))
+        app = {
+            "appId": app_id,
+            "displayName": f"Line of business {number:05d}",
+            "signInAudience": "AzureADMultipleOrgs",
+        }
+        self._service_principal(
+            app, {"tags": ["WindowsAzureActiveDirectoryIntegratedApp"]}, owner_tenant=MICROSOFT_TENANT
+        )
+
+    def policy(self, keys: Document) -> None:
+        wanted = str(keys["group"]).lower()
+        holders = [*self.tenant.groups.values(), *self.tenant.mailboxes.values()]
+        scope = next(
+            (h for h in holders if wanted in (h["Name"].lower(), h["Alias"].lower(), h["PrimarySmtpAddress"].lower())),
+            None,
+        )
+        if scope is None:
+            raise TenantsFileError(f"policy for {keys['app_id']}: there is no group {keys['group']!r}")
+        new_policy(
+            self.world,
+            self.tenant,
+            app_id=str(keys["app_id"]),
+            scope=scope,
+            access_right=keys.get("access_right", "RestrictAccess"),
+            description=keys.get("description"),
+        )
+
+
+def certificate_der(text: str) -> bytes:
+    """DER of a PEM text, of a file that holds one, or of Graph's bare base64. Raises ValueError."""
+    if "-----BEGIN" not in text and "\n" not in text and len(text) < 1024 and pathlib.Path(text).is_file():
+        text = pathlib.Path(text).read_text(encoding="ascii")
+    if "-----BEGIN" in text:
+        return x509.load_pem_x509_certificate(text.encode()).public_bytes(serialization.Encoding.DER)
+    der = base64.b64decode(text, validate=False)
+    x509.load_der_x509_certificate(der)
+    return der
+
+
+def key_credential(der: bytes, given: Document | None = None) -> Document:
+    """A Graph keyCredential of a certificate; ``given`` are the caller's own values for it."""
+    certificate = x509.load_der_x509_certificate(der)
+    given = given or {}
+    return {
+        "customKeyIdentifier": given.get("customKeyIdentifier") or certificate.fingerprint(hashes.SHA1()).hex().upper(),
+        "displayName": given.get("displayName") or certificate.subject.rfc4514_string(),
+        "endDateTime": given.get("endDateTime") or directory.stamp(certificate.not_valid_after_utc),
+        "key": base64.b64encode(der).decode(),
+        "keyId": given.get("keyId")
+        or str(uuid.uuid5(uuid.NAMESPACE_OID, certificate.fingerprint(hashes.SHA256()).hex())),
+        "startDateTime": given.get("startDateTime") or directory.stamp(certificate.not_valid_before_utc),
+        "type": given.get("type") or "AsymmetricX509Cert",
+        "usage": given.get("usage") or "Verify",
+    }
