@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: entra_admin_consent
+short_description: Grant or revoke what an application may do
+version_added: 0.1.0
+description:
+  - Keeps the app-role assignments and the delegated permissions for all users of one application, by name.
+  - What is granted is in force at once, for the whole tenant. Restrict the application first, see
+    M(mail2fax.m365.exchange_application_access_policy).
+  - Delegated permissions that a single user granted are reported as RV(foreign) and never touched.
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+extends_documentation_fragment:
+  - mail2fax.m365.connection
+  - mail2fax.m365.attributes
+options:
+  app_id:
+    description:
+      - Application (client) ID of the application. It needs a service principal in the tenant, which
+        M(mail2fax.m365.entra_application) makes.
+      - In check mode an id that is all zeros stands for an application that an earlier task would make.
+    type: str
+    required: true
+  permissions:
+    description:
+      - What the application shall hold, or with O(state=absent) shall not.
+      - Required, except with O(state=absent) and O(exclusive=true).
+    type: list
+    elements: dict
+    suboptions:
+      resource:
+        description: >-
+          The API, one of V(exchange_online) and V(microsoft_graph), or the application id of another one.
+        type: str
+        required: true
+      application:
+        description: Names of application permissions (app roles), such as V(full_access_as_app).
+        type: list
+        elements: str
+        default: []
+      delegated:
+        description: Names of delegated permissions (scopes), such as V(User.Read).
+        type: list
+        elements: str
+        default: []
+  exclusive:
+    description:
+      - Whether the list is exact. With V(true) every other app role of this application is revoked, and every other
+        delegated permission for all users.
+    type: bool
+    default: false
+  state:
+    description:
+      - With V(absent) the listed permissions are revoked, with O(exclusive=true) all.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: mail2fax.m365.entra_application
+  - module: mail2fax.m365.exchange_application_access_policy
+"""
+
+EXAMPLES = r"""
+- name: Let the fax server's application open mailboxes, and nothing else
+  mail2fax.m365.entra_admin_consent:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    permissions:
+      - resource: exchange_online
+        application: [full_access_as_app]
+    exclusive: true
+
+- name: Revoke everything
+  mail2fax.m365.entra_admin_consent:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    exclusive: true
+    state: absent
+"""
+
+RETURN = r"""
+app_id:
+  description: Application (client) ID of the application.
+  returned: success
+  type: str
+service_principal_id:
+  description: Object ID of its service principal, null when there is none.
+  returned: success
+  type: str
+granted:
+  description: What is declared and in force now, or would be in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: The API, by its well-known name or its application id.
+      type: str
+      sample: exchange_online
+    application:
+      description: Names of application permissions.
+      type: list
+      elements: str
+      sample: [full_access_as_app]
+    delegated:
+      description: Names of delegated permissions.
+      type: list
+      elements: str
+      sample: []
+foreign:
+  description: What is in force and not declared.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: The API, by its well-known name or its application id.
+      type: str
+      sample: exchange_online
+    application:
+      description: Names of application permissions.
+      type: list
+      elements: str
+      sample: [full_access_as_app]
+    delegated:
+      description: Names of delegated permissions.
+      type: list
+      elements: str
+      sample: []
+    users:
+      description: Delegated permissions that single users granted for themselves.
+      type: list
+      elements: dict
+      contains:
+        principal_id:
+          description: Object ID of the user.
+          type: str
+        delegated:
+          description: Names of delegated permissions.
+          type: list
+          elements: str
+revoked:
+  description: What this task revoked, or would in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: The API, by its well-known name or its application id.
+      type: str
+      sample: exchange_online
+    application:
+      description: Names of application permissions.
+      type: list
+      elements: str
+      sample: [full_access_as_app]
+    delegated:
+      description: Names of delegated permissions.
+      type: list
+      elements: str
+      sample: []
+outcome:
+  description: What became of the step, one of V(ok), V(changed), V(pending), V(blocked) and V(failed).
+  returned: always
+  type: str
+  sample: changed
+summary:
+  description: The outcome in a few words.
+  returned: always
+  type: str
+steps:
+  description: What was changed, or would be in check mode.
+  returned: changed
+  type: list
+  elements: str
+error:
+  description: What went wrong, for machines; RV(msg) says the same to people.
+  returned: failure
+  type: dict
+"""
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import run_module
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.consent import DOOR
+
+
+def main() -> None:
+    run_module(DOOR)
+
+
+if __name__ == "__main__":
+    main()
