@@ -18,10 +18,8 @@ import secrets
 import typing as t
 import uuid
 
-import yaml
-
-from .hosts import EXCHANGE_APP_ID, GRAPH_APP_ID
-from .model import Document, Tenant, World
+from .hosts import EXCHANGE_APP_ID
+from .model import Document, Tenant, World, load_yaml
 
 NO_ROLE = "00000000-0000-0000-0000-000000000000"
 DELETED_KEPT = dt.timedelta(days=30)
@@ -36,16 +34,14 @@ _ASIDE = "_aside"  # a deleted service principal's grants, by collection
 def permissions() -> Document:
     """The data file of resources, their permissions and the directory roles."""
     path = pathlib.Path(__file__).with_name("permissions.yml")
-    return t.cast(
-        Document, yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    )
+    return t.cast("Document", load_yaml(path.read_text(encoding="utf-8")))
 
 
 def stamp(moment: dt.datetime | float) -> str:
     """A time stamp as Graph writes it: UTC, seven decimals, ``Z``."""
     if isinstance(moment, int | float):
-        moment = dt.datetime.fromtimestamp(moment, dt.timezone.utc)
-    return moment.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+        moment = dt.datetime.fromtimestamp(moment, dt.UTC)
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
 
 def parse_stamp(text: str) -> dt.datetime:
@@ -58,7 +54,7 @@ def parse_stamp(text: str) -> dt.datetime:
         digits = len(tail) - len(tail.lstrip("0123456789"))
         text = f"{head}.{tail[:digits][:6]}{tail[digits:]}"
     moment = dt.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def new_grant_id(seed: str | None = None) -> str:
@@ -423,7 +419,7 @@ def sweep(world: World, tenant: Tenant) -> None:
 
 def password_restrictions(tenant: Tenant) -> Document:
     """``{"max_lifetime_days": 180}``, ``{"secrets": "forbidden"}``, both or nothing."""
-    return t.cast(Document, tenant.settings.get("app_management_policy") or {})
+    return t.cast("Document", tenant.settings.get("app_management_policy") or {})
 
 
 def resource_definitions() -> dict[str, Document]:

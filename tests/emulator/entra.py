@@ -47,7 +47,7 @@ class Entra:
         if signing_key is None:
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         else:
-            key = t.cast(rsa.RSAPrivateKey, serialization.load_pem_private_key(signing_key.encode(), password=None))
+            key = t.cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(signing_key.encode(), password=None))
         self._key, self._public = key, key.public_key()
         numbers = self._public.public_numbers()
         self._kid = _b64(hashlib.sha256(str(numbers.n).encode()).digest()[:20])
@@ -375,7 +375,7 @@ class Entra:
             try:
                 jwt.decode(
                     assertion,
-                    t.cast(rsa.RSAPublicKey, certificate.public_key()),
+                    t.cast("rsa.RSAPublicKey", certificate.public_key()),
                     algorithms=["RS256", "PS256"],
                     options=_SIGNATURE_ONLY,
                 )
@@ -446,9 +446,9 @@ class Entra:
             for principal in tenant.service_principals.values():
                 if not principal.get("_managed_identity"):
                     continue
-                if query.get("client_id", principal["appId"]).lower() != principal["appId"].lower():
+                if str(query.get("client_id", principal["appId"])).lower() != principal["appId"].lower():
                     continue
-                if query.get("object_id", principal["id"]).lower() != principal["id"].lower():
+                if str(query.get("object_id", principal["id"])).lower() != principal["id"].lower():
                     continue
                 try:
                     token, lifetime, resource = self._mint(

@@ -12,7 +12,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .model import Collection, Document, World
+from .model import Collection, Document, Tenant, World
 
 
 class FaultRuleError(ValueError):
@@ -149,8 +149,15 @@ class History:
                     dict.pop(collections[name], key, None)
                 else:
                     collections[name].load(key, json.loads(body))
-            past.tenants[tenant.id] = replace(copy.copy(tenant), **collections)
+            past.tenants[tenant.id] = _with(tenant, collections)
         return past
+
+
+def _with(tenant: Tenant, collections: dict[str, Collection]) -> Tenant:
+    twin = copy.copy(tenant)
+    for name, collection in collections.items():
+        setattr(twin, name, collection)
+    return twin
 
 
 def _copy(collection: Collection) -> Collection:

@@ -419,7 +419,7 @@ def _check_proof(request: Request, holder: Document, proof: str) -> None:
         try:
             claims = jwt.decode(
                 proof,
-                t.cast(t.Any, certificate.public_key()),
+                t.cast("t.Any", certificate.public_key()),
                 algorithms=["RS256", "PS256"],
                 audience="00000002-0000-0000-c000-000000000000",
                 options={"verify_exp": True},
@@ -551,7 +551,8 @@ def create_federated(request: Request, key: Segment, name: str | None = None) ->
 
 def _federated_one(request: Request, app: Document, which: Segment) -> Document:
     wanted = which.value if isinstance(which, Key) else which
-    found = next((c for c in app["_federated"] if wanted.lower() in (c["id"], c["name"].lower())), None)
+    held: list[Document] = app["_federated"]
+    found = next((c for c in held if wanted.lower() in (c["id"], c["name"].lower())), None)
     if found is None:
         raise GraphError("not_found", id=wanted)
     return found

@@ -321,7 +321,7 @@ def listing(request: Request, documents: t.Iterable[Document], of: Kind, *, type
     _check_expand(request)
     if "$skip" in query:
         raise GraphError("skip_unsupported")
-    found = (document for document in documents if request.visible(document))
+    found: t.Iterable[Document] = filter(request.visible, documents)
     counted = query.get("$count", "").lower() == "true" and request.eventual
     if query.get("$filter"):
         test = odata.Filter(query["$filter"], of.properties, of.name)

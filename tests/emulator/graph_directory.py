@@ -15,8 +15,8 @@ import uuid
 from . import directory
 from .exchange import policy_verdict
 from .exchange_directory import MAILBOX_TYPES, by_address
-from .graph_base import KINDS, READ_DIRECTORY, Answer, GraphError, Request, count, entity, kind, listing, route
-from .model import Document, Tenant
+from .graph_base import KINDS, READ_DIRECTORY, GraphError, Request, count, entity, kind, listing, route
+from .model import Answer, Document, Tenant
 from .odata import Key, Segment
 
 READ_ORGANIZATION = READ_DIRECTORY | {"Organization.Read.All", "Organization.ReadWrite.All"}
@@ -548,7 +548,7 @@ FOLDER = kind(
 
 
 def _mailbox(request: Request, name: str) -> Document:
-    """The mailbox that a mail request is about, once the token and the policies let the caller in. Raises GraphError."""
+    """The mailbox of a mail request, once the token and the policies let the caller in. Raises GraphError."""
     if not request.has(*MAIL_ROLES):
         raise GraphError("mail.access_denied")
     wanted = name.lower()

@@ -18,7 +18,14 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, field
 
+import yaml
+
 Document = dict[str, t.Any]
+
+
+def load_yaml(text: str) -> t.Any:
+    """YAML by libyaml where there is one: a large fleet's tenants file takes a second otherwise."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
 
 
 class Clock:
@@ -28,7 +35,7 @@ class Clock:
         self.offset = offset
 
     def now(self) -> dt.datetime:
-        return dt.datetime.now(dt.timezone.utc) + self.offset
+        return dt.datetime.now(dt.UTC) + self.offset
 
     def timestamp(self) -> float:
         return self.now().timestamp()
@@ -119,7 +126,7 @@ COLLECTIONS = (
     "app_role_assignments",  # id -> Graph appRoleAssignment
     "oauth2_permission_grants",  # id -> Graph oAuth2PermissionGrant
     "deleted_items",  # object id -> application or servicePrincipal with "deletedDateTime" and "@odata.type"
-    "groups",  # Guid -> Exchange group (facts section 7.1) plus "_members": [Guid of a mailbox or a group], "_owners": [Guid]
+    "groups",  # Guid -> Exchange group (facts section 7.1) plus "_members", "_owners": [Guid of a recipient]
     "mailboxes",  # Guid -> Exchange recipient of any type (UserMailbox … MailContact) plus "_admin": bool
     "application_access_policies",  # Identity -> policy (facts section 7.2)
     "settings",  # "organization_config", "app_management_policy", "sign_ins": one document each

@@ -17,11 +17,9 @@ import ssl
 import sys
 import tempfile
 import typing as t
-import uuid
 
 import trustme
 import uvicorn
-import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,7 +27,7 @@ from . import control, entra, exchange, graph, tenants
 from .faults import ConnectionDropped, Effect, Faults
 from .hosts import IMDS, all_hosts, service_of
 from .journal import Journal
-from .model import PROFILES, Answer, Call, Document, Principal, World
+from .model import PROFILES, Answer, Call, Document, Principal, World, load_yaml
 from .relay import Relay
 from .store import Store
 
@@ -38,9 +36,8 @@ _READING_CMDLETS = ("get-", "test-")
 
 
 def load_texts() -> Document:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = pathlib.Path(__file__).with_name("texts.yml").read_text(encoding="utf-8")
-    return t.cast(Document, yaml.load(text, Loader=loader))
+    return t.cast("Document", load_yaml(text))
 
 
 class Services:
@@ -118,8 +115,7 @@ class Services:
             client_request_id=call.headers.get("client-request-id"),
             batch=batch,
         )
-        answer = await self._through(call, row, cmdlet)
-        return answer
+        return await self._through(call, row, cmdlet)
 
     async def _through(self, call: Call, row: Document, cmdlet: str | None) -> Answer:
         writing = _writes(call, cmdlet)

@@ -3,23 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the tenants file to Tenant objects.
 
-Everything made here gets an id derived from the tenant's id and a name, so that two runs of one file are alike. Keys of a
-tenant, all but ``id`` and ``domains`` optional:
+Everything made here gets an id derived from the tenant's id and a name, so that two runs of one file are alike. Keys of
+a tenant, all but ``id`` and ``domains`` optional:
 
-* ``display_name``, ``cloud`` (one of ``hosts.CLOUDS``: it then exists in that cloud only), ``exchange: false`` (a tenant
-  that never used Exchange: the resource has no service principal)
+* ``display_name``, ``cloud`` (one of ``hosts.CLOUDS``: it then exists in that cloud only), ``exchange: false`` (a
+  tenant that never used Exchange: the resource has no service principal)
 * ``operators``: ``client_id``, ``client_secret``, ``display_name``, ``app_roles``, ``directory_roles``, ``certificate``
-  (public PEM, or the path of one), ``federated`` (``issuer``, ``subject``, ``audiences``, and ``jwks`` or ``public_key``:
-  without either the assertion's signature is taken on trust, only its claims are checked), ``managed_identity: true``
-* ``applications``: Graph applications made by hand; besides Graph's own keys ``service_principal: false``, ``accountEnabled``,
-  ``app_roles`` (granted ones), ``delegated`` (``{scopes: [...]}`` on Microsoft Graph), ``owners`` (client ids);
-  ``passwordCredentials`` may carry ``secretText``, ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts it
-  into the recycle bin
+  (public PEM, or the path of one), ``federated`` (``issuer``, ``subject``, ``audiences``, and ``jwks`` or
+  ``public_key``: without either the assertion's signature is taken on trust, only its claims are checked),
+  ``managed_identity: true``
+* ``applications``: Graph applications made by hand; besides Graph's own keys ``service_principal: false``,
+  ``accountEnabled``, ``app_roles`` (granted ones), ``delegated`` (``{scopes: [...]}`` on Microsoft Graph), ``owners``
+  (client ids), ``certificates`` (PEM); ``passwordCredentials`` may carry ``secretText``,
+  ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts it into the recycle bin
 * ``service_principals``: how many further ones there are
 * ``mailboxes``: ``address``, ``display_name``, ``type``, ``aliases``, ``admin`` and whatever ``new_mailbox`` takes
 * ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes
-* ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``, ``description``
-* ``organization_config``, ``app_management_policy``
+* ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``,
+  ``description``
+* ``organization_config``
+* ``app_management_policy``: ``max_lifetime_days``, ``secrets: forbidden``, ``exempt`` (client ids),
+  ``restrict_for_apps_created_after``
 """
 
 from __future__ import annotations
@@ -30,14 +34,13 @@ import pathlib
 import typing as t
 import uuid
 
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from . import directory
 from .exchange import new_group, new_mailbox, new_policy
 from .hosts import CLOUDS, EXCHANGE_APP_ID, GRAPH_APP_ID
-from .model import Document, Tenant, World
+from .model import Document, Tenant, World, load_yaml
 
 MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 TENANT_KEYS = {
@@ -52,15 +55,14 @@ class TenantsFileError(ValueError):
 
 def read(path: str | pathlib.Path) -> list[Document]:
     """The tenants of a file, unbuilt. Raises TenantsFileError."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    data = yaml.load(pathlib.Path(path).read_text(encoding="utf-8"), Loader=loader)
+    data = load_yaml(pathlib.Path(path).read_text(encoding="utf-8"))
     if not isinstance(data, dict) or not isinstance(data.get("tenants"), list) or not data["tenants"]:
         raise TenantsFileError(f"{path}: a mapping with a list 'tenants' is expected")
     for entry in data["tenants"]:
         unknown = set(entry) - TENANT_KEYS
         if unknown:
             raise TenantsFileError(f"{path}: unknown keys {sorted(unknown)}; there are {sorted(TENANT_KEYS)}")
-    return t.cast(list[Document], data["tenants"])
+    return t.cast("list[Document]", data["tenants"])
 
 
 def build(world: World, entry: Document) -> Tenant:

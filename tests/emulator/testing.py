@@ -85,7 +85,7 @@ class Emulator:
     def journal(self) -> list[dict[str, t.Any]]:
         """Every request so far, a dict each: seq, time, host, method, path, cmdlet, status, tenant, client_request_id;
         of a batch its parts as well, with ``batch`` = the seq of the batch's own row."""
-        return t.cast(list[dict[str, t.Any]], self._control("GET", "/journal"))
+        return t.cast("list[dict[str, t.Any]]", self._control("GET", "/journal"))
 
     def clear_journal(self) -> None:
         """Forget the journal and the exposures."""
@@ -93,13 +93,13 @@ class Emulator:
 
     def state(self, tenant: str | None = None) -> dict[str, t.Any]:
         """``{"tenants": {id: {...}}}``, or the one tenant's part of it."""
-        state = t.cast(dict[str, t.Any], self._control("GET", "/state"))
-        return t.cast(dict[str, t.Any], state["tenants"][tenant]) if tenant else state
+        state = t.cast("dict[str, t.Any]", self._control("GET", "/state"))
+        return t.cast("dict[str, t.Any]", state["tenants"][tenant]) if tenant else state
 
     def exposures(self) -> list[dict[str, t.Any]]:
-        """Every instant after a writing request at which an application (``appId``) had full_access_as_app and no policy
-        restricting it."""
-        return t.cast(list[dict[str, t.Any]], self._control("GET", "/exposures"))
+        """Every instant, after a writing request, at which an application (``appId``) had full_access_as_app and no
+        policy restricting it."""
+        return t.cast("list[dict[str, t.Any]]", self._control("GET", "/exposures"))
 
     def faults(self, rules: list[dict[str, t.Any]]) -> None:
         """Replace all fault rules (an empty list: none any more). Raises EmulatorError on a rule that means nothing."""
@@ -107,7 +107,7 @@ class Emulator:
 
     def fault_rules(self) -> list[dict[str, t.Any]]:
         """The rules in force, each with ``seen``: how many requests it fitted so far."""
-        return t.cast(list[dict[str, t.Any]], self._control("GET", "/faults")["rules"])
+        return t.cast("list[dict[str, t.Any]]", self._control("GET", "/faults")["rules"])
 
     def clock(self, days: float = 0, *, seconds: float = 0) -> None:
         """Advance the world's time."""
