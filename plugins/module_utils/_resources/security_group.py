@@ -127,7 +127,7 @@ class Desired:
         )
 
     def rivals(self, recipient: Recipient) -> bool:
-        """Whether it holds the wanted name. Exchange refuses a second Name; people confuse groups of one display name."""
+        """Whether it holds the wanted name: a second Name is refused, two groups of one display name are confused."""
         wanted = self.name.casefold()
         return bool(wanted) and (
             recipient.name.casefold() == wanted
