@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Conflict
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
-from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import application
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 IN_FORCE_AFTER = dt.timedelta(hours=24)
@@ -60,7 +61,9 @@ class Desired:
 
 def read_cmdlet() -> Cmdlet:
     """The one read that shows the list; also used where it travels in a batch with others."""
-    return Cmdlet("Get-OrganizationConfig", {"RetrieveEwsOperationAccessPolicy": True}, "read the tenant's EWS settings")
+    return Cmdlet(
+        "Get-OrganizationConfig", {"RetrieveEwsOperationAccessPolicy": True}, "read the tenant's EWS settings"
+    )
 
 
 def state_of(configuration: t.Mapping[str, t.Any]) -> EwsState:
@@ -77,11 +80,9 @@ def state_of(configuration: t.Mapping[str, t.Any]) -> EwsState:
 def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
     after = _present(current, desired) if desired.state == "present" else _absent(current, desired)
     steps = []
-    list_step = Step(
-        "list",
-        f"put {desired.app_id} on the EWS list" if desired.state == "present" else f"take {desired.app_id} off the EWS list",
-        {"EwsAllowedAppIDs": after.listed},
-    )
+    who = "the application" if desired.app_id == _names.ZERO_GUID else desired.app_id
+    title = f"put {who} on the EWS list" if desired.state == "present" else f"take {who} off the EWS list"
+    list_step = Step("list", title, {"EwsAllowedAppIDs": after.listed})
     enabled_step = Step("enabled", f"set EwsEnabled to {after.enabled}", {"EwsEnabled": after.enabled})
     if after.listed != current.listed:
         steps.append(list_step)
@@ -96,7 +97,7 @@ def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
     }
     if steps and desired.state == "present":
         result["in_force_by"] = (now + IN_FORCE_AFTER).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-    warnings = []
+    warnings: list[str] = []
     if desired.state == "present":
         days = (SUNSET - now.date()).days
         warnings.append(
@@ -111,6 +112,10 @@ def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
             )
         elif current.enabled is None:
             warnings.append("EwsEnabled was not set: from now on only the listed applications can use EWS.")
+        elif current.enabled and not current.ids():
+            warnings.append("The EWS list was empty: from now on only this application can use EWS.")
+        elif not current.enabled and (others := [entry for entry in current.ids() if entry != desired.app_id]):
+            warnings.append(f"EWS was off. Now it opens for the others on the list too: {', '.join(others)}.")
     return Plan(
         before=current.as_dict(),
         after=after.as_dict(),
@@ -126,14 +131,18 @@ def _present(current: EwsState, desired: Desired) -> EwsState:
         return current
     listed = current.listed
     if desired.app_id not in current.ids():
-        listed = f"{listed},{desired.app_id}" if listed else desired.app_id
+        # What others wrote stays byte for byte, a comma at the end as well.
+        before = listed if listed and listed.strip() else ""
+        comma = "," if before and not before.rstrip().endswith(",") else ""
+        listed = f"{before}{comma}{desired.app_id}"
     return EwsState(True, listed)
 
 
 def _absent(current: EwsState, desired: Desired) -> EwsState:
-    kept = [entry for entry in (current.listed or "").split(",") if entry.strip().lower() != desired.app_id]
-    listed = ",".join(kept) or None
-    listed = current.listed if desired.app_id not in current.ids() else listed
+    listed = current.listed
+    if desired.app_id in current.ids():
+        kept = [entry for entry in (current.listed or "").split(",") if entry.strip().lower() != desired.app_id]
+        listed = ",".join(kept) if any(entry.strip() for entry in kept) else None
     enabled = current.enabled
     if desired.on_absent != "auto":
         enabled = {"enabled": True, "disabled": False, "unset": None}[desired.on_absent]
@@ -159,7 +168,7 @@ class EwsAccess:
         self._tenant = tenant
         params = task.params
         self._desired = Desired(
-            app_id=_names.guid(params["app_id"], "app_id"),
+            app_id=application(task),
             state=params["state"],
             on_unset=params["on_unset"],
             on_absent=params["on_absent"],
@@ -176,20 +185,20 @@ class EwsAccess:
         self._tenant.exchange.invoke("Set-OrganizationConfig", step.title, **step.arguments)
 
     def settle(self, plan: Plan) -> Json:
-        wanted = plan.after
+        wanted = EwsState(plan.after["EwsEnabled"], plan.after["EwsAllowedAppIDs"])
         seen: list[EwsState] = []
 
         def arrived() -> bool:
             seen.append(self.read())
-            return seen[-1].as_dict() == wanted
+            return seen[-1].enabled == wanted.enabled and seen[-1].ids() == wanted.ids()
 
         if not self._tenant.patiently(arrived):
             raise Conflict(
-                f"the EWS settings read {seen[-1].as_dict()} after they were written as {wanted}",
+                f"the EWS settings read {seen[-1].as_dict()} after they were written as {wanted.as_dict()}",
                 attempted="read the EWS settings back",
                 cure="look whether another tool writes them too, then run again",
             )
-        return {}
+        return {"ews": seen[-1].as_dict(), "allowed": seen[-1].allows(self._desired.app_id)}
 
 
 SPEC = ArgumentSpec(
