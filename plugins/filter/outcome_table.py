@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleError, AnsibleFilterError
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+
+DOCUMENTATION = r"""
+name: outcome_table
+short_description: Show the document of a run as a table for the terminal
+version_added: 0.1.0
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+description:
+  - Makes lines of text from the document that the filter P(mail2fax.m365.run_result#filter) returns or that the role
+    P(mail2fax.m365.handover#role) wrote, one for each step and one for each mailbox.
+options:
+  _input:
+    description: The document of a run.
+    type: dict
+    required: true
+  width:
+    description: No line is wider than this.
+    type: int
+    default: 90
+  shape:
+    description:
+      - V(text) is one string, V(lines) a list.
+      - V(auto) is what P(ansible.builtin.default#callback) shows best, one string if it shows results as YAML, and a list
+        if it shows them as JSON.
+    type: str
+    choices: [auto, text, lines]
+    default: auto
+"""
+
+EXAMPLES = r"""
+- name: Show the last run of a tenant
+  ansible.builtin.debug:
+    msg: "{{ lookup('ansible.builtin.file', 'handover/contoso.json') | from_json | mail2fax.m365.outcome_table }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The table, as a string or as a list of lines.
+  type: raw
+"""
+
+
+def outcome_table(document: t.Any, width: int = 90, shape: str = "auto") -> str | list[str]:
+    """See DOCUMENTATION."""
+    if not isinstance(document, t.Mapping) or "steps" not in document:
+        raise AnsibleFilterError("mail2fax.m365.outcome_table takes the document of a run")
+    if shape not in ("auto", "text", "lines"):
+        raise AnsibleFilterError(f"mail2fax.m365.outcome_table: shape is {shape!r}, not auto, text or lines")
+    lines = _handover.table(dict(document), int(width))
+    if shape == "text" or (shape == "auto" and _yaml_is_shown()):
+        return "\n".join(lines)
+    return lines
+
+
+def _yaml_is_shown() -> bool:
+    try:
+        found = constants.config.get_config_value("result_format", plugin_type="callback", plugin_name="default")
+    except AnsibleError:
+        # Another callback shows the results.
+        return False
+    return str(found) == "yaml"
+
+
+class FilterModule:
+    """The filter by its name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"outcome_table": outcome_table}

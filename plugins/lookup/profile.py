@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+
+DOCUMENTATION = r"""
+name: profile
+short_description: What a fax server's vendor wants in Microsoft 365
+version_added: 0.1.0
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+description:
+  - Returns a profile as data, that is the permissions of the application, how its reach is limited and proven, the
+    names that are used where the inventory names none, and what the hand-over sheet says in the vendor's own words.
+  - The collection brings the profile V(imagicle_ews). A file of your own has the same keys; copy that one as a start.
+options:
+  _terms:
+    description:
+      - The name of a profile of the collection, or the path of a YAML file, that is something with a slash or ending
+        in C(.yml) or C(.yaml). A relative path is searched like the file of a C(copy) task.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the fields of the vendor's form
+  ansible.builtin.debug:
+    msg: "{{ lookup('mail2fax.m365.profile', 'imagicle_ews').handover.fields | map(attribute='name') }}"
+
+- name: Use a profile of one's own
+  ansible.builtin.debug:
+    var: lookup('mail2fax.m365.profile', './profiles/our_fax_server.yml')
+"""
+
+RETURN = r"""
+_raw:
+  description: One dictionary for each term.
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the profile.
+      type: str
+    version:
+      description: The version of the profile.
+      type: str
+    status:
+      description: V(supported), V(legacy) or V(unverified).
+      type: str
+    vendor:
+      description: Name, product and the document that the profile was made from.
+      type: dict
+    names:
+      description: Names that are used where the inventory names none.
+      type: dict
+    permissions:
+      description: API permissions by name, as M(mail2fax.m365.entra_application) takes them.
+      type: list
+      elements: dict
+    scoping:
+      description: How the reach of the application is limited.
+      type: str
+    proof:
+      description: The protocol and the role by which its reach is proven.
+      type: dict
+    connection:
+      description: Protocol, port, path, and the host in each Microsoft cloud.
+      type: dict
+    handover:
+      description: The form's fields in the vendor's order, notes and a test.
+      type: dict
+    errors:
+      description: Known errors, what they mean and whom to call.
+      type: list
+      elements: dict
+    sunset:
+      description: When a service that the profile needs ends.
+      type: dict
+"""
+
+
+class LookupModule(LookupBase):
+    """Profiles by name or path."""
+
+    def run(
+        self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any
+    ) -> list[dict[str, t.Any]]:
+        self.set_options(var_options=variables, direct=kwargs)
+
+        def find(path: str) -> str | None:
+            found: str | None = self.find_file_in_search_path(variables or {}, "files", path, ignore_missing=True)
+            return found
+
+        try:
+            return [_profile.load(str(term), find) for term in terms]
+        except _profile.ProfileError as exc:
+            raise AnsibleLookupError(f"mail2fax.m365.profile: {exc}") from exc

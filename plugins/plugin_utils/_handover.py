@@ -1,0 +1,571 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""From the results of a run's tasks to one document per tenant, and from that to a table for the terminal.
+
+The document is what the hand-over sheet and every fleet report are made from. It takes over only what is named here,
+so nothing that a task should not have returned can reach it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import textwrap
+import typing as t
+import unicodedata
+import zoneinfo
+
+Json = dict[str, t.Any]
+SCHEMA = 1
+ZERO_GUID = "00000000-0000-0000-0000-000000000000"
+
+STEPS = {
+    "provision": (
+        "preflight",
+        "application",
+        "scope_group",
+        "access_policy",
+        "ews_access",
+        "client_secret",
+        "admin_consent",
+        "access_verdict",
+        "mailbox_probe",
+    ),
+    "decommission": (
+        "preflight",
+        "admin_consent",
+        "client_secret",
+        "application",
+        "ews_access",
+        "access_policy",
+        "scope_group",
+    ),
+}
+"""The steps of a run in its order, by what the run is for; also the keys of the results it is made from."""
+
+OUTCOMES = ("ok", "changed", "pending", "blocked", "failed")
+"""From good to bad: the worst one is the run's. A step that did not run is ``skipped`` and counts for nothing."""
+
+VOLATILE = frozenset({"at", "verdict_at", "probe_at", "until", "pending_until", "ews_in_force_by"})
+"""Keys that differ from run to run although nothing happened."""
+
+REPORT = frozenset({"mode", "outcome", "steps", "stopped", "warnings"})
+"""Keys that tell of the run, not of the tenant: a second run is ``ok`` where the first was ``changed``."""
+
+
+def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> Json:
+    """The document of a run.
+
+    ``results`` holds a registered result for each of STEPS, as far as the run got. ``context`` holds ``host``, ``kind``
+    (a key of STEPS), ``mode`` (apply, check or audit), ``profile`` (as the lookup returns it), ``names`` (as they are
+    wanted), ``mailboxes``, ``stopped`` (what the rescue recorded, empty if nothing stopped the run), ``previous`` (the
+    text of the last document, empty if there is none), ``renew_before`` (days), ``kept`` (reasons why a removal left
+    something) and ``at`` (a datetime, now if not given).
+    """
+    at = context.get("at") or dt.datetime.now(dt.UTC)
+    kind = context.get("kind") or "provision"
+    mode = context.get("mode") or "apply"
+    previous = read(context.get("previous"))
+    if kind == "provision" and previous.get("kind") == "decommission" and previous.get("state") == "removed":
+        # What was removed is history; what is made now is new.
+        previous = {}
+    run = _Run(kind, mode, results, context, previous)
+    steps = run.steps()
+    outcome = worst(step["outcome"] for step in steps)
+    profile = context["profile"]
+    pending = [
+        {"step": step["step"], "what": step["pending"], "until": step.get("pending_until")}
+        for step in steps
+        if step.get("pending")
+    ]
+    state = _state(outcome, run, steps)
+    document: Json = {
+        "schema": SCHEMA,
+        "host": str(context["host"]),
+        "at": iso(at),
+        "kind": kind,
+        "mode": mode,
+        "outcome": outcome,
+        "state": state,
+        "tenant": run.tenant(),
+        "profile": {key: profile[key] for key in ("name", "version", "status", "title")},
+        "steps": steps,
+        **run.facts(),
+        "mailboxes": run.mailboxes() if kind == "provision" else [],
+        "pending": pending,
+        "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
+        "unprotected": run.unprotected(),
+        "warnings": run.warnings(),
+        "ews_found": None if state == "removed" else previous.get("ews_found") or run.ews_found(),
+        "ews_in_force_by": None if state == "removed" else run.ews_in_force_by(),
+    }
+    if kind == "decommission":
+        document["secret"] = None if state == "removed" else document["secret"]
+        document["leftovers"] = run.leftovers()
+    if context.get("stopped"):
+        culprit = next((step for step in steps if step["outcome"] in ("blocked", "failed")), steps[-1])
+        document["stopped"] = {
+            "step": culprit["step"],
+            "task": context["stopped"].get("task"),
+            "outcome": culprit["outcome"],
+            "msg": context["stopped"].get("msg"),
+            "error": context["stopped"].get("error"),
+        }
+    return document
+
+
+def read(text: t.Any) -> Json:
+    """A document from its text; empty when there is none, or none that can be read."""
+    if isinstance(text, dict):
+        return dict(text)
+    if not text:
+        return {}
+    try:
+        document = json.loads(str(text))
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) and document.get("schema") == SCHEMA else {}
+
+
+def same(one: Json, other: Json) -> bool:
+    """Whether two documents tell the same of the tenant: times, and the report of the run itself, aside."""
+    return bool(_lasting(one) == _lasting(other))
+
+
+def worst(outcomes: t.Iterable[str]) -> str:
+    return max((outcome for outcome in outcomes if outcome in OUTCOMES), key=OUTCOMES.index, default="ok")
+
+
+def _lasting(document: Json) -> t.Any:
+    def strip(value: t.Any) -> t.Any:
+        if isinstance(value, dict):
+            return {key: strip(item) for key, item in value.items() if key not in VOLATILE}
+        if isinstance(value, list):
+            return [strip(item) for item in value]
+        return value
+
+    return strip({key: value for key, value in document.items() if key not in REPORT})
+
+
+class _Run:
+    """The results of one run with what is known besides."""
+
+    def __init__(
+        self,
+        kind: str,
+        mode: str,
+        results: t.Mapping[str, t.Any],
+        context: t.Mapping[str, t.Any],
+        previous: Json,
+    ) -> None:
+        self.kind = kind
+        self.mode = mode
+        self._results = results
+        self._context = context
+        self._previous = previous
+        self._names: t.Mapping[str, t.Any] = context.get("names") or {}
+
+    def of(self, step: str) -> Json:
+        """A step's registered result; empty when it did not run or was skipped."""
+        result = self._results.get(step)
+        if not isinstance(result, t.Mapping) or result.get("skipped"):
+            return {}
+        return dict(result)
+
+    def good(self, step: str) -> Json:
+        """A step's result unless it failed."""
+        result = self.of(step)
+        return {} if result.get("failed") else result
+
+    # --- steps -----------------------------------------------------------------------------------------------
+
+    def steps(self) -> list[Json]:
+        steps = [self._step(name) for name in STEPS[self.kind]]
+        stopped = self._context.get("stopped") or {}
+        if stopped:
+            self._attribute(steps, stopped)
+        return steps
+
+    def _step(self, name: str) -> Json:
+        result = self.of(name)
+        if result:
+            return self._negative_proof(_shaped(name, result))
+        ews = self.good("preflight").get("ews")
+        if name == "ews_access" and self.kind == "provision" and ews:
+            # EWS was not to be opened; preflight has looked, and found nothing in the way.
+            return {"step": name, "outcome": "ok", "summary": str(ews.get("summary") or "looked at, not touched")}
+        summary = "not run"
+        if self.mode != "apply" and name in ("access_verdict", "mailbox_probe"):
+            summary = "nothing to prove before the steps above are done"
+        elif self.kind == "decommission":
+            summary = "nothing to do"
+        return {"step": name, "outcome": "skipped", "summary": summary}
+
+    def _negative_proof(self, step: Json) -> Json:
+        """Without a mailbox that must stay closed, the proof is only half of one."""
+        if step["step"] != "access_verdict" or step["outcome"] not in ("ok", "changed"):
+            return step
+        verdicts = self.of("access_verdict").get("verdicts") or []
+        if verdicts and not any(_expected(item.get("expected")) == "denied" for item in verdicts):
+            step["outcome"] = "pending"
+            step["pending"] = "negative proof impossible: the tenant has no mailbox outside the scope group to try"
+            step["pending_until"] = None
+        return step
+
+    def _attribute(self, steps: list[Json], stopped: t.Mapping[str, t.Any]) -> None:
+        """See to it that one step tells what stopped the run, and the later ones that they did not run."""
+        culprit = next((step for step in steps if step["outcome"] in ("blocked", "failed")), None)
+        if culprit is None:
+            # A task that could not even start registers nothing: it belongs to the first step with nothing to show.
+            culprit = next((step for step in steps if not self.of(step["step"])), steps[-1])
+            message = str(stopped.get("msg") or "the task could not run")
+            outcome = stopped.get("outcome") if stopped.get("outcome") in ("blocked", "failed") else "failed"
+            culprit.update(outcome=outcome, summary=_first_line(message), msg=message, error=stopped.get("error"))
+        for number, step in enumerate(steps):
+            if number > steps.index(culprit):
+                steps[number] = {
+                    "step": step["step"],
+                    "outcome": "skipped",
+                    "summary": f"not run, because {spoken(culprit['step'])} stopped",
+                }
+
+    # --- facts -----------------------------------------------------------------------------------------------
+
+    def facts(self) -> Json:
+        application, scope = self.good("application"), self.good("scope_group").get("group") or {}
+        body = application.get("application") or {}
+        before = self._previous.get("ids") or {}
+        known = self._previous.get("application") or {}
+        group = self._previous.get("group") or {}
+        return {
+            "ids": {
+                "application_id": _id(application.get("app_id") or self._context.get("app_id"))
+                or before.get("application_id"),
+                "application_object_id": _id(body.get("object_id")) or before.get("application_object_id"),
+                "service_principal_id": _id(application.get("service_principal_id"))
+                or before.get("service_principal_id"),
+                "group": _id(scope.get("guid")) or before.get("group"),
+            },
+            "application": {
+                "display_name": body.get("display_name") or known.get("display_name") or self._names.get("application"),
+                "unique_name": body.get("unique_name") or known.get("unique_name"),
+            },
+            "group": {
+                "name": scope.get("name") or group.get("name") or self._names.get("group"),
+                "alias": scope.get("alias") or group.get("alias") or self._names.get("group_alias"),
+                "address": scope.get("address") or group.get("address"),
+            },
+            "secret": self._secret(),
+        }
+
+    def _secret(self) -> Json | None:
+        secret = self.good("client_secret")
+        if not secret or self.kind == "decommission":
+            return self._previous.get("secret")
+        return {
+            "display_name": secret.get("display_name") or self._names.get("secret"),
+            "key_id": secret.get("key_id"),
+            "end_date_time": secret.get("end_date_time"),
+            "renew_from": _days_before(secret.get("end_date_time"), int(self._context.get("renew_before") or 0)),
+            "stored_in": secret.get("stored_in"),
+        }
+
+    def tenant(self) -> Json:
+        # A refused preflight may have read another tenant than the one that is meant.
+        tenant = self.good("preflight").get("tenant") or {}
+        before = self._previous.get("tenant") or {}
+        domains = list(tenant.get("domains") or [])
+        return {
+            "id": tenant.get("id") or before.get("id"),
+            "domain": tenant.get("default_domain") or (domains[0] if domains else before.get("domain")),
+            "name": tenant.get("name") or before.get("name"),
+        }
+
+    def mailboxes(self) -> list[Json]:
+        rows: dict[str, Json] = {}
+
+        def row(address: t.Any, expected: str) -> Json:
+            return rows.setdefault(
+                str(address).lower(),
+                {
+                    "mailbox": str(address),
+                    "expected": expected,
+                    "verdict": None,
+                    "verdict_at": None,
+                    "probe": None,
+                    "probe_at": None,
+                    "reason": None,
+                    "as_expected": None,
+                },
+            )
+
+        for address in self._context.get("mailboxes") or []:
+            row(address, "granted")
+        for step, verdict in (("access_verdict", "verdicts"), ("mailbox_probe", "probes")):
+            for item in self.of(step).get(verdict) or []:
+                entry = row(item["mailbox"], _expected(item.get("expected")))
+                what = "verdict" if step == "access_verdict" else "probe"
+                entry[what], entry[f"{what}_at"] = item.get("verdict"), item.get("at")
+                entry["reason"] = item.get("reason") or entry["reason"]
+                entry["as_expected"] = item.get("as_expected") is not False and entry["as_expected"] is not False
+        # The fax mailboxes first, each kind in the order of the run.
+        return sorted(rows.values(), key=lambda entry: bool(entry["expected"] != "granted"))
+
+    def unprotected(self) -> str:
+        """Whether the application may hold its grant while nothing limits it: ``none``, or what is wrong or unknown."""
+        reachable = [
+            str(item["mailbox"])
+            for item in self.of("access_verdict").get("verdicts") or []
+            if _expected(item.get("expected")) == "denied" and str(item.get("verdict")).lower() == "granted"
+        ]
+        if reachable:
+            return f"the application can reach {', '.join(reachable)}"
+        if self.kind == "decommission" and self.good("admin_consent"):
+            return "none"
+        if self.good("access_policy") or self.facts()["ids"]["application_id"] is None:
+            return "none"
+        return "not known: this run did not get as far as the access policy"
+
+    def warnings(self) -> list[str]:
+        found: list[str] = []
+        profile = self._context["profile"]
+        if self.kind == "provision":
+            if profile.get("sunset"):
+                found.append(str(profile["sunset"]["warning"]).strip())
+            if profile["status"] == "unverified":
+                found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
+        for name in STEPS[self.kind]:
+            result = self.of(name)
+            # The sunset is said above, once and in the profile's words.
+            if name != "ews_access" or not profile.get("sunset"):
+                found += [str(warning) for warning in result.get("warnings") or []]
+            for finding in result.get("findings") or []:
+                if isinstance(finding, t.Mapping) and finding.get("severity") == "warning":
+                    parts = (finding.get("found") or finding.get("what"), finding.get("cure"))
+                    found.append(" ".join(_sentence(str(part)) for part in parts if part))
+        return list(dict.fromkeys(text for text in found if text))
+
+    def ews_found(self) -> Json | None:
+        """How EWS was before it was opened, so that a decommission can put it back. Nothing if it was not opened."""
+        ews = self.of("ews_access")
+        if self.kind == "provision" and self.mode == "apply" and ews.get("changed") and ews.get("found"):
+            return dict(ews["found"])
+        return None
+
+    def ews_in_force_by(self) -> str | None:
+        return self.good("ews_access").get("in_force_by") or self._previous.get("ews_in_force_by")
+
+    def leftovers(self) -> list[str]:
+        found = [str(reason) for reason in self._context.get("kept") or [] if reason]
+        application = self.good("application")
+        if application.get("recoverable_until"):
+            found.append(
+                "The application lies in the recycle bin until "
+                f"{readable_time(application['recoverable_until'], date_only=True)}; it can be restored from there."
+            )
+        for entry in self.good("admin_consent").get("foreign") or []:
+            names = [*(entry.get("application") or []), *(entry.get("delegated") or [])]
+            if names and not application.get("recoverable_until"):
+                found.append(f"The application keeps {', '.join(map(str, names))} of {entry.get('resource')}.")
+        others = [
+            str(policy.get("scope_name") or policy.get("identity"))
+            for policy in self.good("access_policy").get("other_policies") or []
+            if policy.get("app_id") != "*"
+        ]
+        if others:
+            found.append(f"Other access policies of the application stay: {', '.join(others)}.")
+        group = self.good("scope_group")
+        if group.get("group"):
+            found.append(f"The group {group['group'].get('name')} stays.")
+        return found
+
+
+def _shaped(name: str, result: Json) -> Json:
+    failed = bool(result.get("failed"))
+    outcome = result.get("outcome")
+    if outcome not in OUTCOMES:
+        outcome = "failed" if failed else "changed" if result.get("changed") else "ok"
+    step: Json = {
+        "step": name,
+        "outcome": outcome,
+        "summary": _first_line(str(result.get("summary") or result.get("msg") or "")),
+    }
+    if result.get("steps"):
+        step["changes"] = [str(change) for change in result["steps"]]
+    if result.get("pending"):
+        step["pending"] = str(result["pending"])
+        step["pending_until"] = result.get("pending_until")
+    if failed:
+        step["msg"] = str(result.get("msg") or "")
+        step["error"] = result.get("error")
+    return step
+
+
+def _id(value: t.Any) -> str | None:
+    text = str(value or "").lower()
+    return text if text and text != ZERO_GUID else None
+
+
+def _days_before(value: t.Any, days: int) -> str | None:
+    moment = instant(value)
+    return iso(moment - dt.timedelta(days=days)) if moment else None
+
+
+def _expected(value: t.Any) -> str:
+    return "denied" if str(value).lower() in ("denied", "refused") else "granted"
+
+
+def _state(outcome: str, run: _Run, steps: list[Json]) -> str:
+    """What the fax administrator has to know first: ``ready``, ``wait``, ``draft`` or ``removed``."""
+    if outcome in ("blocked", "failed") or run.mode == "check":
+        return "draft"
+    if run.kind == "decommission":
+        return "removed"
+    if any(step["outcome"] == "skipped" for step in steps):
+        return "draft"
+    return "wait" if outcome == "pending" else "ready"
+
+
+def headline(document: Json) -> str:
+    """The state in a few words."""
+    state = str(document["state"])
+    if document["mode"] == "check":
+        return "plan only"
+    if state == "wait":
+        until = document.get("pending_until")
+        return f"wait until {readable_time(until)}" if until else "wait"
+    return {"ready": "ready", "removed": "removed", "draft": "not ready"}[state]
+
+
+# --- times ---------------------------------------------------------------------------------------------------
+
+
+def iso(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def instant(value: t.Any) -> dt.datetime | None:
+    """From ISO 8601; None when it is none."""
+    try:
+        moment = dt.datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def readable_time(value: t.Any, zone: str = "UTC", date_only: bool = False) -> str:
+    """An instant as people read it: ``21 November 2026, 15:30 UTC``. Empty for nothing, as it is for anything else."""
+    if not value:
+        return ""
+    moment = instant(value)
+    if moment is None:
+        return str(value)
+    local = moment.astimezone(zoneinfo.ZoneInfo(zone) if zone != "UTC" else dt.UTC)
+    date = f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+    return date if date_only else f"{date}, {local:%H:%M} {local.tzname()}"
+
+
+# Not by the locale of whoever runs it: the sheet is English.
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+# --- the table -----------------------------------------------------------------------------------------------
+
+
+def table(document: Json, width: int = 90) -> list[str]:
+    """Lines no wider than ``width``: the tenant, a line per step, a line per mailbox, what is pending or left over."""
+    labels = {"skipped": "-"}
+    if document["mode"] != "apply":
+        labels["changed"] = "drift" if document["mode"] == "audit" else "to change"
+    tenant = document.get("tenant") or {}
+    name = [str(document["host"]), *([str(tenant["domain"])] if tenant.get("domain") else [])]
+    outcome = labels.get(document["outcome"], document["outcome"])
+    lines = _wrap(f"{', '.join(name)}: {outcome}, {headline(document)}", width)
+    rows = [
+        (spoken(step["step"]), labels.get(step["outcome"], step["outcome"]), step["summary"])
+        for step in document["steps"]
+    ]
+    lines += ["", *_columns([("STEP", "OUTCOME", ""), *rows], width)]
+    proven = [
+        (
+            row["mailbox"],
+            row["expected"],
+            str(row["verdict"] or "-"),
+            str(row["probe"] or "-").replace("_", " ") + ("  (not as meant)" if row["as_expected"] is False else ""),
+        )
+        for row in document["mailboxes"]
+    ]
+    if proven:
+        lines += ["", *_columns([("MAILBOX", "MEANT", "EXCHANGE SAYS", "REALLY OPENED"), *proven], width)]
+    for item in document.get("pending") or []:
+        until = f" until {readable_time(item['until'])}" if item.get("until") else ""
+        lines += ["", *_wrap(f"Pending{until}: {item['what']}", width)]
+    for leftover in document.get("leftovers") or []:
+        lines += ["", *_wrap(f"Left over: {leftover}", width)]
+    return [line.rstrip() for line in lines]
+
+
+def _columns(rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
+    """Columns two blanks apart; the last one is wrapped, and a long first one is cut in the middle."""
+    cells = [[_plain(cell) for cell in row] for row in rows]
+    count = len(cells[0])
+    widest = [max(_cells(row[column]) for row in cells) for column in range(count)]
+    rest = sum(widest[1 : count - 1]) + 2 * (count - 1)
+    widest[0] = min(widest[0], width - rest - 20)
+    last = width - widest[0] - rest
+    lines = []
+    for row in cells:
+        first = [_pad(_cut(cell, widest[column]), widest[column]) for column, cell in enumerate(row[:-1])]
+        head = "  ".join(first)
+        for number, part in enumerate(_wrap(row[-1], last) or [""]):
+            lines.append(f"{head}  {part}" if number == 0 else f"{' ' * _cells(head)}  {part}")
+    return lines
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(_plain(text), width, break_on_hyphens=False) or [""]
+
+
+def _cut(text: str, width: int) -> str:
+    if _cells(text) <= width:
+        return text
+    half = (width - 3) // 2
+    return f"{text[: width - 3 - half]}...{text[len(text) - half :]}"
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _cells(text))
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def _plain(text: t.Any) -> str:
+    """One line without anything that moves the cursor or turns the reading direction: such characters are spelled."""
+    return "".join(
+        char if char.isprintable() else " " if char in "\r\n\t" else char.encode("unicode_escape").decode()
+        for char in str(text)
+    )
+
+
+def spoken(step: str) -> str:
+    return {"ews_access": "EWS access"}.get(step, step.replace("_", " "))
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
