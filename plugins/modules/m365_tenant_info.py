@@ -1,0 +1,432 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: m365_tenant_info
+short_description: Look at a tenant, and whether what is planned can be done in it
+version_added: 0.1.0
+description:
+  - Tells which tenant this is, who the operator is and what the operator may do, and reads what the other modules will
+    meet; the application, the mailboxes, the scope group, the EWS settings and the app-management policy.
+  - The options are expectations. Everything that speaks against them is collected in RV(findings), each with what to
+    do and who can do it, before anything is written. Without options it simply reports.
+  - Needs one batch of requests to Microsoft Graph and one to Exchange Online, whatever the size of the tenant, and
+    further ones only to explain what is wrong.
+  - What the operator may not read is passed over and named in RV(unreadable).
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+extends_documentation_fragment:
+  - mail2fax.m365.connection
+  - mail2fax.m365.attributes.info
+options:
+  expected_domain:
+    description:
+      - A domain of the tenant that is meant. When the tenant does not own it, the outcome is V(blocked).
+    type: str
+  application:
+    description: The application registration that is planned.
+    type: dict
+    suboptions:
+      unique_name:
+        description: Its unique name in Microsoft Graph.
+        type: str
+      app_id:
+        description: Application (client) ID of one to adopt.
+        type: str
+      display_name:
+        description: Its display name. Other applications of that name are looked for.
+        type: str
+      on_deleted:
+        description: >-
+          What O(ignore:on_deleted) of M(mail2fax.m365.entra_application) will be. With V(fail) an application in the
+          recycle bin is a finding.
+        type: str
+        choices: [fail, restore, purge]
+        default: fail
+      on_namesake:
+        description: >-
+          What O(ignore:on_namesake) of M(mail2fax.m365.entra_application) will be. With V(fail) another application of
+          the same display name is a finding, unless the planned one exists.
+        type: str
+        choices: [fail, ignore]
+        default: fail
+  permissions:
+    description: The API permissions that the application is to have. Every name has to exist.
+    type: list
+    elements: dict
+    suboptions:
+      resource:
+        description: The API, V(exchange_online), V(microsoft_graph) or the application ID of another one.
+        type: str
+        required: true
+      application:
+        description: Names of application permissions.
+        type: list
+        elements: str
+        default: []
+      delegated:
+        description: Names of delegated permissions.
+        type: list
+        elements: str
+        default: []
+  mailboxes:
+    description:
+      - Addresses of the mailboxes that the application is to open. Each has to be a mailbox in Exchange Online.
+    type: list
+    elements: str
+  control_mailboxes:
+    description:
+      - Addresses of mailboxes that the application must not be able to open.
+      - When there are none, and there are O(mailboxes), one is picked; a user mailbox outside the scope group whose
+        owner is not known to be an administrator.
+    type: list
+    elements: str
+  group:
+    description: The mail-enabled security group that is to be the scope. At least one of its names is needed.
+    type: dict
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+      alias:
+        description: Its alias.
+        type: str
+      address:
+        description: Its mail address.
+        type: str
+      on_foreign_members:
+        description: >-
+          What O(ignore:on_foreign_members) of M(mail2fax.m365.exchange_security_group) will be. With V(fail) members
+          beside O(mailboxes) are a finding, else they are only told.
+        type: str
+        choices: [fail, remove, keep]
+        default: fail
+  ews:
+    description: Exchange Web Services (EWS). When set, the application needs them.
+    type: dict
+    suboptions:
+      required:
+        description: Whether the application needs EWS.
+        type: bool
+        default: true
+      opt_in:
+        description: Whether the run will open EWS for the application where the tenant blocks it.
+        type: bool
+        default: false
+  steps:
+    description:
+      - The steps that are planned. What the operator lacks for one of them is a finding.
+      - When not set, RV(missing) tells what is missing for every step, and nothing of it is a finding.
+    type: list
+    elements: str
+    choices: [application, group, policy, ews, secret, consent, verify, audit, decommission]
+  secret_lifetime_days:
+    description: How many days the client secret is to live. It is compared with the tenant's app-management policy.
+    type: int
+  allow_shorter:
+    description: Whether a client secret may live shorter than O(secret_lifetime_days) where the policy wants that.
+    type: bool
+    default: false
+  fail_on_findings:
+    description:
+      - Whether a finding of the severity V(blocked) fails the task. If not, such findings are warnings, and
+        RV(ready) tells.
+    type: bool
+    default: true
+seealso:
+  - module: mail2fax.m365.entra_application_info
+  - module: mail2fax.m365.exchange_application_access_info
+"""
+
+EXAMPLES = r"""
+- name: Which tenant is this, and what may I do?
+  mail2fax.m365.m365_tenant_info:
+    tenant: imagicleucdev.onmicrosoft.com
+  register: tenant
+
+- name: Can the fax server be provisioned here?
+  mail2fax.m365.m365_tenant_info:
+    tenant: imagicleucdev.onmicrosoft.com
+    expected_domain: imagicleucdev.onmicrosoft.com
+    application:
+      unique_name: mail2fax-imagicle
+      display_name: Mail2DigitalFax
+    permissions:
+      - resource: exchange_online
+        application: [full_access_as_app]
+    mailboxes: [fax@imagicleucdev.onmicrosoft.com]
+    group:
+      name: Imagicle Digital Fax
+      alias: imagicle.digital.fax
+    ews:
+      opt_in: false
+    steps: [application, group, policy, secret, consent, verify]
+    secret_lifetime_days: 365
+"""
+
+RETURN = r"""
+tenant:
+  description: The tenant that the operator is signed in to.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Directory (tenant) ID.
+      type: str
+    name:
+      description: Its name, null when the operator may not read it.
+      type: str
+    domains:
+      description: Its domains in lower case, null when the operator may not read them.
+      type: list
+      elements: str
+operator:
+  description: Who is signed in, as the tokens tell. A list is null when the token does not tell.
+  returned: success
+  type: dict
+  contains:
+    app_id:
+      description: Application (client) ID of the operator.
+      type: str
+    roles:
+      description: Application permissions on Microsoft Graph.
+      type: list
+      elements: str
+    exchange_roles:
+      description: Application permissions on Office 365 Exchange Online.
+      type: list
+      elements: str
+    directory_roles:
+      description: Entra roles.
+      type: list
+      elements: str
+missing:
+  description: What the operator lacks, one entry per step and permission.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    step:
+      description: The step that needs it.
+      type: str
+    kind:
+      description: V(microsoft_graph) or V(exchange_online) for an application permission, V(directory_role) for a role.
+      type: str
+    permission:
+      description: The least that is enough.
+      type: str
+    alternatives:
+      description: What would do as well.
+      type: list
+      elements: str
+    who:
+      description: Who can give it.
+      type: str
+application:
+  description: The application as it was found, null when O(application) is not set or it may not be read.
+  returned: success
+  type: dict
+  contains:
+    state:
+      description: V(present), V(absent), or V(deleted) when it lies in the recycle bin.
+      type: str
+    app_id:
+      description: Application (client) ID.
+      type: str
+    object_id:
+      description: Object ID.
+      type: str
+    display_name:
+      description: Display name.
+      type: str
+    unique_name:
+      description: Unique name.
+      type: str
+    sign_in_audience:
+      description: Who may sign in.
+      type: str
+    created_date_time:
+      description: When it was made (ISO 8601, UTC).
+      type: str
+    deleted:
+      description: When it was deleted and how many days are left to restore it, null when it is not deleted.
+      type: dict
+    namesakes:
+      description: Other applications of the same display name.
+      type: list
+      elements: dict
+permissions:
+  description: The declared permissions in their normal form.
+  returned: success
+  type: list
+  elements: dict
+app_management_policy:
+  description: What the tenant's app-management policy allows, or the application's own.
+  returned: success
+  type: dict
+  contains:
+    readable:
+      description: Whether the operator may read it.
+      type: bool
+    secrets_allowed:
+      description: Whether client secrets may be made. V(true) when it is not readable.
+      type: bool
+    max_lifetime_days:
+      description: The longest lifetime of a client secret in days, null when there is no limit.
+      type: int
+mailboxes:
+  description: One entry per address in O(mailboxes), in their order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The address as it was given.
+      type: str
+    primary:
+      description: The primary address of the recipient.
+      type: str
+    display_name:
+      description: Its display name.
+      type: str
+    type:
+      description: Exchange's C(RecipientTypeDetails).
+      type: str
+    type_in_words:
+      description: The type as people call it.
+      type: str
+    exists:
+      description: Whether there is a recipient with this address, null when the operator may not look.
+      type: bool
+    usable:
+      description: Whether it is a mailbox that the application can open once it may.
+      type: bool
+    is_alias:
+      description: Whether O(mailboxes) has a further address and not the primary one.
+      type: bool
+    ews_enabled:
+      description: Whether the mailbox itself allows EWS, null when O(ews) is not set.
+      type: bool
+    entra_id:
+      description: The object ID in Entra.
+      type: str
+    closest:
+      description: The closest addresses of mailboxes where there is no such recipient.
+      type: list
+      elements: str
+control_mailboxes:
+  description: The control mailboxes, given or picked, in the shape of RV(mailboxes) with C(picked).
+  returned: success
+  type: list
+  elements: dict
+group:
+  description: The scope group as it was found, null when O(group) is not set.
+  returned: success
+  type: dict
+  contains:
+    state:
+      description: V(present), V(absent), V(conflict) when a name belongs to something else, null when not readable.
+      type: str
+    name:
+      description: Its name.
+      type: str
+    alias:
+      description: Its alias.
+      type: str
+    address:
+      description: Its address.
+      type: str
+    type:
+      description: Exchange's C(RecipientTypeDetails).
+      type: str
+    type_in_words:
+      description: The type as people call it.
+      type: str
+    members:
+      description: Its members, those of nested groups included.
+      type: list
+      elements: dict
+    foreign_members:
+      description: The members that are not in O(mailboxes).
+      type: list
+      elements: dict
+ews:
+  description: The tenant's EWS settings, null when the operator may not read them.
+  returned: success
+  type: dict
+  contains:
+    EwsEnabled:
+      description: The switch, null when the tenant has not decided.
+      type: bool
+    EwsAllowedAppIDs:
+      description: The list as one string, null when there is none.
+      type: str
+    allowed:
+      description: Whether the application may use EWS, null when the tenant has not decided.
+      type: bool
+unreadable:
+  description: What the operator may not read, and what was therefore not looked at.
+  returned: success
+  type: list
+  elements: str
+findings:
+  description: Everything that speaks against the expectations, or is worth to know.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    severity:
+      description: V(blocked) stops the run, V(warning) does not.
+      type: str
+    step:
+      description: The step or the option it is about.
+      type: str
+    what:
+      description: What was looked at.
+      type: str
+    found:
+      description: What was found.
+      type: str
+    cure:
+      description: What to do.
+      type: str
+    who:
+      description: Who can do it.
+      type: str
+ready:
+  description: Whether nothing stands in the way.
+  returned: success
+  type: bool
+pending:
+  description: What cannot be shown yet, such as the negative proof in a tenant without any mailbox for it.
+  returned: when the outcome is V(pending)
+  type: str
+outcome:
+  description: What became of the look; V(ok), V(pending), V(blocked) or V(failed).
+  returned: always
+  type: str
+  sample: ok
+summary:
+  description: The outcome in a few words.
+  returned: always
+  type: str
+error:
+  description: What went wrong, for machines; RV(msg) says the same to people. RV(findings) is returned as well.
+  returned: failure
+  type: dict
+"""
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import run_module
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_info import DOOR
+
+
+def main() -> None:
+    run_module(DOOR)
+
+
+if __name__ == "__main__":
+    main()
