@@ -9,6 +9,7 @@ import importlib
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.mail2fax.m365.plugins.module_utils import _module
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -27,7 +28,7 @@ GRAPH, EXCHANGE, LOGIN = "graph.microsoft.com", "outlook.office365.com", "login.
 def door(module_name: str) -> Door:
     """The door of a module, by the module's own name."""
     module = importlib.import_module(f"ansible_collections.mail2fax.m365.plugins.modules.{module_name}")
-    return t.cast(Door, module.DOOR)
+    return t.cast("Door", module.DOOR)
 
 
 def run(
@@ -63,7 +64,7 @@ def graph_as_a_person(emulator: Emulator, method: str, path: str, body: t.Any = 
             timeout=30,
         )
     assert answer.status_code < 400, answer.text
-    return t.cast(dict[str, t.Any], answer.json()) if answer.content else {}
+    return t.cast("dict[str, t.Any]", answer.json()) if answer.content else {}
 
 
 def requests_to(emulator: Emulator, host: str = GRAPH) -> list[dict[str, t.Any]]:

@@ -18,6 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _perm
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    AnswerLost,
     Blocked,
     Conflict,
     InvalidInput,
@@ -700,7 +701,11 @@ class Application:
 
     def _restore(self, step: Step) -> None:
         self._awaited = True
-        self._tenant.graph.post(f"/directory/deletedItems/{step.arguments['id']}/restore", None, step.title)
+        try:
+            self._tenant.graph.post(f"/directory/deletedItems/{step.arguments['id']}/restore", None, step.title)
+        except NotFound:
+            # Restored by a first try of ours or by somebody else, or purged: only a look can tell.
+            raise AnswerLost("it left the recycle bin meanwhile", attempted=step.title, cure="run again") from None
 
     def _delete(self, step: Step) -> None:
         self._tenant.graph.delete(f"/applications/{step.arguments['id']}", step.title)
@@ -807,7 +812,7 @@ class Application:
 def owners_call(document: Json) -> Call:
     return Call(
         "GET",
-        f"/applications/{document['id']}/owners?$select=id,displayName,userPrincipalName",
+        f"/applications/{document['id']}/owners?$top=100",
         "read the application's owners",
     )
 
