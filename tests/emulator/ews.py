@@ -72,6 +72,8 @@ def handle(
         return _bare(missing["status"], {"x-ms-diagnostics": missing["diagnostics"]})
     if len(body) > EWS["body_too_large"]["limit_bytes"]:
         return _bare(EWS["body_too_large"]["status"])
+    if world.dice.random() < world.profile.throttle_probability:
+        return _fault("throttled")
     try:
         envelope = defusedxml.ElementTree.fromstring(body, forbid_dtd=True)
     except (ET.ParseError, DefusedXmlException, ValueError):
@@ -313,11 +315,13 @@ def _fault(key: str) -> Answer:
 
 def _fault_of(fault: dict[str, t.Any]) -> Answer:
     code, text = escape(fault["code"]), escape(fault["text"])
+    value = f'<t:Value Name="BackOffMilliseconds">{fault["back_off_ms"]}</t:Value>' if "back_off_ms" in fault else ""
+    more = f'<t:MessageXml xmlns:t="{TYPES}">{value}</t:MessageXml>' if value else ""
     body = (
         f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP}"><s:Body><s:Fault>'
         f'<faultcode xmlns:a="{TYPES}">a:{code}</faultcode><faultstring xml:lang="en-US">{text}</faultstring>'
         f'<detail><e:ResponseCode xmlns:e="{ERRORS}">{code}</e:ResponseCode>'
-        f'<e:Message xmlns:e="{ERRORS}">{text}</e:Message></detail></s:Fault></s:Body></s:Envelope>'
+        f'<e:Message xmlns:e="{ERRORS}">{text}</e:Message>{more}</detail></s:Fault></s:Body></s:Envelope>'
     )
     return Answer(fault["status"], body.encode(), {"Content-Type": EWS["content_type"], **_headers()})
 

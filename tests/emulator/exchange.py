@@ -93,6 +93,9 @@ def handle(
     refused = _refused(tenant, principal, refusal)
     if refused is not None or principal is None:
         return refused or Answer(API["token_refused"]["status"])
+    if world.dice.random() < world.profile.throttle_probability:
+        throttled = world.dice.choice(API["throttled"])
+        return Answer(throttled["status"], throttled["text"].encode(), dict(throttled["headers"]))
     if verb == "exomodulefile":
         return _module_file(tenant, principal)
     if verb == "exobanner":

@@ -319,11 +319,9 @@ def _filtered(call: Call, documents: list[Document], text: str) -> list[Document
         test = exchange_filter.parse(text)
     except exchange_filter.FilterError as error:
         raise CmdletError("bad_filter", filter=text, position=error.position) from None
-    known = {key.lower() for entry in recipients(call.tenant) for key in entry if not key.startswith("_")}
+    known = {name.lower(): name for one in TEXTS["properties"].values() for name in one}
 
     def reader(document: Document) -> exchange_filter.Read:
-        values = {key.lower(): value for key, value in _shown(call, document).items()}
-
         def read(name: str) -> t.Any:
             if name == "memberofgroup":
                 holders = (group for group in call.tenant.groups.values() if document["Guid"] in group["_members"])
@@ -331,9 +329,9 @@ def _filtered(call: Call, documents: list[Document], text: str) -> list[Document
             if name == "members":
                 held = (recipient(call.tenant, guid) for guid in document.get("_members", []))
                 return [entry["DistinguishedName"] for entry in held if entry]
-            if name not in values and name not in known:
+            if name not in known:
                 raise CmdletError("bad_filter_property", name=name, filter=text)
-            return values.get(name)
+            return _value(call, document, known[name])
 
         return read
 
@@ -343,24 +341,21 @@ def _filtered(call: Call, documents: list[Document], text: str) -> list[Document
 # ---- showing --------------------------------------------------------------------------------------------------------
 
 
-def _shown(call: Call, document: Document) -> Document:
-    """A recipient as readers see it: its Entra id only once it is there, its owners by name."""
-    shown: Document = public(document)
-    if not call.world.reached(document.get("_entra_id_at")):
-        shown["ExternalDirectoryObjectId"] = ""
-    if "_owners" in document:
-        shown["ManagedBy"] = manager_names(call.tenant, document)
-    return shown
+def _value(call: Call, document: Document, name: str) -> t.Any:
+    """A property as readers see it: the Entra id only once it is there, owners by name."""
+    if name == "ExternalDirectoryObjectId" and not call.world.reached(document.get("_entra_id_at")):
+        return ""
+    if name == "ManagedBy" and "_owners" in document:
+        return manager_names(call.tenant, document)
+    return document.get(name)
 
 
 def _print(call: Call, documents: t.Iterable[Document], *sets: str) -> list[Document]:
     """The properties of ``sets`` that each document has, in the order of the texts."""
     names = [name for one in sets for name in TEXTS["properties"][one]]
-    output = []
-    for document in documents:
-        shown = _shown(call, document)
-        output.append({name: shown[name] for name in names if name in shown})
-    return output
+    return [
+        {name: public(_value(call, document, name)) for name in names if name in document} for document in documents
+    ]
 
 
 # ---- organization ---------------------------------------------------------------------------------------------------

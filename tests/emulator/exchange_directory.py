@@ -396,10 +396,14 @@ def find_recipients(tenant: Tenant, identity: str, world: World | None = None) -
     wanted = identity.strip().lower()
     if wanted.startswith("*") or wanted.endswith("*"):
         pattern = re.compile(".*".join(re.escape(part) for part in wanted.split("*")), re.DOTALL)
+        spoken = ("Name", "Alias", "DisplayName", "UserPrincipalName")  # nobody means the start of a GUID
         return [
             document
             for document in recipients(tenant)
-            if any(pattern.fullmatch(name) for name in _names(document, world))
+            if any(
+                pattern.fullmatch(name)
+                for name in (addresses(document) | {str(document.get(key, "")).lower() for key in spoken})
+            )
         ]
     wanted = wanted.removeprefix("smtp:")
     found = [tenant.mailboxes[guid] for guid in _mailbox_index(tenant).get(wanted, [])]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime as dt
 import random
 import typing as t
@@ -338,6 +339,8 @@ def test_parameters_are_bound_strictly(shell: Shell, cmdlet: str, parameters: Do
 def test_names_of_cmdlets_and_parameters_ignore_case_and_common_parameters_pass(shell: Shell) -> None:
     assert shell.run("get-mailbox", IDENTITY="fax", ErrorAction="Stop")[0]["Alias"] == "fax"
     shell.run("New-DistributionGroup", name="g", type="security", confirm=False)
+    typed = {"Members@odata.type": "#Collection(String)", "Members": ["fax"], "@odata.type": "#Exchange.Parameters"}
+    assert shell.run("New-DistributionGroup", **{"Name": "typed", **typed})
 
 
 def test_what_if_does_nothing(shell: Shell) -> None:
@@ -414,6 +417,19 @@ def test_accepted_domains(shell: Shell) -> None:
     ]
 
 
+def test_lists_are_sorted_and_searched_on_demand(shell: Shell) -> None:
+    shell.mailbox("zed", display_name="Adele Zimmer")
+    by_alias = [row["Alias"] for row in shell.run("Get-Mailbox", SortBy="Alias")]
+    assert by_alias == ["adele", "alex", "fax", "zed"]
+    assert [row["Alias"] for row in shell.run("Get-Recipient", Anr="ADELE", SortBy="Alias")] == ["adele", "zed"]
+
+
+def test_names_with_stars_at_either_end(shell: Shell) -> None:
+    assert {row["Alias"] for row in shell.run("Get-Mailbox", Identity="a*")} == {"adele", "alex"}
+    assert {row["Alias"] for row in shell.run("Get-Mailbox", Identity=f"*x@{DOMAIN}")} == {"alex", "fax"}
+    assert shell.run("Get-Mailbox", Identity="nobody*") == []
+
+
 # ---- the filter language --------------------------------------------------------------------------------------------
 
 
@@ -439,7 +455,8 @@ def test_accepted_domains(shell: Shell) -> None:
         ("CustomAttribute1 -eq $null", {"fax", "adele", "alex", "pat"}),
         ("CustomAttribute1 -ne $null", set()),
         ("RecipientTypeDetails -eq UserMailbox", {"fax", "adele", "alex", "pat"}),
-        ("Alias -ge 'alex' -and Alias -lt 'g'", {"alex", "fax"}),
+        ("Alias -ge 'alex' -and Alias -lt 'fax'", {"alex"}),
+        ("Alias -gt 'alex' -and Alias -le 'fax'", {"fax"}),
     ],
 )
 def test_filters(shell: Shell, text: str, found: set[str]) -> None:
@@ -541,6 +558,7 @@ def test_odd_names_arrive_as_they_are(shell: Shell, name: str, alias: str) -> No
         ({"Name": "New", "ManagedBy": ["shared"]}, "RecipientTaskException"),
         ({"Name": "New", "MemberDepartRestriction": "Open"}, "RecipientTaskException"),
         ({"Name": "New", "MemberJoinRestriction": "Open"}, "RecipientTaskException"),
+        ({"Name": "New", "MemberDepartRestriction": "ApprovalRequired"}, "RecipientTaskException"),
         ({"Name": "New", "Members": ["ghost"]}, "ManagementObjectNotFoundException"),
         ({"Name": "New", "ManagedBy": ["ghost"]}, "ManagementObjectNotFoundException"),
     ],
@@ -551,6 +569,21 @@ def test_creation_refused(shell: Shell, parameters: Document, kind: str) -> None
     _, refused, _ = shell.refused("New-DistributionGroup", Type="Security", **parameters)
     assert refused == kind
     assert len(shell.tenant.groups) == 1
+
+
+def test_groups_of_an_owner(shell: Shell) -> None:
+    shell.group("Hers", ManagedBy=["adele"])
+    shell.group("Nobody's")
+    assert [row["Name"] for row in shell.run("Get-DistributionGroup", ManagedBy=f"adele@{DOMAIN}")] == ["Hers"]
+
+
+def test_a_group_may_keep_its_own_names(shell: Shell) -> None:
+    group = shell.group()
+    same = {key: group[key] for key in ("Name", "Alias", "PrimarySmtpAddress", "EmailAddresses")}
+    assert shell.warnings("Set-DistributionGroup", Identity="Team", **same, **BYPASS)
+    shell.group("Second")
+    for key, value in {"Name": "TEAM", "Alias": "team", "EmailAddresses": [f"SMTP:team@{DOMAIN}"]}.items():
+        assert shell.refused("Set-DistributionGroup", Identity="Second", **{key: value}, **BYPASS)[0] == 400
 
 
 def test_owners_are_printed_by_name(shell: Shell) -> None:
@@ -669,6 +702,29 @@ def test_update_replaces_and_a_hashtable_wipes(shell: Shell) -> None:
     assert shell.run("Get-DistributionGroupMember", Identity="Team") == []
 
 
+def test_a_member_added_and_removed_at_once_is_never_seen(shell: Shell) -> None:
+    shell.group(Members=["fax"])
+    shell.world.profile = SLOW
+    for cmdlet, member in (
+        ("Add-DistributionGroupMember", "adele"),
+        ("Remove-DistributionGroupMember", "adele"),
+        ("Remove-DistributionGroupMember", "fax"),
+        ("Add-DistributionGroupMember", "fax"),
+    ):
+        shell.run(cmdlet, Identity="Team", Member=member, **BYPASS)
+        seen = [row["Alias"] for row in shell.run("Get-DistributionGroupMember", Identity="Team")]
+        assert seen == ["fax"], cmdlet
+
+
+def test_too_many_members_at_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TEXTS["limits"], "members_at_once", 2)
+    shell.group()
+    refused = shell.refused(
+        "Update-DistributionGroupMember", Identity="Team", Members=["fax", "adele", "alex"], **BYPASS
+    )
+    assert "at most 2 entries; 3 were given" in refused[2]
+
+
 def test_two_thousand_members(shell: Shell) -> None:
     for number in range(2000):
         shell.mailbox(f"m{number}")
@@ -693,6 +749,8 @@ def test_removed_group_leaves_other_groups_and_its_policy_denies_everybody(shell
     shell.policy()
     shell.run("Remove-DistributionGroup", Identity="Team", **BYPASS)
     assert shell.run("Get-DistributionGroupMember", Identity="Outer") == []
+    assert exchange.member_addresses(shell.tenant, next(iter(shell.tenant.groups.values()))) == []
+    assert not any(group["_members"] for group in shell.tenant.groups.values())
     assert shell.verdict("fax") == "Denied"
     assert len(shell.run("Get-ApplicationAccessPolicy")) == 1
 
@@ -701,8 +759,11 @@ def test_entra_id_and_membership_come_late(shell: Shell) -> None:
     shell.world.profile = SLOW
     assert shell.group(Members=["fax"])["ExternalDirectoryObjectId"] == ""
     assert shell.run("Get-DistributionGroupMember", Identity="Team") == []
+    early = next(iter(shell.tenant.groups.values()))["ExternalDirectoryObjectId"]
+    assert shell.refused("Get-DistributionGroup", Identity=early)[0] == 404
     shell.world.clock.advance(seconds=11)
     entra_id = shell.run("Get-DistributionGroup", Identity="Team")[0]["ExternalDirectoryObjectId"]
+    assert entra_id == early
     assert uuid.UUID(entra_id)
     shell.world.clock.advance(seconds=20)
     assert [row["Alias"] for row in shell.run("Get-DistributionGroupMember", Identity="Team")] == ["fax"]
@@ -816,6 +877,10 @@ def test_policies_have_little_room(shell: Shell) -> None:
     assert made == 300
     assert "total size of App Access Policies exceeded" in answer.body["error"]["details"][0]["message"]
     assert len(shell.tenant.application_access_policies) == 300
+    identity = next(iter(shell.tenant.application_access_policies))
+    refused = shell.refused("Set-ApplicationAccessPolicy", Identity=identity, Description="longer")
+    assert "total size" in refused[2]
+    assert shell.run("Get-ApplicationAccessPolicy", Identity=identity)[0]["Description"] == "x"
 
 
 def test_only_the_description_of_a_policy_can_be_set(shell: Shell) -> None:
@@ -825,6 +890,7 @@ def test_only_the_description_of_a_policy_can_be_set(shell: Shell) -> None:
     assert shell.run("Get-ApplicationAccessPolicy", Identity=identity)[0]["Description"] == "it's $new"
     refused = shell.refused("Set-ApplicationAccessPolicy", Identity=identity, AccessRight="DenyAccess")
     assert refused[1] == "ParameterBindingException"
+    assert shell.run("Get-ApplicationAccessPolicy", Identity=identity.partition("\\")[2].upper())
     shell.run("Remove-ApplicationAccessPolicy", Identity=identity, Confirm=False)
     assert shell.refused("Remove-ApplicationAccessPolicy", Identity=identity)[0] == 404
 
@@ -964,6 +1030,7 @@ def test_list_is_read_only_with_the_switch_and_kept_byte_for_byte(shell: Shell) 
     shell.run("Set-OrganizationConfig", EwsAllowedAppIDs=None)
     assert shell.run("Get-OrganizationConfig", RetrieveEwsOperationAccessPolicy=True)[0]["EwsAllowedAppIDs"] is None
     assert shell.warnings("Set-OrganizationConfig", EwsAllowedAppIDs=None)
+    assert shell.warnings("Set-OrganizationConfig", EwsAllowedAppIDs="")
 
 
 @pytest.mark.parametrize(
@@ -1058,7 +1125,7 @@ def test_a_part_cannot_reach_another_tenant(shell: Shell) -> None:
 
 
 def test_a_storm_answers_parts_in_any_order_and_hiccups_without_doing(shell: Shell) -> None:
-    shell.world.profile = PROFILES["storm"]
+    shell.world.profile = dataclasses.replace(PROFILES["storm"], throttle_probability=0.0)
     orders, statuses = set(), set()
     for _attempt in range(20):
         answer = _batch(shell, [_part(str(number), "Get-AcceptedDomain") for number in range(6)])
@@ -1072,9 +1139,22 @@ def test_a_storm_answers_parts_in_any_order_and_hiccups_without_doing(shell: She
     assert statuses == {200, 400}
 
 
+ALWAYS_BUSY = Profile("busy", throttle_probability=1.0)
+
+
+def test_throttling_comes_in_several_forms_and_before_the_work(shell: Shell) -> None:
+    shell.world.profile = ALWAYS_BUSY
+    answers = [shell.post("New-DistributionGroup", {"Name": "Team"}) for _attempt in range(30)]
+    assert {answer.status for answer in answers} == {429, 503, 400}
+    assert {answer.headers.get("Retry-After") for answer in answers if answer.status == 429} == {"1"}
+    assert all(b"maximum number of concurrent requests" in answer.body for answer in answers if answer.status != 429)
+    assert not shell.tenant.groups
+
+
 def test_cmdlet_of() -> None:
     assert exchange.cmdlet_of({"CmdletInput": {"CmdletName": "Get-User"}}) == "Get-User"
-    for body in (None, [], {}, {"CmdletInput": 1}, {"CmdletInput": {"CmdletName": 1}}):
+    others: list[t.Any] = [None, [], {}, {"CmdletInput": 1}, {"CmdletInput": {"CmdletName": 1}}]
+    for body in others:
         assert exchange.cmdlet_of(body) is None
 
 
@@ -1206,6 +1286,15 @@ def test_unreadable_soap(shell: Shell, body: bytes) -> None:
 def test_a_body_has_a_limit(shell: Shell) -> None:
     body = b" " * (TEXTS["ews"]["body_too_large"]["limit_bytes"] + 1)
     assert ews.handle(shell.world, _principal(roles=["full_access_as_app"]), None, {}, body).status == 413
+
+
+def test_busy_ews_says_for_how_long(shell: Shell) -> None:
+    shell.world.profile = ALWAYS_BUSY
+    status, code, answer = _ews(shell)
+    assert (status, code) == (500, "ErrorServerBusy")
+    value = ET.fromstring(answer.body).find(f".//{{{ews.TYPES}}}Value[@Name='BackOffMilliseconds']")
+    assert value is not None
+    assert value.text == "1000"
 
 
 def test_folders_one_by_one(shell: Shell) -> None:
