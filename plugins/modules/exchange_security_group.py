@@ -32,7 +32,7 @@ options:
   name:
     description:
       - The group's display name, up to 64 characters. Required with O(state=present).
-      - If the group bears another display name, that is corrected. If another recipient holds this name, the task stops.
+      - Another display name of the group is corrected. When another recipient holds this name, the task stops.
     type: str
   address:
     description:

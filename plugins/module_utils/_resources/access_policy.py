@@ -216,7 +216,8 @@ def _present(
             **{**vars(found), "description": found.description if desired.description is None else desired.description}
         )
         if wanted.description != found.description:
-            title = f"set the description of the policy on {_group_name(scope, desired)}"
+            name = scope.display_name if scope else desired.group
+            title = f"set the description of the policy on {name}"
             plan.steps.append(Step("describe", title, {"Identity": found.identity, "Description": wanted.description}))
     else:
         wanted = Policy(
@@ -237,7 +238,7 @@ def _present(
         plan.steps.append(
             Step(
                 "create",
-                f"{_verb(desired.access_right)} {desired.app_id} {_group_name(scope, desired)}",
+                f"{_verb(desired.access_right)} {_who(desired)} {_group_name(scope, desired)}",
                 {
                     "AccessRight": desired.access_right,
                     "AppId": desired.app_id,
@@ -273,7 +274,7 @@ def _settle_others(plan: Plan, desired: Desired, others: list[Policy]) -> Blocke
     if desired.on_other_policies == "fail":
         return Blocked(
             f"the application has other access policies: {listed}",
-            attempted=f"{_verb(desired.access_right)} {desired.app_id} {desired.group}",
+            attempted=f"{_verb(desired.access_right)} {_who(desired)} {_preposition(desired)}{desired.group}",
             cure=f"look at each of them, then set on_other_policies to remove or keep. {EVALUATION}",
             who=EXCHANGE_ADMIN,
             details={"policies": [policy.as_dict() for policy in contradicting], "evaluation": EVALUATION},
@@ -387,9 +388,17 @@ def _verb(access_right: str) -> str:
     return "limit" if access_right == RESTRICT else "deny"
 
 
+def _who(desired: Desired) -> str:
+    return "the application" if desired.app_id == _names.ZERO_GUID else desired.app_id
+
+
 def _group_name(scope: Recipient | None, desired: Desired) -> str:
     name = scope.display_name or scope.label if scope else desired.group
-    return f"to {name}" if desired.access_right == RESTRICT else name
+    return f"{_preposition(desired)}{name}"
+
+
+def _preposition(desired: Desired) -> str:
+    return "to " if desired.access_right == RESTRICT else ""
 
 
 def _result(policy: Policy, scope: Recipient | None, desired: Desired) -> Json:

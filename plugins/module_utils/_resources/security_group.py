@@ -173,7 +173,8 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
     leaving = members.foreign if desired.on_foreign_members == "remove" else []
     kept_members = members.foreign if desired.on_foreign_members == "keep" else []
     kept_owners = foreign_owners if desired.on_foreign_owners == "keep" else []
-    new_owners = [*(owner for owner in present_owners if owner in wanted_owners), *owners.missing]
+    wanted_ids = {owner.guid for owner in wanted_owners}
+    new_owners = [*(owner for owner in present_owners if owner.guid in wanted_ids), *owners.missing]
     settings: Json = {}
     if group is None:
         _create(plan, desired, members.missing, new_owners)
@@ -201,10 +202,13 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
         managed_by = [owner.label for owner in ordered([*new_owners, *kept_owners])] or [ORGANIZATION_MANAGEMENT]
     else:
         managed_by = plan.before["ManagedBy"]
+    address = desired.address or (group.recipient.address if group else None)
+    if group is not None and "PrimarySmtpAddress" not in settings:
+        address = group.recipient.address
     plan.after = {
         "DisplayName": desired.name,
         "Alias": desired.alias if group is None or "Alias" in settings else group.recipient.alias,
-        "PrimarySmtpAddress": desired.address or (group.recipient.address if group else None),
+        **({"PrimarySmtpAddress": address} if address else {}),
         "HiddenFromAddressListsEnabled": desired.hidden,
         "MemberJoinRestriction": "Closed",
         "RequireSenderAuthenticationEnabled": True,
@@ -215,7 +219,7 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
         group={
             "name": desired.name,
             "alias": plan.after["Alias"],
-            "address": plan.after["PrimarySmtpAddress"],
+            "address": address,
             "guid": group.recipient.guid if group else _names.ZERO_GUID,
             "external_directory_object_id": (group.recipient.entra_id or None) if group else None,
             "type": SECURITY_GROUP,

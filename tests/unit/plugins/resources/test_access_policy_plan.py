@@ -1,0 +1,440 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One policy for an application and a group, and never a moment without one: pure planning."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Forbidden, InvalidInput, NotFound
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Output
+from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import (
+    DENY,
+    EVERY_APPLICATION,
+    RESTRICT,
+    AccessPolicy,
+    Desired,
+    Policy,
+    State,
+    plan,
+    policies_of,
+    scope_cmdlet,
+    scopes,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from tests.unit.script import NOW
+
+APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
+OTHER_APP = "2cb8b5d2-8724-4f32-8152-a16a230b682b"
+TEXT = "Restrict Imagicle Digital Fax accessible mailboxes"
+
+
+def group(local: str, kind: str = "MailUniversalSecurityGroup", **changes: t.Any) -> Recipient:
+    values: dict[str, t.Any] = {
+        "guid": f"guid-{local}",
+        "type": kind,
+        "address": f"{local}@contoso.com",
+        "display_name": f"Display {local}",
+        "name": f"Name {local}",
+        "alias": local,
+        "entra_id": f"entra-{local}",
+        "sid": f"S-1-5-{local}",
+        "addresses": frozenset({f"{local}@contoso.com"}),
+    }
+    return Recipient(**{**values, **changes})
+
+
+FAX = group("fax")
+OLD = group("old")
+
+
+def policy(scope: Recipient, right: str = RESTRICT, app_id: str = APP, **changes: t.Any) -> Policy:
+    values: dict[str, t.Any] = {
+        "identity": f"tenant\\{app_id}:{scope.sid};{scope.entra_id}",
+        "app_id": app_id,
+        "access_right": right,
+        "scope_name": scope.display_name,
+        "scope_identity": scope.name,
+        "sid": scope.sid.lower(),
+        "entra_id": scope.entra_id,
+        "description": TEXT,
+    }
+    return Policy(**{**values, **changes})
+
+
+OURS = policy(FAX)
+WANTED = Desired(APP, "fax", description=TEXT)
+GONE = Desired(APP, "fax", state="absent")
+
+
+def made(policies: t.Iterable[Policy] = (), desired: Desired = WANTED, found: t.Iterable[Recipient] = (FAX,)) -> Plan:
+    return plan(State(tuple(policies), tuple(found)), desired, NOW)
+
+
+def steps(plan: Plan) -> list[tuple[str, t.Any]]:
+    assert plan.blocked is None, plan.blocked
+    return [
+        (step.name, step.arguments.get("Identity") if step.name == "remove" else step.arguments) for step in plan.steps
+    ]
+
+
+def stopped(plan: Plan) -> Blocked:
+    assert plan.blocked is not None, plan.summary
+    assert plan.steps == []
+    assert plan.after == plan.before
+    assert plan.summary == plan.blocked.message
+    return plan.blocked
+
+
+CREATE = (
+    "create",
+    {"AccessRight": RESTRICT, "AppId": APP, "PolicyScopeGroupId": "fax@contoso.com", "Description": TEXT},
+)
+
+
+# ---- present --------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_is_created():
+    plan = made()
+    assert steps(plan) == [CREATE]
+    assert plan.before == {}
+    assert plan.after == {
+        "AppId": APP,
+        "PolicyScopeGroupId": "fax@contoso.com",
+        "AccessRight": RESTRICT,
+        "Description": TEXT,
+    }
+    assert plan.result["in_force_by"] == "2026-11-21T13:00:00Z"
+    assert plan.result["policy"]["identity"] is None
+    assert plan.outcome == "changed"
+
+
+def test_a_policy_without_a_description_leaves_it_to_exchange():
+    plan = made(desired=replace(WANTED, description=None))
+    assert "Description" not in plan.steps[0].arguments
+    assert made([replace(OURS, description="whatever")], replace(WANTED, description=None)).steps == []
+
+
+def test_nothing_to_do():
+    plan = made([policy(OLD, app_id=OTHER_APP), OURS])
+    assert plan.steps == []
+    assert plan.outcome == "ok"
+    assert plan.before == plan.after != {}
+    assert plan.result["policy"]["identity"] == OURS.identity
+    assert plan.result["other_policies"] == []
+    assert "in_force_by" not in plan.result
+    assert plan.warnings == []
+
+
+def test_the_description_is_mended_in_place():
+    plan = made([replace(OURS, description="old")])
+    assert steps(plan) == [("describe", {"Identity": OURS.identity, "Description": TEXT})]
+    assert plan.before["Description"] == "old"
+    assert plan.after["Description"] == TEXT
+    assert "in_force_by" not in plan.result
+
+
+def test_an_invalid_policy_is_worth_a_warning():
+    assert "not valid" in made([replace(OURS, is_valid=False)]).warnings[0]
+
+
+# ---- which policy is ours -------------------------------------------------------------------------------------------
+
+
+def test_a_group_made_anew_under_the_old_name_is_not_the_scope():
+    dead = replace(OURS, entra_id="entra-of-the-dead-one", sid="s-1-5-dead")
+    assert not dead.covers(FAX)
+    stopped(made([dead]))
+
+
+@pytest.mark.parametrize(
+    ("of_policy", "of_group", "covered"),
+    [
+        ({}, {}, True),
+        ({"sid": "s-1-other", "scope_identity": "other"}, {}, True),  # the object id decides alone
+        ({"entra_id": "other"}, {}, False),
+        ({}, {"entra_id": ""}, True),  # a newborn group: by SID
+        ({"sid": "s-1-other"}, {"entra_id": ""}, False),
+        ({}, {"entra_id": "", "sid": ""}, True),  # by Name
+        ({"scope_identity": "NAME FAX"}, {"entra_id": "", "sid": ""}, True),
+        ({"scope_identity": "Display fax"}, {"entra_id": "", "sid": ""}, False),
+        ({"scope_identity": ""}, {"entra_id": "", "sid": "", "name": ""}, False),
+    ],
+)
+def test_the_scope_is_compared_by_the_strongest_mark(of_policy: dict, of_group: dict, covered: bool):
+    assert replace(OURS, **of_policy).covers(replace(FAX, **of_group)) is covered
+
+
+def test_another_application_s_policy_on_the_group_is_not_ours():
+    assert steps(made([policy(FAX, app_id=OTHER_APP)])) == [CREATE]
+
+
+def test_a_policy_is_read_from_exchange_s_output():
+    found = Policy.of(
+        {
+            "ScopeName": "Fax",
+            "ScopeIdentity": "Fax2025",
+            "Identity": "t\\A:S;G",
+            "AppId": APP.upper(),
+            "ScopeIdentityRaw": "S-1-5-21-1;998E9D79",
+            "Description": "text",
+            "AccessRight": DENY,
+            "IsValid": True,
+        }
+    )
+    assert found == Policy("t\\A:S;G", APP, DENY, "Fax", "Fax2025", "s-1-5-21-1", "998e9d79", "text", True)
+    assert Policy.of({"IsValid": False}).is_valid is False
+
+
+def test_no_policy_at_all_is_an_error_that_means_none():
+    text = "The operation couldn't be performed because object 'OU=t.onmicrosoft.com,DC=x\\*' couldn't be found on 'y'."
+    assert policies_of(Output(error=NotFound(text))) == []
+    with pytest.raises(NotFound):
+        policies_of(Output(error=NotFound("object 'something' couldn't be found on 'y'")))
+    with pytest.raises(Forbidden):
+        policies_of(Output(error=Forbidden("object 'x\\*' no")))
+
+
+# ---- other policies -------------------------------------------------------------------------------------------------
+
+DENIES = policy(OLD, DENY)
+WIDER = policy(OLD)
+EVERYONE = policy(OLD, DENY, EVERY_APPLICATION)
+
+
+@pytest.mark.parametrize("other", [DENIES, WIDER, EVERYONE])
+@pytest.mark.parametrize("ours", [(), (OURS,)])
+def test_other_policies_stop_the_task(other: Policy, ours: tuple[Policy, ...]):
+    blocked = stopped(made([other, *ours]))
+    assert blocked.details["policies"] == [other.as_dict()]
+    assert "Display old" in blocked.message
+    assert "matching DenyAccess denies" in blocked.cure
+
+
+def test_other_policies_are_removed_after_ours_is_there():
+    plan = made([WIDER, DENIES], replace(WANTED, on_other_policies="remove"))
+    assert steps(plan) == [CREATE, ("remove", WIDER.identity), ("remove", DENIES.identity)]
+    assert plan.result["other_policies"] == []
+    assert "2 other removed" in plan.summary
+    plan = made([WIDER, OURS], replace(WANTED, on_other_policies="remove"))
+    assert steps(plan) == [("remove", WIDER.identity)]
+    assert plan.result["in_force_by"]
+
+
+def test_a_policy_for_every_application_is_never_removed():
+    plan = made([EVERYONE, OURS], replace(WANTED, on_other_policies="remove"))
+    assert plan.steps == []
+    assert "every application" in plan.warnings[0]
+    assert [one["app_id"] for one in plan.result["other_policies"]] == [EVERY_APPLICATION]
+
+
+def test_other_policies_are_kept_with_a_warning():
+    plan = made([WIDER], replace(WANTED, on_other_policies="keep"))
+    assert steps(plan) == [CREATE]
+    assert str(WIDER) in plan.warnings[0]
+    assert plan.result["other_policies"] == [WIDER.as_dict()]
+
+
+def test_a_restriction_does_not_contradict_a_denial():
+    desired = Desired(APP, "fax", DENY)
+    plan = made([WIDER], desired)
+    assert [step.name for step in plan.steps] == ["create"]
+    assert plan.warnings == []
+    assert made([WIDER], replace(desired, on_other_policies="remove")).steps == plan.steps
+    stopped(made([DENIES], desired))
+
+
+def test_a_denial_alone_leaves_the_rest_open():
+    assert "outside the group" in made([], Desired(APP, "fax", DENY)).warnings[0]
+
+
+# ---- the other right on the same group ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("is_", "wanted"), [(RESTRICT, DENY), (DENY, RESTRICT)])
+def test_the_right_is_not_changed_when_no_policy_would_be_left_meanwhile(is_: str, wanted: str):
+    blocked = stopped(made([policy(FAX, is_)], replace(WANTED, access_right=wanted)))
+    assert "meanwhile" in blocked.message
+    assert "revoke" in blocked.cure
+
+
+def test_a_denial_is_no_bridge():
+    plan = made([OURS, DENIES], replace(WANTED, access_right=DENY, on_other_policies="keep"))
+    stopped(plan)
+
+
+@pytest.mark.parametrize(("is_", "wanted"), [(RESTRICT, DENY), (DENY, RESTRICT)])
+def test_the_right_is_changed_while_another_restriction_is_in_place(is_: str, wanted: str):
+    ours = policy(FAX, is_)
+    plan = made([WIDER, ours], replace(WANTED, access_right=wanted, on_other_policies="keep"))
+    assert steps(plan) == [("remove", ours.identity), ("create", {**CREATE[1], "AccessRight": wanted})]
+    assert plan.before["AccessRight"] == is_
+    assert plan.after["AccessRight"] == wanted
+
+
+def test_the_bridge_goes_last():
+    ours = policy(FAX, DENY)
+    plan = made([WIDER, ours], replace(WANTED, on_other_policies="remove"))
+    assert steps(plan) == [("remove", ours.identity), CREATE, ("remove", WIDER.identity)]
+
+
+@pytest.mark.parametrize("on_other", ["fail", "keep", "remove"])
+def test_no_plan_leaves_the_application_without_a_restriction(on_other: str):
+    """Played through step by step: what was restricted at the start never is without a RestrictAccess policy."""
+    denies = policy(group("vip"), DENY)
+    for right in (RESTRICT, DENY):
+        for existing in ([OURS], [WIDER], [OURS, WIDER], [WIDER, policy(FAX, DENY)], [OURS, denies], [WIDER, denies]):
+            desired = Desired(APP, "fax", right, TEXT, on_other_policies=on_other)
+            there = {one.identity: one.access_right for one in existing}
+            for step in made(existing, desired).steps:
+                if step.name == "remove":
+                    del there[step.arguments["Identity"]]
+                else:
+                    assert OURS.identity not in there, "Exchange refuses a second policy for the group"
+                    there[OURS.identity] = step.arguments["AccessRight"]
+                assert RESTRICT in there.values(), (right, existing, on_other)
+
+
+# ---- the scope ------------------------------------------------------------------------------------------------------
+
+
+def test_a_group_that_does_not_exist_stops_the_task_but_not_the_check():
+    assert "exchange_security_group" in stopped(made(found=())).cure
+    plan = made(desired=replace(WANTED, app_id=ZERO_GUID, check_mode=True), found=())
+    assert steps(plan) == [("create", {**CREATE[1], "AppId": ZERO_GUID, "PolicyScopeGroupId": "fax"})]
+    assert plan.steps[0].title == "limit the application to fax"
+    assert plan.after["PolicyScopeGroupId"] == "fax"
+
+
+@pytest.mark.parametrize("kind", ["GroupMailbox", "MailUniversalDistributionGroup", "UserMailbox"])
+def test_the_scope_has_to_be_a_mail_enabled_security_group(kind: str):
+    wrong = replace(FAX, type=kind)
+    for check_mode in (False, True):
+        blocked = stopped(made(found=[wrong], desired=replace(WANTED, check_mode=check_mode)))
+        assert blocked.details["found"] == [wrong.as_dict()]
+
+
+def test_two_groups_of_one_name_stop_the_task():
+    blocked = stopped(made(found=[FAX, OLD]))
+    assert [one["guid"] for one in blocked.details["found"]] == ["guid-fax", "guid-old"]
+
+
+def test_the_strictest_way_to_name_a_group_wins():
+    by_display_name = group("a", display_name="fax")
+    by_name = group("b", name="FAX")
+    by_alias = group("c", alias="Fax")
+    by_address = group("d", addresses=frozenset({"fax@contoso.com"}))
+    assert scopes([by_display_name, by_name, by_alias], "fax") == [by_alias]
+    assert scopes([by_display_name, by_name], "fax") == [by_name]
+    assert scopes([by_display_name], "fax") == [by_display_name]
+    assert scopes([by_display_name, by_address], "FAX@contoso.com") == [by_address]
+    assert scopes([by_display_name, group("e")], "GUID-e") == [group("e")]
+    assert scopes([by_display_name], "facsimile") == []
+
+
+def test_a_mailbox_with_the_group_s_name_as_its_alias_is_not_meant():
+    mailbox = group("m", "UserMailbox", alias="fax")
+    named = group("g", name="fax")
+    assert scopes([mailbox, named], "fax") == [named]
+    assert scopes([mailbox], "fax") == [mailbox]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "filter_"),
+    [
+        ("fax", "Alias -eq 'fax' -or Name -eq 'fax' -or DisplayName -eq 'fax'"),
+        ("O'Fax $x", "Alias -eq 'O''Fax $x' -or Name -eq 'O''Fax $x' -or DisplayName -eq 'O''Fax $x'"),
+        (APP, f"Guid -eq '{APP}' -or ExternalDirectoryObjectId -eq '{APP}'"),
+    ],
+)
+def test_the_scope_is_looked_for_by_literals(wanted: str, filter_: str):
+    assert scope_cmdlet(wanted).parameters["Filter"] == filter_
+
+
+def test_an_address_is_looked_for_among_all_addresses():
+    assert scope_cmdlet("fax@contoso.com").parameters["Filter"].startswith("EmailAddresses -eq 'smtp:fax@contoso.com'")
+
+
+# ---- absent ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_our_policy_is_removed():
+    plan = made([WIDER, OURS, policy(FAX, app_id=OTHER_APP)], GONE)
+    assert steps(plan) == [("remove", OURS.identity)]
+    assert plan.after == {}
+    assert plan.result["policy"] is None
+    assert plan.result["other_policies"] == [WIDER.as_dict()]
+
+
+def test_no_policy_no_work():
+    plan = made([WIDER, EVERYONE], GONE)
+    assert plan.outcome == "ok"
+    assert plan.before == plan.after == {}
+    assert len(plan.warnings) == 1
+    assert str(WIDER) in plan.warnings[0]
+    assert made([], GONE, found=()).warnings == []
+
+
+def test_a_policy_whose_group_is_gone_is_found_by_what_it_remembers():
+    for wanted in ("NAME FAX", "display fax", "entra-fax"):
+        assert steps(made([OURS], replace(GONE, group=wanted), found=())) == [("remove", OURS.identity)]
+    assert made([OURS], replace(GONE, group="something"), found=()).steps == []
+
+
+def test_a_name_two_dead_groups_share_removes_nothing():
+    twin = policy(group("twin", display_name=FAX.display_name))
+    assert made([OURS, twin], replace(GONE, group="display fax"), found=()).steps == []
+    assert steps(made([OURS, twin], replace(GONE, group="name fax"), found=())) == [("remove", OURS.identity)]
+
+
+def test_a_name_that_two_groups_bear_removes_nothing():
+    stopped(made([OURS], replace(GONE, group=FAX.display_name), found=[FAX, OLD]))
+    assert made([], GONE, found=[FAX, OLD]).outcome == "ok"
+
+
+def test_a_policy_of_the_other_right_is_not_the_one_to_remove():
+    assert DENY in stopped(made([policy(FAX, DENY)], GONE)).message
+    assert steps(made([policy(FAX, DENY)], replace(GONE, access_right=DENY))) == [("remove", OURS.identity)]
+
+
+# ---- options --------------------------------------------------------------------------------------------------------
+
+PARAMS: dict[str, t.Any] = {
+    "app_id": APP,
+    "group": "fax",
+    "access_right": RESTRICT,
+    "description": TEXT,
+    "state": "present",
+    "on_other_policies": "fail",
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"app_id": "1cb8b5d2-8724-4f32-8152-a16a230b682g"}, "'g'"),
+        ({"app_id": "*"}, "app_id"),
+        ({"app_id": ZERO_GUID}, "all zeros"),
+        ({"group": " "}, "group is empty"),
+        ({"group": "a\tb"}, "control character"),
+        ({"description": ""}, "description is empty"),
+        ({"description": "x" * 1025}, "1024"),
+    ],
+)
+def test_bad_options_are_refused_without_a_request(wrong: dict[str, t.Any], said: str):
+    with pytest.raises(InvalidInput) as refused:
+        AccessPolicy(Tenant({}), Task({**PARAMS, **wrong}))
+    assert said in str(refused.value)
+
+
+def test_an_application_to_be_made_passes_in_check_mode():
+    AccessPolicy(Tenant({}), Task({**PARAMS, "app_id": ZERO_GUID}, check_mode=True))
