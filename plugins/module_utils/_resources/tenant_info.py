@@ -1280,7 +1280,7 @@ def closest(address: str, known: t.Iterable[Recipient], count: int = 3) -> list[
         for candidate in recipient.addresses:
             other, _at, other_domain = candidate.partition("@")
             likeness = difflib.SequenceMatcher(None, local, other).ratio()
-            if likeness >= 0.6:
+            if likeness >= 0.5:
                 spelt = recipient.address if recipient.address.lower() == candidate else candidate
                 scored[spelt] = likeness + 0.3 * difflib.SequenceMatcher(None, domain, other_domain).ratio()
     return sorted(scored, key=lambda item: (-scored[item], item))[:count]
