@@ -350,7 +350,7 @@ class Entra:
     ) -> None:
         if str(claims.get("sub", "")).lower() != app["appId"].lower():
             raise SignInRefused("700021")
-        thumbprint = header.get("x5t#S256") or header.get("x5t") or ""
+        thumbprint = str(header.get("x5t#S256") or header.get("x5t") or "").rstrip("=")
         algorithm = hashes.SHA256() if header.get("x5t#S256") else hashes.SHA1()
 
         def refuse(reason: str) -> SignInRefused:

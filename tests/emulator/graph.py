@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 
 from . import graph_applications, graph_directory, odata
-from .graph_base import ROUTES, GraphError, Request, error
+from .graph_base import JSON, ROUTES, GraphError, Request, error
 from .model import Answer, Call, Document, Principal, World
 
 __all__ = ["BatchPart", "Graph", "batch_answer", "batch_parts", "error"]
@@ -171,7 +171,7 @@ def batch_answer(world: World, call: Call, answers: dict[str, Answer]) -> Answer
     for name, answer in answers.items():
         headers = dict(answer.headers)
         if answer.body is not None:
-            headers.setdefault("Content-Type", "application/json")
+            headers.setdefault("Content-Type", JSON)
         response: Document = {"id": name, "status": answer.status, "headers": headers}
         if answer.body is not None:
             response["body"] = answer.body.decode() if isinstance(answer.body, bytes) else answer.body

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from . import directory, odata
 from .model import Answer, Call, Document, Principal, Tenant, World, public
 
+JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 PAGE_SIZE, LARGEST_PAGE = 100, 999
 EXPANDED_AT_MOST = 20  # objects of an expanded relationship; there is no link to the rest
 
@@ -164,9 +165,14 @@ class Route:
         for wanted, given in zip(self.pattern, segments, strict=True):
             if wanted == "{}":
                 variables.append(given)
-            elif isinstance(given, odata.Key) or given.lower().removeprefix("microsoft.graph.") != wanted.lower():
+            elif isinstance(given, odata.Key) or _bare(given) != wanted.lower():
                 return None
         return variables
+
+
+def _bare(segment: str) -> str:
+    """Actions and casts may be written with their namespace, or its alias."""
+    return segment.lower().removeprefix("microsoft.").removeprefix("graph.")
 
 
 ROUTES: list[Route] = []

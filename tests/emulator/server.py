@@ -25,13 +25,13 @@ from starlette.responses import Response
 
 from . import control, entra, exchange, graph, tenants
 from .faults import ConnectionDropped, Effect, Faults
+from .graph_base import JSON
 from .hosts import IMDS, all_hosts, service_of
 from .journal import Journal
 from .model import PROFILES, Answer, Call, Document, Principal, World, load_yaml
 from .relay import Relay
 from .store import Store
 
-GRAPH_JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 _READING_CMDLETS = ("get-", "test-")
 
 
@@ -272,7 +272,7 @@ def _response(call: Call, answer: Answer) -> Response:
         content = json.dumps(answer.body).encode()
         if "content-type" not in names:
             graph_like = service_of(call.host) != "login"
-            headers["Content-Type"] = GRAPH_JSON if graph_like else "application/json; charset=utf-8"
+            headers["Content-Type"] = JSON if graph_like else "application/json; charset=utf-8"
     return Response(content, answer.status, headers)
 
 
