@@ -309,6 +309,7 @@ class Secret:
         self._return_value = bool(params["return_value"])
         self._store: Store | None = task.services.get("store")
         self._minted: StoredSecret | None = None
+        self._held = Entry()
         app_id = _names.guid(params["app_id"], "app_id")
         if app_id == _names.ZERO_GUID and not task.check_mode:
             raise InvalidInput("app_id is all zeros", cure="give the Application (client) ID")
@@ -340,6 +341,7 @@ class Secret:
 
     def read(self) -> State:
         entry = self._store.read() if self._store is not None else None
+        self._held = entry or Entry()
         if self._desired.app_id == _names.ZERO_GUID:
             return State(exists=False, entry=entry)
         key = f"/applications(appId={_names.odata(self._desired.app_id)})"
@@ -374,9 +376,9 @@ class Secret:
             self._remove_key(step.arguments["key_id"])
             self._entry_without(step.arguments["key_id"])
         elif step.name == "forget":
-            self._write(replace(self._entry(), following=None, intent=None))
+            self._write(replace(self._held, following=None, intent=None))
         elif step.name == "commit":
-            self._prove_and_commit()
+            self._prove_and_commit(self._read_back())
         elif step.name == "erase":
             self._require_store().remove()
         else:
@@ -411,23 +413,18 @@ class Secret:
         known = [key.key_id for key in self._state.keys]
         if store is not None:
             store.probe()
-            self._write(replace(self._entry(), following=None, intent=tuple(known)))
+            self._write(replace(self._held, following=None, intent=tuple(known)))
         minted = self._add_password(step.arguments["end"], known)
         if store is None:
             self._minted = minted
             return
         try:
-            self._write(replace(self._entry(), following=minted))
-            if self._read_back() != minted:
-                raise Blocked(
-                    f"{store.describe()} gives back something else than was written",
-                    attempted="read the new secret back",
-                    cure="look into the store; the new secret was removed again",
-                )
+            self._write(replace(self._held, following=minted))
+            following = self._read_back()
         except M365Error as exc:
             self._undo(minted.key_id, exc)
             raise
-        self._prove_and_commit()
+        self._prove_and_commit(following)
 
     def _add_password(self, end: str, known: t.Sequence[str]) -> StoredSecret:
         purpose = self._purpose("make")
@@ -470,17 +467,14 @@ class Secret:
         for key in born:
             self._remove_key(key.key_id)
 
-    def _prove_and_commit(self) -> None:
+    def _prove_and_commit(self, following: StoredSecret) -> None:
         """Sign in with the value as the store gives it; only then is it the one that the fax server reads."""
-        following = self._entry().following
-        if following is None or following.value is None:
-            raise Blocked("the store has lost the new secret", attempted="prove the new secret", cure="run again")
         try:
             self._sign_in_with(following)
         except SignInError as exc:
             self._undo(following.key_id, exc)
             raise
-        committed = self._entry().committed()
+        committed = self._held.committed()
         if committed.previous is None:
             committed = replace(committed, previous=self._unknown_predecessor(following.key_id))
         self._write(committed)
@@ -536,7 +530,7 @@ class Secret:
             )
             return
         try:
-            self._write(replace(self._entry(), following=None, intent=None))
+            self._write(replace(self._held, following=None, intent=None))
         except M365Error:
             reason.details = {**(reason.details or {}), "store": "still notes the interrupted renewal"}
 
@@ -563,21 +557,28 @@ class Secret:
             else:
                 return
 
-    def _entry(self) -> Entry:
-        return self._require_store().read() or Entry()
-
     def _entry_without(self, key_id: str) -> None:
         if self._store is None:
             return
-        entry = self._entry()
+        entry = self._held
         if entry.previous is not None and entry.previous.key_id == key_id:
             self._write(replace(entry, previous=None))
 
     def _write(self, entry: Entry) -> None:
         self._require_store().write(entry)
+        self._held = entry
 
-    def _read_back(self) -> StoredSecret | None:
-        return self._entry().following
+    def _read_back(self) -> StoredSecret:
+        """The new secret as the store gives it; what was sent there does not count."""
+        store = self._require_store()
+        entry = store.read()
+        if entry != self._held or entry is None or entry.following is None or not entry.following.value:
+            raise Blocked(
+                f"{store.describe()} gives back something else than was written",
+                attempted="read the new secret back",
+                cure="look into the store; the new secret was removed again",
+            )
+        return entry.following
 
     def _require_store(self) -> Store:
         if self._store is None:
