@@ -106,6 +106,9 @@ _value:
     summary:
       description: The outcome in a few words.
       type: str
+    complaint:
+      description: Why the run has to end red. Empty if it need not.
+      type: str
 """
 
 
@@ -129,6 +132,7 @@ def run_result(results: t.Any, context: t.Any) -> dict[str, t.Any]:
         "changed": not _handover.same(document, _handover.read(context.get("previous"))),
         "outcome": document["outcome"],
         "summary": _handover.headline(document),
+        "complaint": _handover.complaint(document),
     }
 
 

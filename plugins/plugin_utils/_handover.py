@@ -75,6 +75,10 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
     run = _Run(kind, mode, results, context, previous)
     steps = run.steps()
     outcome = worst(step["outcome"] for step in steps)
+    drift = [step["step"] for step in steps if step["outcome"] == "changed"] if mode == "audit" else []
+    if drift and outcome != "failed":
+        # What would be changed is something that a person has to know of.
+        outcome = "blocked"
     profile = context["profile"]
     pending = [
         {"step": step["step"], "what": step["pending"], "until": step.get("pending_until")}
@@ -102,6 +106,8 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "ews_found": None if state == "removed" else previous.get("ews_found") or run.ews_found(),
         "ews_in_force_by": None if state == "removed" else run.ews_in_force_by(),
     }
+    if mode == "audit":
+        document["drift"] = drift
     if kind == "decommission":
         document["secret"] = None if state == "removed" else document["secret"]
         document["leftovers"] = run.leftovers()
@@ -192,28 +198,18 @@ class _Run:
     def _step(self, name: str) -> Json:
         result = self.of(name)
         if result:
-            return self._negative_proof(_shaped(name, result))
+            return _shaped(name, result)
         ews = self.good("preflight").get("ews")
         if name == "ews_access" and self.kind == "provision" and ews:
             # EWS was not to be opened; preflight has looked, and found nothing in the way.
-            return {"step": name, "outcome": "ok", "summary": str(ews.get("summary") or "looked at, not touched")}
+            allowed = "open for this application" if ews.get("allowed") else "not restricted by the tenant"
+            return {"step": name, "outcome": "ok", "summary": f"EWS is {allowed}, nothing to do"}
         summary = "not run"
         if self.mode != "apply" and name in ("access_verdict", "mailbox_probe"):
             summary = "nothing to prove before the steps above are done"
         elif self.kind == "decommission":
             summary = "nothing to do"
         return {"step": name, "outcome": "skipped", "summary": summary}
-
-    def _negative_proof(self, step: Json) -> Json:
-        """Without a mailbox that must stay closed, the proof is only half of one."""
-        if step["step"] != "access_verdict" or step["outcome"] not in ("ok", "changed"):
-            return step
-        verdicts = self.of("access_verdict").get("verdicts") or []
-        if verdicts and not any(_expected(item.get("expected")) == "denied" for item in verdicts):
-            step["outcome"] = "pending"
-            step["pending"] = "negative proof impossible: the tenant has no mailbox outside the scope group to try"
-            step["pending_until"] = None
-        return step
 
     def _attribute(self, steps: list[Json], stopped: t.Mapping[str, t.Any]) -> None:
         """See to it that one step tells what stopped the run, and the later ones that they did not run."""
@@ -332,20 +328,17 @@ class _Run:
     def warnings(self) -> list[str]:
         found: list[str] = []
         profile = self._context["profile"]
+        if profile.get("sunset"):
+            found.append(str(profile["sunset"]["warning"]).strip())
         if self.kind == "provision":
-            if profile.get("sunset"):
-                found.append(str(profile["sunset"]["warning"]).strip())
             if profile["status"] == "unverified":
                 found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
         for name in STEPS[self.kind]:
-            result = self.of(name)
-            # The sunset is said above, once and in the profile's words.
-            if name != "ews_access" or not profile.get("sunset"):
-                found += [str(warning) for warning in result.get("warnings") or []]
-            for finding in result.get("findings") or []:
-                if isinstance(finding, t.Mapping) and finding.get("severity") == "warning":
-                    parts = (finding.get("found") or finding.get("what"), finding.get("cure"))
-                    found.append(" ".join(_sentence(str(part)) for part in parts if part))
+            found += [str(warning) for warning in self.of(name).get("warnings") or []]
+        if profile.get("sunset"):
+            # Said once, in the profile's words.
+            date = str(profile["sunset"]["date"])
+            found = [text for number, text in enumerate(found) if number == 0 or date not in text]
         return list(dict.fromkeys(text for text in found if text))
 
     def ews_found(self) -> Json | None:
@@ -425,8 +418,26 @@ def _state(outcome: str, run: _Run, steps: list[Json]) -> str:
     if run.kind == "decommission":
         return "removed"
     if any(step["outcome"] == "skipped" for step in steps):
+        # Something has not been looked at, so nobody may rely on it.
         return "draft"
     return "wait" if outcome == "pending" else "ready"
+
+
+def complaint(document: Json) -> str:
+    """Why the run has to end red, for people; empty if it need not."""
+    if document.get("stopped"):
+        return str(document["stopped"]["msg"])
+    told = [
+        f"{spoken(step['step'])}: {step.get('msg') or step['summary']}"
+        for step in document["steps"]
+        if step["outcome"] in ("blocked", "failed")
+    ]
+    told += [
+        f"{spoken(step['step'])}: not as declared, to be done: {'; '.join(step.get('changes') or [step['summary']])}"
+        for step in document["steps"]
+        if step["step"] in document.get("drift", ())
+    ]
+    return "\n".join(told)
 
 
 def headline(document: Json) -> str:
@@ -434,6 +445,8 @@ def headline(document: Json) -> str:
     state = str(document["state"])
     if document["mode"] == "check":
         return "plan only"
+    if document["mode"] == "audit":
+        return "as declared" if document["outcome"] in ("ok", "pending") else "not as declared"
     if state == "wait":
         until = document.get("pending_until")
         return f"wait until {readable_time(until)}" if until else "wait"
@@ -560,11 +573,6 @@ def _plain(text: t.Any) -> str:
 
 def spoken(step: str) -> str:
     return {"ews_access": "EWS access"}.get(step, step.replace("_", " "))
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _first_line(text: str) -> str:

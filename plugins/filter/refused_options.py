@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+DOCUMENTATION = r"""
+name: refused_options
+short_description: Tell which options a module of this collection would refuse
+version_added: 0.1.0
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+description:
+  - Has each module check its options without running it, and returns what it would say. No request is made.
+  - A run with several steps can so be refused as a whole, before the first step has written anything.
+options:
+  _input:
+    description: The options by the module's name, without the collection's. What is null counts as not given.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Stop before anything is written
+  ansible.builtin.assert:
+    that: refused | length == 0
+    fail_msg: "{{ refused | join(' ') }}"
+  vars:
+    refused: "{{ {'exchange_security_group': {'name': group_name, 'alias': group_alias}} | mail2fax.m365.refused_options }}"
+"""
+
+RETURN = r"""
+_value:
+  description: A sentence for each refusal, none if all options are fine.
+  type: list
+  elements: str
+"""
+
+_MODULES = "ansible_collections.mail2fax.m365.plugins.modules"
+
+
+def refused_options(modules: t.Any) -> list[str]:
+    """See DOCUMENTATION."""
+    if not isinstance(modules, t.Mapping):
+        raise AnsibleFilterError("mail2fax.m365.refused_options takes options by the module's name")
+    refused: list[str] = []
+    for name, options in modules.items():
+        given = {str(key): value for key, value in options.items() if value is not None}
+        refused += _refused(str(name), given)
+    return refused
+
+
+def _refused(name: str, options: dict[str, t.Any]) -> t.Iterator[str]:
+    try:
+        door: Door = importlib.import_module(f"{_MODULES}.{name}").DOOR
+    except ImportError:
+        raise AnsibleFilterError(f"mail2fax.m365.refused_options: there is no module {name!r}") from None
+    answer = ArgumentSpecValidator(**door.argument_spec.kwargs()).validate(options)
+    if answer.error_messages:
+        yield f"{name}: {'; '.join(answer.error_messages)}."
+        return
+    params = answer.validated_parameters
+    try:
+        # As in check mode: what an earlier step is going to make does not exist yet.
+        door.open(Tenant({}), Task(params, check_mode=True))
+    except M365Error as exc:
+        yield str(exc)
+
+
+class FilterModule:
+    """The filter by its name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"refused_options": refused_options}
