@@ -12,12 +12,14 @@ came true.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
 import secrets
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -39,31 +41,30 @@ OUTPUT = layout.BUILD / "demo"
 WIDTH = 100
 STYLES = {"ok": "green", "changed": "yellow", "pending": "cyan", "blocked": "red", "failed": "red"}
 
-# The services by the hosts they answer at, as the closing lines name them.
-SERVICES = (("login.", "sign-ins"), ("graph.", "Graph"), ("outlook.", "Exchange"))
+# The services by where they answer, as the closing lines name them.
+SERVICES = (("login.", "sign-ins"), ("graph.", "Graph"), ("outlook.office365.com/ews", "EWS"), ("outlook.", "Exchange"))
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of the playbook came to: its exit code, its recap's counts, and the tenant's result."""
+    """What one run of the playbook came to: exit code, recap, the tenant's result, and what it said."""
 
     code: int
     recap: dict[str, int]
     result: dict[str, Any]
+    output: str
 
 
 def recap_of(output: str) -> dict[str, int]:
     """Return the counts that Ansible's closing lines give for the tenant (empty, if it got no further)."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
-    line = re.search(rf"^{HOST}\s*:\s*(.+)$", plain, re.MULTILINE)
+    line = re.search(rf"^{HOST}\s*:\s*(.+)$", output, re.MULTILINE)
     return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line.group(1))} if line else {}
 
 
 class Demo:
     """The demo's files and what it found wrong; ``collections`` is where Ansible finds the collection."""
 
-    def __init__(self, collections: Path, console: Console, environment: dict[str, str]) -> None:
-        self.console = console
+    def __init__(self, collections: Path, environment: dict[str, str]) -> None:
         self.complaints: list[str] = []
         self.handover = OUTPUT / "handover"
         self.store = OUTPUT / "secrets" / f"{HOST}.yml"
@@ -83,7 +84,7 @@ class Demo:
             "ANSIBLE_HOME": str(OUTPUT / "home" / ".ansible"),
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
-            "ANSIBLE_FORCE_COLOR": str(console.is_terminal).lower(),
+            "ANSIBLE_FORCE_COLOR": str(sys.stdout.isatty()).lower(),
             "ANSIBLE_VAULT_PASSWORD_FILE": str(password),
             "M365_TENANT": DOMAIN,
             "M365_CLIENT_ID": operator["client_id"],
@@ -137,27 +138,8 @@ class Demo:
             sys.stdout.write("".join(lines))
         sheet = self.handover / f"{HOST}.json"
         result = json.loads(sheet.read_text(encoding="utf-8")) if sheet.is_file() else {}
-        return Run(code, recap_of("".join(lines)), result)
-
-    def show(self, result: dict[str, Any]) -> None:
-        """Print what the run's result says of each step and of each mailbox."""
-        steps = Table(title=f"{DOMAIN}: {result.get('outcome', 'no result')}", width=WIDTH, title_justify="left")
-        steps.add_column("step", no_wrap=True)
-        steps.add_column("outcome", no_wrap=True)
-        steps.add_column("what", overflow="fold")
-        for step in result.get("steps", ()):
-            outcome = step["outcome"]
-            steps.add_row(step["step"], f"[{STYLES.get(outcome, 'white')}]{outcome}[/]", step.get("summary", ""))
-        mailboxes = Table(width=WIDTH)
-        mailboxes.add_column("mailbox", min_width=40, overflow="fold")
-        for column in ("meant to be", "Exchange's verdict", "read as the application"):
-            mailboxes.add_column(column, overflow="fold")
-        for mailbox in result.get("mailboxes", ()):
-            mailboxes.add_row(
-                mailbox["mailbox"], mailbox["expected"], str(mailbox.get("verdict")), str(mailbox.get("probe"))
-            )
-        self.console.print(steps)
-        self.console.print(mailboxes)
+        output = re.sub(r"\x1b\[[0-9;]*m", "", "".join(lines))
+        return Run(code, recap_of(output), result, output)
 
     def judge_first(self, run: Run, *, instant: bool) -> None:
         """Hold the first run against the promises; ``instant``: the services act without delay, so nothing may pend."""
@@ -189,8 +171,10 @@ def requests_of(journal: list[dict[str, Any]]) -> str:
     """Count the requests by service, a batch as one."""
     counts: Counter[str] = Counter()
     for entry in journal:
-        if entry.get("batch") is None:  # not a part of one
-            counts[next((name for prefix, name in SERVICES if entry["host"].startswith(prefix)), entry["host"])] += 1
+        if entry.get("batch") is None:  # else it is a part of one
+            place = f"{entry['host']}{entry['path']}".lower()
+            service = next((name for start, name in SERVICES if place.startswith(start)), entry["host"])
+            counts["discovery" if "/.well-known/" in place else service] += 1
     return f"{counts.total()} requests ({', '.join(f'{count} {name}' for name, count in counts.most_common())})"
 
 
@@ -210,9 +194,8 @@ def main() -> int:
     arguments = parser.parse_args()
     process.stop_cleanly()
     collections = (arguments.collections or layout.live()).resolve()
-    console = Console(width=WIDTH, record=True, highlight=False)
     with start_emulator(DEMO_TENANT, profile=arguments.profile) as emulator:
-        demo = Demo(collections, console, emulator.env())
+        demo = Demo(collections, emulator.env())
         first = demo.provision("provision-1", quiet=False)
         demo.judge_first(first, instant=arguments.profile == "calm")
         journal = emulator.journal()
@@ -228,29 +211,44 @@ def main() -> int:
             again = emulator.journal()[len(journal) :]
         exposures = list(emulator.exposures())
         demo.expect(not exposures, f"{len(exposures)} moments with consent in force and no policy")
-    console.print()
-    demo.show(first.result)
-    console.print(f"first run    {first.recap.get('changed', '?')} changed   {requests_of(journal)}")
+    closing = [f"first run    {first.recap.get('changed', '?'):>2} changed   {requests_of(journal)}"]
     if second:
-        console.print(f"second run   {second.recap.get('changed', '?')} changed   {requests_of(again)}")
-    console.print(f"moments with consent in force and no policy: {len(exposures)}")
+        closing.append(f"second run   {second.recap.get('changed', '?'):>2} changed   {requests_of(again)}")
+    closing.append(f"moments with consent in force and no policy: {len(exposures)}")
     sheets = sorted(demo.handover.glob(f"{HOST}.htm*"))
     demo.expect(sheets, "there is no hand-over sheet")
-    for sheet in sheets:
-        console.print(f"hand-over sheet: {os.path.relpath(sheet, layout.ROOT)}", soft_wrap=True)
+    closing += [f"hand-over sheet: {os.path.relpath(sheet, layout.ROOT)}" for sheet in sheets]
+    print("\n".join(["", *closing]))
     for complaint in demo.complaints:
-        console.print(f"NOT AS PROMISED: {complaint}", style="bold red", markup=False)
+        print(f"NOT AS PROMISED: {complaint}")
     if arguments.picture and not demo.complaints:
-        draw(console, arguments.picture)
+        draw([*table_of(first.output), "", *closing], arguments.picture)
     return 1 if demo.complaints else 0
 
 
-def draw(console: Console, target: Path) -> None:
-    """Write what the console has shown as one SVG file that loads nothing from elsewhere."""
+def table_of(output: str) -> list[str]:
+    """Return the lines of the table that the playbook itself prints at the end."""
+    shown = re.search(
+        r"^TASK \[Show the outcome\] \*+\n(.*?)\n\n(?:TASK|PLAY RECAP) ", output, re.MULTILINE | re.DOTALL
+    )
+    lines = shown.group(1).splitlines() if shown else []
+    # Two lines of Ansible's own come first: whose result it is, and its name.
+    return textwrap.dedent("\n".join(lines[2:])).splitlines()
+
+
+def draw(lines: list[str], target: Path) -> None:
+    """Draw the lines, with the outcomes in their colours, as one SVG file that loads nothing from elsewhere."""
+    console = Console(width=WIDTH, record=True, file=io.StringIO(), highlight=False)
+    console.print("$ make demo", style="bold")
+    for line in lines:
+        text = Text(line)
+        for outcome, style in STYLES.items():
+            text.highlight_regex(rf"\b{outcome}\b", style)
+        console.print(text)
+    drawing = console.export_svg(title="mail2fax.m365", unique_id="demo")
+    drawing = re.sub(r"@font-face\s*\{[^}]*\}", "", drawing).replace("Fira Code", "Liberation Mono, Consolas")
     target.parent.mkdir(parents=True, exist_ok=True)
-    drawing = console.export_svg(title="make demo", unique_id="demo")
-    drawing = re.sub(r"@font-face\s*\{[^}]*\}", "", drawing)
-    target.write_text(drawing.replace("Fira Code", "Liberation Mono, Consolas"), encoding="utf-8")
+    target.write_text(drawing, encoding="utf-8")
 
 
 if __name__ == "__main__":
