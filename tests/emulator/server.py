@@ -16,6 +16,7 @@ import socket
 import ssl
 import sys
 import tempfile
+import traceback
 import typing as t
 
 import trustme
@@ -87,6 +88,9 @@ class Services:
             if self.relay is None or request.client is None or not self.relay.abort(request.client.port):
                 raise
             return
+        except Exception:
+            traceback.print_exc()  # a mistake of the emulator's own
+            answer = Answer(500, {"error": {"code": "EmulatorFailure", "message": traceback.format_exc(limit=-1)}})
         await _response(call, answer)(scope, receive, send)
 
     async def call_of(self, request: Request) -> Call:

@@ -175,7 +175,7 @@ class _Builder:
         if keys.get("client_secret") is not None:
             self._password(app, {"displayName": "operator", "secretText": str(keys["client_secret"])})
         if keys.get("certificate"):
-            app["keyCredentials"].append(key_credential(certificate_der(str(keys["certificate"]))))
+            app["keyCredentials"].append(key_credential(certificate_der(_pem(str(keys["certificate"])))))
         if keys.get("federated"):
             self._federated(app, {"name": "operator", **keys["federated"]})
         self.tenant.applications[app["id"]] = app
@@ -257,7 +257,7 @@ class _Builder:
         for password in keys.get("passwordCredentials") or []:
             self._password(app, password)
         for certificate in keys.get("certificates") or []:
-            app["keyCredentials"].append(key_credential(certificate_der(certificate)))
+            app["keyCredentials"].append(key_credential(certificate_der(_pem(certificate))))
         for credential in keys.get("federatedIdentityCredentials") or []:
             self._federated(app, credential)
         owners = [directory.service_principal_of(self.tenant, str(owner)) for owner in keys.get("owners") or []]
@@ -315,14 +315,17 @@ class _Builder:
 
 
 def certificate_der(text: str) -> bytes:
-    """DER of a PEM text, of a file that holds one, or of Graph's bare base64. Raises ValueError."""
-    if "-----BEGIN" not in text and "\n" not in text and len(text) < 1024 and pathlib.Path(text).is_file():
-        text = pathlib.Path(text).read_text(encoding="ascii")
+    """DER of a PEM text or of Graph's bare base64. Raises ValueError."""
     if "-----BEGIN" in text:
         return x509.load_pem_x509_certificate(text.encode()).public_bytes(serialization.Encoding.DER)
     der = base64.b64decode(text, validate=False)
     x509.load_der_x509_certificate(der)
     return der
+
+
+def _pem(text: str) -> str:
+    """A PEM text, given as such or as the path of its file."""
+    return text if "-----BEGIN" in text else pathlib.Path(text).read_text(encoding="ascii")
 
 
 def key_credential(der: bytes, given: Document | None = None) -> Document:

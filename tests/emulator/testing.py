@@ -182,3 +182,5 @@ def start_emulator(
             yield emulator
         finally:
             emulator.stop()
+            errors.seek(0)
+            sys.stderr.write(errors.read().decode(errors="replace"))  # its own mistakes, for the test's report

@@ -74,7 +74,9 @@ def fresh(**changes: t.Any) -> Application:
     return Application(display_name=name, sign_in_audience="AzureADMyOrg", **changes)
 
 
-def test_an_application_from_birth_to_the_recycle_bin_and_back(run: t.Callable[[Work], t.Any], emulator: Emulator) -> None:
+def test_an_application_from_birth_to_the_recycle_bin_and_back(
+    run: t.Callable[[Work], t.Any], emulator: Emulator
+) -> None:
     async def work(client: GraphServiceClient) -> None:
         declared = [ResourceAccess(id=FULL_ACCESS, type="Role")]
         access = RequiredResourceAccess(resource_app_id=EXCHANGE, resource_access=declared)
@@ -293,7 +295,9 @@ def test_a_batch(run: t.Callable[[Work], t.Any], emulator: Emulator) -> None:
 
 def test_a_name_with_an_apostrophe_is_found_by_filter(run: t.Callable[[Work], t.Any]) -> None:
     async def work(client: GraphServiceClient) -> list[str | None]:
-        made = await client.applications.post(Application(display_name="O'Brien & Söhne", sign_in_audience="AzureADMyOrg"))
+        made = await client.applications.post(
+            Application(display_name="O'Brien & Söhne", sign_in_audience="AzureADMyOrg")
+        )
         assert made is not None
         assert made.id
         query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(

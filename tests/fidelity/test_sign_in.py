@@ -104,9 +104,7 @@ def claims(answer: dict[str, t.Any], emulator: Emulator) -> dict[str, t.Any]:
         keys = session.get(f"https://login.microsoftonline.com/{TENANT}/discovery/v2.0/keys", timeout=10).json()
     token = answer["access_token"]
     key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(token)["kid"]]
-    return t.cast(
-        "dict[str, t.Any]", jwt.decode(token, key, algorithms=["RS256"], options={"verify_aud": False})
-    )
+    return t.cast("dict[str, t.Any]", jwt.decode(token, key, algorithms=["RS256"], options={"verify_aud": False}))
 
 
 def raw(emulator: Emulator, path: str = f"/{TENANT}/oauth2/v2.0/token", **form: str) -> requests.Response:
