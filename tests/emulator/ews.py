@@ -81,18 +81,18 @@ def handle(
     request = envelope.find(f"{{{SOAP}}}Body/*")
     if request is None:
         return _fault("unreadable")
-    return _as_impersonated(world, tenant, principal, envelope, request)
+    return _as_impersonated(world, tenant, principal, headers.get("user-agent", ""), envelope, request)
 
 
 def _as_impersonated(
-    world: World, tenant: Tenant, principal: Principal, envelope: ET.Element, request: ET.Element
+    world: World, tenant: Tenant, principal: Principal, agent: str, envelope: ET.Element, request: ET.Element
 ) -> Answer:
     identity = envelope.find(f"{{{SOAP}}}Header/{{{TYPES}}}ExchangeImpersonation/{{{TYPES}}}ConnectingSID/*")
     if identity is None or not (identity.text or "").strip():
         return _fault("impersonation_missing")
     kind, named = _local(identity), (identity.text or "").strip()
     mailbox = _mailbox(tenant, kind, named)
-    reason = ews_gate(world, tenant, principal.app_id, mailbox or {})
+    reason = ews_gate(world, tenant, principal.app_id, mailbox or {}, agent)
     if reason is not None:
         return Answer(
             EWS["blocked"]["status"], EWS["blocked"]["body"].encode(), {"X-EWS-Policy-Reason": reason, **_headers()}

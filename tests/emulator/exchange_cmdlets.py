@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from . import exchange_filter
 from .exchange_directory import (
+    EWS_SETTINGS,
     GROUP_TYPES,
     MAILBOX_TYPES,
     ORGANIZATION_MANAGEMENT,
@@ -159,6 +160,15 @@ def _choice(kind: str, *choices: str) -> Bind:
         raise CmdletError("bad_choice", name=name, value=value, kind=kind, choices=", ".join(choices))
 
     return bind
+
+
+_AGENT_POLICIES: t.Final = _choice(
+    "Microsoft.Exchange.Data.Directory.EwsApplicationAccessPolicy", "EnforceAllowList", "EnforceBlockList"
+)
+
+
+def _agent_policy(name: str, value: t.Any) -> str | None:
+    return None if value is None else t.cast("str", _AGENT_POLICIES(name, value))
 
 
 def _choices(kind: str, *choices: str) -> Bind:
@@ -374,9 +384,9 @@ def _get_organization_config(call: Call) -> list[Document]:
         "OrganizationId": f"{TEXTS['directory']['organization_prefix']}{name} - {TEXTS['directory']['partition']}",
         "EwsEnabled": settings.get("EwsEnabled"),
         "EwsAllowedAppIDs": settings.get("EwsAllowedAppIDs"),
-        "EwsApplicationAccessPolicy": None,
-        "EwsAllowList": None,
-        "EwsBlockList": None,
+        "EwsApplicationAccessPolicy": settings.get("EwsApplicationAccessPolicy"),
+        "EwsAllowList": settings.get("EwsAllowList"),
+        "EwsBlockList": settings.get("EwsBlockList"),
         "OAuth2ClientProfileEnabled": True,
         "AuditDisabled": False,
         "IsValid": True,
@@ -387,16 +397,33 @@ def _get_organization_config(call: Call) -> list[Document]:
     return [output]
 
 
-@_cmdlet("Set-OrganizationConfig", ORGANIZATION, EwsEnabled=Parameter(_flag_or_null), EwsAllowedAppIDs=TEXT)
+@_cmdlet(
+    "Set-OrganizationConfig",
+    ORGANIZATION,
+    EwsEnabled=Parameter(_flag_or_null),
+    EwsAllowedAppIDs=TEXT,
+    EwsApplicationAccessPolicy=Parameter(_agent_policy),
+    EwsAllowList=SEVERAL,
+    EwsBlockList=SEVERAL,
+)
 def _set_organization_config(call: Call) -> list[Document]:
     listed = call.given.get("EwsAllowedAppIDs")
     for entry in (listed or "").split(","):
         if listed and not _GUID.fullmatch(entry.strip()):
             raise CmdletError("bad_app_ids", value=entry.strip())
-    changes: Document = {key: call.given[key] for key in ("EwsEnabled", "EwsAllowedAppIDs") if key in call.given}
+    changes: Document = {key: call.given[key] for key in EWS_SETTINGS if key in call.given}
     if "EwsAllowedAppIDs" in changes:
         changes["EwsAllowedAppIDs"] = listed or None
     before = organization_config(call.tenant)
+    for key in ("EwsAllowList", "EwsBlockList"):
+        if key not in changes:
+            continue
+        if not changes.get("EwsApplicationAccessPolicy"):
+            raise CmdletError("agent_policy_missing")
+        if isinstance(changes[key], Change):
+            kept = [entry for entry in before.get(key) or [] if entry not in changes[key].remove]
+            changes[key] = kept + [entry for entry in changes[key].add if entry not in kept]
+        changes[key] = changes[key] or None
     if all(before.get(key) == value for key, value in changes.items()):
         call.warn("unchanged", identity=initial_domain(call.tenant))
         return []

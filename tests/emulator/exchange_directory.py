@@ -33,6 +33,7 @@ TEXTS: t.Final[Document] = yaml.safe_load(pathlib.Path(__file__).with_name("exch
 ORGANIZATION_MANAGEMENT: t.Final = "Organization Management"
 SECURITY_GROUP: t.Final = "MailUniversalSecurityGroup"
 DISTRIBUTION_GROUP: t.Final = "MailUniversalDistributionGroup"
+EWS_SETTINGS: t.Final = ("EwsEnabled", "EwsAllowedAppIDs", "EwsApplicationAccessPolicy", "EwsAllowList", "EwsBlockList")
 REMOVED_POLICIES: t.Final = "removed_application_access_policies"
 
 # RecipientTypeDetails -> RecipientType
@@ -567,7 +568,7 @@ def set_ews(world: World, holder: Collection, key: str, changes: Document) -> No
 
 
 def _ews_settings(document: Document) -> Document:
-    return {key: document.get(key) for key in ("EwsEnabled", "EwsAllowedAppIDs")}
+    return {key: document.get(key) for key in EWS_SETTINGS}
 
 
 def _enforced_ews(world: World, document: Document) -> Document:
@@ -575,8 +576,11 @@ def _enforced_ews(world: World, document: Document) -> Document:
     return reached[-1] if reached else _ews_settings(document)
 
 
-def ews_gate(world: World, tenant: Tenant, app_id: str, mailbox: Document) -> str | None:
-    """None when EWS is open for this app and mailbox now, else what stands in ``X-EWS-Policy-Reason``."""
+def ews_gate(world: World, tenant: Tenant, app_id: str, mailbox: Document, user_agent: str | None = None) -> str | None:
+    """None when EWS is open for this app and mailbox now, else what stands in ``X-EWS-Policy-Reason``.
+
+    Without ``user_agent`` the lists of user agents are not looked at.
+    """
     reasons, dates = TEXTS["ews"]["policy_reasons"], TEXTS["ews"]["dates"]
     now = world.clock.now()
     organization = _enforced_ews(world, organization_config(tenant))
@@ -584,12 +588,26 @@ def ews_gate(world: World, tenant: Tenant, app_id: str, mailbox: Document) -> st
         return str(reasons["disabled"])
     if _since(dates["retired_from"], now):
         return str(reasons["disabled"])
+    if user_agent is not None and not _agent_passes(organization, user_agent):
+        return str(reasons["policy"])
     if organization["EwsEnabled"] is not True:
         return None
     listed = {entry.strip().lower() for entry in (organization["EwsAllowedAppIDs"] or "").split(",") if entry.strip()}
     if not listed:
         return str(reasons["policy"]) if _since(dates["empty_list_blocks_from"], now) else None
     return None if app_id.lower() in listed else str(reasons["policy"])
+
+
+def _agent_passes(settings: Document, user_agent: str) -> bool:
+    """The older control: patterns of user agents, an allow list or a block list."""
+
+    def listed(key: str) -> bool:
+        patterns = (".*".join(re.escape(part) for part in entry.split("*")) for entry in settings[key] or [])
+        return any(re.fullmatch(pattern, user_agent, re.IGNORECASE) for pattern in patterns)
+
+    if settings["EwsApplicationAccessPolicy"] == "EnforceAllowList":
+        return listed("EwsAllowList")
+    return settings["EwsApplicationAccessPolicy"] != "EnforceBlockList" or not listed("EwsBlockList")
 
 
 def _since(date: dt.date | None, now: dt.datetime) -> bool:

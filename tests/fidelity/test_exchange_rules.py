@@ -1055,6 +1055,23 @@ def test_settings_come_into_force_one_after_the_other(shell: Shell) -> None:
     assert _gate(shell, OTHER_APP) == BLOCKED
 
 
+def test_lists_of_user_agents(shell: Shell) -> None:
+    def blocked(agent: str) -> bool:
+        return bool(_ews(shell, agent=agent)[2].headers.get("X-EWS-Policy-Reason") == BLOCKED)
+
+    assert "must be specified" in shell.refused("Set-OrganizationConfig", EwsAllowList=["x"])[2]
+    allow = {"EwsApplicationAccessPolicy": "EnforceAllowList", "EwsAllowList": ["Imagicle/*", "Outlook"]}
+    shell.run("Set-OrganizationConfig", **allow)
+    shown = shell.run("Get-OrganizationConfig")[0]
+    assert {key: shown[key] for key in allow} == allow
+    assert [blocked(agent) for agent in ("imagicle/1.2", "Outlook", "Outlook/2", "")] == [False, False, True, True]
+    change = {"@odata.type": "#Exchange.GenericHashTable", "Add": ["*probe*"]}
+    shell.run("Set-OrganizationConfig", EwsApplicationAccessPolicy="EnforceBlockList", EwsBlockList=change)
+    assert [blocked(agent) for agent in ("a probe (1)", "imagicle/1.2", "")] == [True, False, False]
+    shell.run("Set-OrganizationConfig", EwsApplicationAccessPolicy=None)
+    assert not blocked("a probe (1)")
+
+
 # ---- batches and hiccups --------------------------------------------------------------------------------------------
 
 
@@ -1178,13 +1195,18 @@ def _ews(
     kind: str = "PrimarySmtpAddress",
     operation: str = GET_INBOX.format(folder="inbox"),
     principal: Principal | None = None,
+    agent: str = "",
 ) -> tuple[int, str, Answer]:
     """(status, EWS response code or "", answer)"""
     envelope = PROBE.format(
         types=ews.TYPES, messages=ews.MESSAGES, who=f"<t:{kind}>{who}</t:{kind}>", operation=operation
     )
     answer = ews.handle(
-        shell.world, principal or _principal(roles=["full_access_as_app"], wids=()), None, {}, envelope.encode()
+        shell.world,
+        principal or _principal(roles=["full_access_as_app"], wids=()),
+        None,
+        {"user-agent": agent},
+        envelope.encode(),
     )
     code = ""
     if answer.body:
@@ -1239,6 +1261,15 @@ def test_denial_by_policy_in_either_form(shell: Shell, monkeypatch: pytest.Monke
     status, code, answer = _ews(shell)
     assert (status, code) == (500, "ErrorAccessDenied")
     assert _ews(shell, f"adele@{DOMAIN}")[0] == 200
+
+
+def test_real_access_obeys_a_policy_only_once_it_is_in_force(shell: Shell) -> None:
+    shell.group()
+    shell.world.profile = SLOW
+    shell.policy()
+    assert _ews(shell)[0] == 200
+    shell.world.clock.advance(seconds=61)
+    assert _ews(shell)[0] == 403
 
 
 def test_ews_settings_come_before_everything_about_the_mailbox(shell: Shell) -> None:
@@ -1302,6 +1333,22 @@ def test_folders_one_by_one(shell: Shell) -> None:
         assert _ews(shell, operation=GET_INBOX.format(folder=folder))[:2] == (200, "NoError")
     assert _ews(shell, operation=GET_INBOX.format(folder="publicfoldersroot"))[:2] == (200, "ErrorFolderNotFound")
     assert _ews(shell, operation="<m:CreateItem/>")[:2] == (500, "ErrorAccessDenied")
+
+
+def test_shapes_and_depths(shell: Shell) -> None:
+    _, _, answer = _ews(shell, operation=GET_INBOX.format(folder="inbox").replace("IdOnly", "Default"))
+    assert ET.fromstring(answer.body).findtext(f".//{{{ews.TYPES}}}DisplayName") == "Inbox"
+    find = GET_INBOX.format(folder="root").replace("GetFolder", 'FindFolder Traversal="{}"', 1)
+    find = find.replace("FolderIds", "ParentFolderIds").replace("/m:GetFolder", "/m:FindFolder")
+    counts = []
+    for depth in ("Shallow", "Deep"):
+        found = ET.fromstring(_ews(shell, operation=find.format(depth))[2].body).find(
+            f".//{{{ews.MESSAGES}}}RootFolder"
+        )
+        assert found is not None
+        counts.append(int(found.get("TotalItemsInView", "")))
+    folders = TEXTS["ews"]["folders"]
+    assert counts == [sum(folder[4] == "root" for folder in folders), len(folders) - 1]
 
 
 def test_a_folder_id_is_good_for_its_own_mailbox_only(shell: Shell) -> None:
