@@ -1068,6 +1068,9 @@ def test_lists_of_user_agents(shell: Shell) -> None:
     change = {"@odata.type": "#Exchange.GenericHashTable", "Add": ["*probe*"]}
     shell.run("Set-OrganizationConfig", EwsApplicationAccessPolicy="EnforceBlockList", EwsBlockList=change)
     assert [blocked(agent) for agent in ("a probe (1)", "imagicle/1.2", "")] == [True, False, False]
+    change = {"@odata.type": "#Exchange.GenericHashTable", "Add": ["Outlook"], "Remove": []}
+    shell.run("Set-OrganizationConfig", EwsApplicationAccessPolicy="EnforceBlockList", EwsBlockList=change)
+    assert [blocked(agent) for agent in ("a probe (1)", "Outlook")] == [True, True]
     shell.run("Set-OrganizationConfig", EwsApplicationAccessPolicy=None)
     assert not blocked("a probe (1)")
 
@@ -1305,6 +1308,7 @@ def test_no_token_for_exchange(shell: Shell, principal: Principal | None) -> Non
         b"<not closed",
         b"<a/>",
         b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        b'<!DOCTYPE x><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><y/></s:Body></s:Envelope>',
         b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>',
     ],
 )
