@@ -150,7 +150,7 @@ class Look:
             "client_id": f"11111111-0000-4000-8000-{number:012}",
             "client_secret": f"operator-secret-{number}",
         }
-        for name in [name for name in params if name in ("tenant", "access_token", "client_id")]:
+        for name in [name for name in params if name in ("tenant", "access_token", "client_id", "patience")]:
             connection[name] = params.pop(name)
         emulator.clear_journal()
         self.result = run("m365_tenant_info", params, emulator, **connection)
@@ -672,7 +672,7 @@ def test_a_failed_read_is_an_error_and_never_means_absent(emulator: Emulator):
     rule = {"match": {"host": EXCHANGE}, "times": 50, "effect": {"status": 500, "body": ""}}
     emulator.faults([rule])
     try:
-        look = Look(emulator, GOOD, mailboxes=["fax@t1.example"])
+        look = Look(emulator, GOOD, mailboxes=["fax@t1.example"], patience=1)
     finally:
         emulator.faults([])
     assert look.outcome == "failed"
