@@ -814,7 +814,7 @@ def _grant(request: Request, which: Segment) -> Document:
     grant = request.tenant.oauth2_permission_grants.get(wanted)
     if grant is None or not request.visible(grant):
         raise GraphError("not_found", id=wanted)
-    return grant
+    return request.as_read(grant)
 
 
 @route("GET", "oauth2PermissionGrants/{}", READ_DELEGATED)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import json
 import typing as t
 import urllib.parse
@@ -113,6 +114,18 @@ class Request:
         if probability and now - last < 2.0 and self.world.dice.random() < probability:
             raise GraphError("concurrency")
 
+        if self.world.profile.stale_read_probability:
+            before = {name: copy.deepcopy(value) for name, value in document.items() if name != "_before"}
+            document["_before"] = {"until": self.newborn(), "document": before}
+
+    def as_read(self, document: Document) -> Document:
+        """The object, or what it was before its last change, as the replica that is asked may have it."""
+        held = document.get("_before")
+        if held is None or self.call.method != "GET" or self.world.reached(held["until"]):
+            return document
+        stale = self.world.dice.random() < self.world.profile.stale_read_probability
+        return t.cast("Document", held["document"]) if stale else document
+
     def may_write(self, document: Document) -> None:
         """Raises GraphError unless the caller may change this application or service principal."""
         if self.has("Application.ReadWrite.All"):
@@ -144,7 +157,7 @@ class Request:
             found = next((d for d in collection.values() if (d[name] or "").casefold() == folded), None)
         if found is None or not self.visible(found):
             raise GraphError("not_found", id=wanted)
-        return found
+        return self.as_read(found)
 
 
 Handler = t.Callable[..., Answer]
@@ -327,7 +340,7 @@ def listing(request: Request, documents: t.Iterable[Document], of: Kind, *, type
     _check_expand(request)
     if "$skip" in query:
         raise GraphError("skip_unsupported")
-    found: t.Iterable[Document] = filter(request.visible, documents)
+    found: t.Iterable[Document] = map(request.as_read, filter(request.visible, documents))
     counted = query.get("$count", "").lower() == "true" and request.eventual
     if query.get("$filter"):
         test = odata.Filter(query["$filter"], of.properties, of.name)

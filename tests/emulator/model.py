@@ -57,6 +57,7 @@ class Profile:
     membership_visible_s: tuple[float, float] = (0.0, 0.0)  # Get-DistributionGroupMember
     group_entra_id_s: tuple[float, float] = (0.0, 0.0)  # ExternalDirectoryObjectId of a new group is empty until then
     conflict_probability: float = 0.0  # 409 Directory_ConcurrencyViolation on a second write within two seconds
+    stale_read_probability: float = 0.0  # a read of what was changed within graph_visible_s shows it unchanged
     throttle_probability: float = 0.0  # 429 with Retry-After: 1
     exchange_transient_probability: float = 0.0  # the 400 that is only a hiccup
 
@@ -73,6 +74,7 @@ PROFILES = {
         membership_visible_s=(0.5, 3.0),
         group_entra_id_s=(1.0, 4.0),
         conflict_probability=0.05,
+        stale_read_probability=0.25,
         throttle_probability=0.01,
         exchange_transient_probability=0.02,
     ),
@@ -86,6 +88,7 @@ PROFILES = {
         membership_visible_s=(1.0, 8.0),
         group_entra_id_s=(2.0, 10.0),
         conflict_probability=0.25,
+        stale_read_probability=0.5,
         throttle_probability=0.10,
         exchange_transient_probability=0.15,
     ),

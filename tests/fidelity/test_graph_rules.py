@@ -709,6 +709,21 @@ def test_newborn_objects_are_not_seen_at_once(emulator: Emulator) -> None:
         assert b"full_access_as_app" in claims
 
 
+def test_a_change_is_not_read_back_at_once() -> None:
+    tenant = {**TENANTS["tenants"][0], "service_principals": 0}
+    with start_emulator({"tenants": [tenant]}, profile="storm") as storm:
+        graph = Graph(storm)
+        app = expect(patiently(graph, "POST", "/applications", {"displayName": "Before"}), 201)
+        storm.clock(seconds=20)
+        path = f"/applications/{app['id']}"
+        assert patiently(graph, "PATCH", path, {"displayName": "After"}).status_code == 204
+        read = {expect(patiently(graph, "GET", path))["displayName"] for _ in range(30)}
+        assert read == {"Before", "After"}
+        assert "Before" not in [a["displayName"] for a in storm.state(TENANT)["applications"]]
+        storm.clock(seconds=20)
+        assert {expect(patiently(graph, "GET", path))["displayName"] for _ in range(10)} == {"After"}
+
+
 def test_a_storm_throttles_and_conflicts() -> None:
     tenant = {**TENANTS["tenants"][0], "service_principals": 0}
     with start_emulator({"tenants": [tenant]}, profile="storm") as storm:

@@ -1,0 +1,444 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The emulator as a process: start and end, state file, control API, faults, journal, exposures, proxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+
+import pytest
+import requests
+
+from tests.emulator.testing import DEMO_TENANT, ROOT, Emulator, EmulatorError, start_emulator
+
+TENANT = "969d5b92-bc05-403f-b576-97201b665e65"
+OPERATOR, SECRET = "11111111-0000-4000-8000-000000000001", "operator-secret"
+EXCHANGE_APP, FULL_ACCESS = "00000002-0000-0ff1-ce00-000000000000", "dc890d15-9560-4a4c-9b7f-a736ec74ec40"
+GRAPH, EXCHANGE = "https://graph.microsoft.com/v1.0", "https://outlook.office365.com"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> t.Iterator[Emulator]:
+    with start_emulator() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def clean(emulator: Emulator) -> t.Iterator[None]:
+    yield
+    emulator.reset()
+    emulator.clear_journal()
+
+
+class Tenant:
+    """What an operator does in Graph and in Exchange."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._session = emulator.session()
+        self._graph = {"Authorization": "Bearer " + emulator.token(TENANT, OPERATOR, SECRET)}
+        self._exchange = {"Authorization": "Bearer " + emulator.token(TENANT, OPERATOR, SECRET, EXCHANGE)}
+
+    def graph(self, method: str, path: str, body: t.Any = None) -> requests.Response:
+        return self._session.request(method, GRAPH + path, json=body, headers=self._graph, timeout=30)
+
+    def application(self, name: str) -> dict[str, t.Any]:
+        answer = self.graph("POST", "/applications", {"displayName": name, "signInAudience": "AzureADMyOrg"})
+        assert answer.status_code == 201, answer.text
+        return t.cast("dict[str, t.Any]", answer.json())
+
+    @staticmethod
+    def command(cmdlet: str, **parameters: t.Any) -> dict[str, t.Any]:
+        return {"CmdletInput": {"CmdletName": cmdlet, "Parameters": parameters}}
+
+    def invoke(self, cmdlet: str, **parameters: t.Any) -> requests.Response:
+        url = f"{EXCHANGE}/adminapi/beta/{TENANT}/InvokeCommand"
+        body = self.command(cmdlet, **parameters)
+        return self._session.post(url, json=body, headers=self._exchange, timeout=30)
+
+    def batch(self, *bodies: dict[str, t.Any]) -> requests.Response:
+        url = f"{EXCHANGE}/adminapi/beta/{TENANT}"
+        parts = [
+            {"id": str(number), "method": "POST", "url": f"{url}/InvokeCommand", "body": body}
+            for number, body in enumerate(bodies)
+        ]
+        return self._session.post(f"{url}/$batch", json={"requests": parts}, headers=self._exchange, timeout=30)
+
+
+@pytest.fixture
+def tenant(emulator: Emulator) -> Tenant:
+    made = Tenant(emulator)
+    emulator.clear_journal()
+    return made
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def launch(*options: str, **more: t.Any) -> tuple[subprocess.Popen[bytes], dict[str, t.Any]]:
+    command = [sys.executable, "-m", "tests.emulator", "serve", "--tenants", str(DEMO_TENANT), *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, **more)
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_one_line_and_ends_on_a_signal(number: signal.Signals) -> None:
+    start = time.monotonic()
+    process, ready = launch()
+    assert time.monotonic() - start < 5
+    assert sorted(ready) == ["ca", "control", "pid", "proxy"]
+    assert ready["pid"] == process.pid
+    assert requests.get(ready["control"] + "/journal", timeout=5, proxies={"http": ""}).json() == []
+    process.send_signal(number)
+    assert process.wait(timeout=5) == 0
+    assert process.stdout is not None
+    assert process.stdout.read() == b""
+    assert not pathlib.Path(ready["ca"]).exists()
+    process.stdout.close()
+
+
+def test_it_ends_with_its_parent() -> None:
+    with subprocess.Popen(["sleep", "600"]) as parent:
+        process, _ready = launch("--parent", str(parent.pid))
+        assert process.poll() is None
+        parent.kill()
+        parent.wait()
+        assert process.wait(timeout=5) == 0
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_it_ends_with_its_standard_input() -> None:
+    process, _ready = launch("--stdin", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(timeout=5) == 0
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_a_tenants_file_with_a_typo_is_refused() -> None:
+    tenant = {"id": TENANT, "domains": ["x.onmicrosoft.com"], "mailboxs": []}
+    with pytest.raises(EmulatorError, match="mailboxs"), start_emulator({"tenants": [tenant]}):
+        pass
+
+
+def test_nothing_leaves_the_machine(emulator: Emulator) -> None:
+    with emulator.session() as session:
+        for url in ("https://example.com/", "https://graph.microsoft.com.evil.example/", "http://example.com/"):
+            if url.startswith("https"):
+                with pytest.raises(requests.exceptions.ProxyError, match="403"):
+                    session.get(url, timeout=5)
+            else:
+                assert session.get(url, timeout=5).status_code == 403
+        with pytest.raises(requests.exceptions.ProxyError, match="403"):
+            session.get("https://graph.microsoft.com:8443/", timeout=5)
+    refused = [row["host"] for row in emulator.journal() if row["status"] == 403]
+    assert refused == ["example.com", "graph.microsoft.com.evil.example", "example.com", "graph.microsoft.com"]
+
+
+def test_every_microsoft_host_is_reached(emulator: Emulator) -> None:
+    hosts = """
+        login.microsoftonline.com login.microsoft.com login.windows.net sts.windows.net login.microsoftonline.us
+        login.chinacloudapi.cn login.partner.microsoftonline.cn graph.microsoft.com graph.microsoft.us
+        dod-graph.microsoft.us microsoftgraph.chinacloudapi.cn outlook.office365.com outlook.office.com
+        outlook.office365.us outlook-dod.office365.us webmail.apps.mil partner.outlook.cn outlook.office365.cn
+    """
+    with emulator.session() as session:
+        for host in hosts.split():
+            status = session.get(f"https://{host}/v1.0/nothing", timeout=5).status_code
+            assert status == (401 if "graph" in host else 404), host
+
+
+def test_it_listens_on_loopback_only(emulator: Emulator) -> None:
+    listening = set()
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A":
+            address, _, port = fields[1].partition(":")
+            listening.add((int(port, 16), address))
+    ports = {int(url.rpartition(":")[2]) for url in (emulator.proxy, emulator.control)}
+    assert {address for port, address in listening if port in ports} == {"0100007F"}
+
+
+# --- state ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_state_survives_even_a_kill(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "state.sqlite"
+    with start_emulator(state=file) as emulator:
+        tenant = Tenant(emulator)
+        app = tenant.application("Kept")
+        secret = tenant.graph("POST", f"/applications/{app['id']}/addPassword").json()["secretText"]
+        tenant.graph("POST", "/servicePrincipals", {"appId": app["appId"]})
+        assert tenant.invoke("New-DistributionGroup", Name="Fax scope", Type="Security").status_code == 200
+        token = emulator.token(TENANT, app["appId"], secret)
+        emulator.clock(days=3)
+        before = emulator.state()
+        emulator.kill()
+    with start_emulator(state=file) as emulator:
+        assert emulator.state() == before
+        assert len(before["tenants"][TENANT]["servicePrincipals"]) == 454
+        with emulator.session() as session:
+            # A token of the first life has outlived three days, but is still known for one of ours.
+            headers = {"Authorization": f"Bearer {token}"}
+            refused = session.get(f"{GRAPH}/applications", headers=headers, timeout=5)
+            assert "expired" in refused.json()["error"]["message"]
+        assert emulator.token(TENANT, app["appId"], secret)
+        emulator.reset()
+        assert [a["appId"] for a in emulator.state(TENANT)["applications"]] == [OPERATOR]
+    with start_emulator(state=file) as emulator:
+        assert [a["appId"] for a in emulator.state(TENANT)["applications"]] == [OPERATOR]
+
+
+def test_two_starts_are_alike() -> None:
+    with start_emulator() as first, start_emulator() as second:
+        one, other = first.state(TENANT), second.state(TENANT)
+    for kind, name in (("servicePrincipals", "id"), ("applications", "id"), ("appRoleAssignments", "id")):
+        assert [item[name] for item in one[kind]] == [item[name] for item in other[kind]]
+    for name in ("Guid", "ExternalDirectoryObjectId", "Sid", "ExchangeGuid"):
+        assert [item[name] for item in one["mailboxes"]] == [item[name] for item in other["mailboxes"]]
+
+
+def test_the_shape_of_the_state(emulator: Emulator, tenant: Tenant) -> None:
+    tenant.invoke(
+        "New-DistributionGroup", Name="Fax scope", Type="Security", Members=["fax@imagicleucdev.onmicrosoft.com"]
+    )
+    state = emulator.state(TENANT)
+    assert {
+        *("applications", "servicePrincipals", "appRoleAssignments", "oauth2PermissionGrants", "deletedItems"),
+        *("groups", "mailboxes", "applicationAccessPolicies", "organizationConfig", "signIns"),
+    } <= set(state)
+    assert state["groups"][0]["members"] == ["fax@imagicleucdev.onmicrosoft.com"]
+    assert {key: state["organizationConfig"][key] for key in ("EwsEnabled", "EwsAllowedAppIDs")} == {
+        "EwsEnabled": None,
+        "EwsAllowedAppIDs": None,
+    }
+    text = json.dumps(state)
+    assert SECRET not in text
+    assert '"_' not in text
+    assert {item["audience"] for item in state["signIns"]} == {"https://graph.microsoft.com", EXCHANGE}
+
+
+def test_several_tenants_are_strangers() -> None:
+    second = "0b2f3f1d-8a01-4b43-9a51-5f3c1c5e7e1c"
+    operator = {"client_id": OPERATOR, "client_secret": SECRET, "app_roles": ["Application.ReadWrite.All"]}
+    tenants = [
+        {"id": identifier, "domains": [f"t{number}.onmicrosoft.com"], "operators": [operator]}
+        for number, identifier in enumerate((TENANT, second))
+    ]
+    with start_emulator({"tenants": tenants}) as emulator, emulator.session() as session:
+        token = emulator.token(second, OPERATOR, SECRET)
+        headers = {"Authorization": f"Bearer {token}"}
+        session.post(f"{GRAPH}/applications", json={"displayName": "Mine"}, headers=headers, timeout=5)
+        assert len(emulator.state(TENANT)["applications"]) == 1
+        assert [a["displayName"] for a in emulator.state(second)["applications"]][1:] == ["Mine"]
+        assert [row["tenant"] for row in emulator.journal()] == [second, second]
+
+
+# --- journal and exposures --------------------------------------------------------------------------------------------
+
+
+def test_the_journal_names_every_request_and_no_secret(emulator: Emulator, tenant: Tenant) -> None:
+    tenant.graph("GET", "/applications?$top=1")
+    tenant.invoke("Get-Mailbox", Identity="fax@imagicleucdev.onmicrosoft.com")
+    tenant.batch(tenant.command("Get-OrganizationConfig"), tenant.command("Get-Nonsense"))
+    emulator.token(TENANT, OPERATOR, SECRET)
+    rows = emulator.journal()
+    assert [(row["host"], row["method"], row["path"], row["cmdlet"], row["status"]) for row in rows] == [
+        ("graph.microsoft.com", "GET", "/v1.0/applications", None, 200),
+        ("outlook.office365.com", "POST", f"/adminapi/beta/{TENANT}/InvokeCommand", "Get-Mailbox", 200),
+        ("outlook.office365.com", "POST", f"/adminapi/beta/{TENANT}/$batch", None, 200),
+        ("outlook.office365.com", "POST", f"/adminapi/beta/{TENANT}/InvokeCommand", "Get-OrganizationConfig", 200),
+        ("outlook.office365.com", "POST", f"/adminapi/beta/{TENANT}/InvokeCommand", "Get-Nonsense", 403),
+        ("login.microsoftonline.com", "POST", f"/{TENANT}/oauth2/v2.0/token", None, 200),
+    ]
+    assert [row["tenant"] for row in rows] == [TENANT] * 6
+    assert [row.get("batch") for row in rows] == [None, None, None, rows[2]["seq"], rows[2]["seq"], None]
+    assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
+    assert SECRET not in json.dumps(rows)
+    assert "Bearer" not in json.dumps(rows)
+
+
+def test_exposures(emulator: Emulator, tenant: Tenant) -> None:
+    app = tenant.application("Fax")
+    principal = tenant.graph("POST", "/servicePrincipals", {"appId": app["appId"]}).json()
+    exchange = tenant.graph("GET", f"/servicePrincipals(appId='{EXCHANGE_APP}')?$select=id").json()["id"]
+    assert tenant.invoke("New-DistributionGroup", Name="Fax scope", Type="Security").status_code == 200
+    policy = {"AppId": [app["appId"]], "PolicyScopeGroupId": "Fax scope", "AccessRight": "RestrictAccess"}
+    made = tenant.invoke("New-ApplicationAccessPolicy", **policy)
+    assert made.status_code == 200, made.text
+    body = {"principalId": principal["id"], "resourceId": exchange, "appRoleId": FULL_ACCESS}
+    assert tenant.graph("POST", f"/servicePrincipals/{exchange}/appRoleAssignedTo", body).status_code == 201
+    assert emulator.exposures() == []
+
+    identity = made.json()["value"][0]["Identity"]
+    removed = tenant.batch(
+        tenant.command("Remove-ApplicationAccessPolicy", Identity=identity),
+        tenant.command("New-ApplicationAccessPolicy", **policy),
+    )
+    assert [part["status"] for part in removed.json()["responses"]] == [200, 200]
+    # The moment between the two parts counts, though both came in one request.
+    exposed = emulator.exposures()
+    assert [(e["appId"], e["after"]["cmdlet"]) for e in exposed] == [(app["appId"], "Remove-ApplicationAccessPolicy")]
+    emulator.clear_journal()
+    disabled = {"accountEnabled": False}
+    assert tenant.graph("PATCH", f"/servicePrincipals/{principal['id']}", disabled).status_code == 204
+    tenant.invoke("Remove-ApplicationAccessPolicy", Identity=identity)
+    assert emulator.exposures() == []
+    tenant.graph("PATCH", f"/servicePrincipals/{principal['id']}", {"accountEnabled": True})
+    assert [e["appId"] for e in emulator.exposures()] == [app["appId"]]
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_status_for_the_nth_request(emulator: Emulator, tenant: Tenant) -> None:
+    effect = {"status": 429, "headers": {"Retry-After": 7}, "body": {"error": {"code": "TooManyRequests"}}}
+    rule = {"match": {"host": "graph.microsoft.com", "method": "GET", "path_regex": r"/applications$"}}
+    emulator.faults([{**rule, "nth": 2, "effect": effect}])
+    statuses = [tenant.graph("GET", path).status_code for path in ("/applications", "/domains", "/applications")]
+    assert statuses == [200, 403, 429]
+    emulator.faults([{**rule, "times": 1, "effect": effect}])
+    answer = tenant.graph("GET", "/applications")
+    assert (answer.headers["Retry-After"], answer.json()["error"]["code"]) == ("7", "TooManyRequests")
+    assert tenant.graph("GET", "/applications").status_code == 200
+    assert emulator.fault_rules()[0]["seen"] == 2
+    assert emulator.journal()[-2]["status"] == 429
+
+
+def test_a_dropped_connection_before_and_after_the_work(emulator: Emulator, tenant: Tenant) -> None:
+    match = {"method": "POST", "path_regex": "/applications"}
+    body = {"displayName": "Dropped"}
+    emulator.faults([{"match": match, "nth": 1, "effect": "drop_before"}])
+    with pytest.raises(requests.exceptions.ConnectionError):
+        tenant.graph("POST", "/applications", body)
+    assert len(emulator.state(TENANT)["applications"]) == 1
+    emulator.faults([{"match": match, "nth": 1, "effect": "drop_after"}])
+    with pytest.raises(requests.exceptions.ConnectionError):
+        tenant.graph("POST", "/applications", body)
+    assert [a["displayName"] for a in emulator.state(TENANT)["applications"]][1:] == ["Dropped"]
+    rows = emulator.journal()
+    assert [row["status"] for row in rows] == [None, 201]
+    assert tenant.graph("POST", "/applications", body).status_code == 201
+
+
+def test_work_done_whose_answer_is_replaced(emulator: Emulator, tenant: Tenant) -> None:
+    emulator.faults([{"match": {"method": "POST"}, "nth": 1, "effect": {"status": 404, "after": True}}])
+    assert tenant.graph("POST", "/applications", {"displayName": "Written"}).status_code == 404
+    assert len(emulator.state(TENANT)["applications"]) == 2
+
+
+def test_faults_reach_the_parts_of_a_graph_batch(emulator: Emulator, tenant: Tenant) -> None:
+    emulator.faults([{"match": {"path_regex": r"/v1\.0/domains"}, "effect": {"status": 503}}])
+    parts = [{"id": name, "method": "GET", "url": f"/{name}"} for name in ("applications", "domains")]
+    answer = tenant.graph("POST", "/$batch", {"requests": parts})
+    assert {part["id"]: part["status"] for part in answer.json()["responses"]} == {"applications": 200, "domains": 503}
+    emulator.faults([{"match": {"path_regex": r"/v1\.0/domains"}, "effect": "drop_before"}])
+    with pytest.raises(requests.exceptions.ConnectionError):
+        tenant.graph("POST", "/$batch", {"requests": parts})
+
+
+def test_faults_by_cmdlet(emulator: Emulator, tenant: Tenant) -> None:
+    effect = {"status": 400, "body": {"error": {"code": "BadRequest", "message": "ServerBusyException"}}}
+    emulator.faults([{"match": {"cmdlet": "Get-Mailbox"}, "times": 2, "effect": effect}])
+    assert tenant.invoke("get-mailbox").status_code == 400
+    answer = tenant.batch(tenant.command("Get-Mailbox"), tenant.command("Get-OrganizationConfig"))
+    assert [part["status"] for part in answer.json()["responses"]] == [400, 200]
+    assert [row["status"] for row in emulator.journal()] == [400, 200, 400, 200]
+    assert tenant.invoke("Get-Mailbox").status_code == 200
+
+
+def test_an_exchange_batch_that_is_dropped(emulator: Emulator, tenant: Tenant) -> None:
+    make = tenant.command("New-DistributionGroup", Name="Fax scope", Type="Security")
+    emulator.faults([{"match": {"cmdlet": "New-DistributionGroup"}, "nth": 1, "effect": "drop_before"}])
+    with pytest.raises(requests.exceptions.ConnectionError):
+        tenant.batch(make)
+    assert emulator.state(TENANT)["groups"] == []
+    emulator.faults([{"match": {"cmdlet": "New-DistributionGroup"}, "nth": 1, "effect": "drop_after"}])
+    with pytest.raises(requests.exceptions.ConnectionError):
+        tenant.batch(make)
+    assert [group["Name"] for group in emulator.state(TENANT)["groups"]] == ["Fax scope"]
+
+
+def test_a_delay(emulator: Emulator, tenant: Tenant) -> None:
+    emulator.faults([{"match": {"path_regex": "/applications"}, "nth": 1, "effect": {"delay_s": 0.4}}])
+    ended: dict[str, float] = {}
+
+    def ask(path: str) -> None:
+        tenant.graph("GET", path)
+        ended[path] = time.monotonic()
+
+    start = time.monotonic()
+    slow = threading.Thread(target=ask, args=("/applications",))
+    slow.start()
+    Tenant(emulator).graph("GET", "/servicePrincipals?$top=1")
+    quick = time.monotonic()
+    slow.join()
+    assert ended["/applications"] - start >= 0.4
+    assert quick < ended["/applications"]  # others are not held up
+
+
+def test_a_stale_replica(emulator: Emulator, tenant: Tenant) -> None:
+    app = tenant.application("Before")
+    path = f"/applications/{app['id']}"
+    emulator.faults([{"match": {"method": "GET"}, "times": 2, "effect": {"stale_s": 60}}])
+    assert tenant.graph("PATCH", path, {"displayName": "After"}).status_code == 204
+    new = tenant.application("New")
+    names = [a["displayName"] for a in tenant.graph("GET", "/applications?$select=displayName").json()["value"]]
+    assert sorted(names) == ["Before", "Provisioning operator"]
+    assert tenant.graph("GET", f"/applications/{new['id']}").status_code == 404
+    assert tenant.graph("GET", path).json()["displayName"] == "After"
+    # A write is never stale, and reading the past changes nothing.
+    assert [a["displayName"] for a in emulator.state(TENANT)["applications"]][1:] == ["After", "New"]
+
+
+def test_a_stale_read_of_exchange(emulator: Emulator, tenant: Tenant) -> None:
+    emulator.faults([{"match": {"cmdlet": "Get-DistributionGroup"}, "nth": 1, "effect": {"stale_s": 60}}])
+    assert tenant.invoke("New-DistributionGroup", Name="Fax scope", Type="Security").status_code == 200
+    assert tenant.invoke("Get-DistributionGroup", Identity="Fax scope").status_code == 404
+    assert tenant.invoke("Get-DistributionGroup", Identity="Fax scope").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"effect": "explode"},
+        {"match": {"hots": "x"}, "effect": "drop_before"},
+        {"match": {"path_regex": "("}, "effect": "drop_before"},
+        {"match": {}},
+        {"nth": 1, "effect": {}},
+    ],
+)
+def test_rules_that_mean_nothing_are_refused(emulator: Emulator, rule: dict[str, t.Any]) -> None:
+    emulator.faults([{"match": {"host": "nowhere"}, "effect": "drop_before"}])
+    with pytest.raises(EmulatorError):
+        emulator.faults([rule])
+    assert len(emulator.fault_rules()) == 1
+
+
+def test_reset_ends_faults_and_sets_the_clock(emulator: Emulator, tenant: Tenant) -> None:
+    tenant.application("x")
+    emulator.clock(days=700)
+    emulator.faults([{"effect": {"status": 500}}])
+    emulator.reset()
+    assert emulator.fault_rules() == []
+    assert len(emulator.state(TENANT)["applications"]) == 1
+    assert Tenant(emulator).graph("GET", "/applications").status_code == 200
+
+
+def test_a_client_in_another_process_finds_its_way(emulator: Emulator) -> None:
+    """Nothing but the environment leads there."""
+    code = "import requests; print(requests.get('https://login.microsoftonline.com/common/discovery/keys').status_code)"
+    environment = {**os.environ, **emulator.env()}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "200"
