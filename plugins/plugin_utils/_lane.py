@@ -98,7 +98,7 @@ class LaneAction(ActionBase):
             validation = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(dict(self._task.args))
             if validation.error_messages:
                 return {"failed": True, "changed": False, "msg": "; ".join(validation.error_messages)}
-            params: Json = validation.validated_parameters
+            params: Json = plain(validation.validated_parameters)
             try:
                 task = Task(params, bool(self._task.check_mode), self.services(params))
                 return execute(self.door, task, lambda: self._tenant(params))
@@ -118,6 +118,20 @@ class LaneAction(ActionBase):
         found: Json = {}
         self._compute_environment_string(found)
         return {str(name): str(value) for name, value in found.items()}
+
+
+def plain(value: t.Any) -> t.Any:
+    """``value`` in Python's own types: a process would get it as JSON, without ansible-core's tags and subclasses."""
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind.__str__(value) if kind is str else kind(value)
+    return value
 
 
 def _same_interpreter(path: str) -> bool:
