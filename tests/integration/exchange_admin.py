@@ -52,6 +52,7 @@ TENANTS: dict[str, t.Any] = {
                 {"address": "partner@elsewhere.example", "display_name": "Partner", "type": "MailContact"},
                 {"address": at("onprem"), "display_name": "On Premises", "type": "MailUser"},
                 {"address": at("team"), "display_name": "Team", "type": "GroupMailbox"},
+                *({"address": at(f"user{number}"), "display_name": f"User {number}"} for number in range(6)),
                 {"address": at("everybody"), "display_name": "Everybody", "type": "DynamicDistributionGroup"},
             ],
             "groups": [
