@@ -70,22 +70,30 @@ class Ews:
             "Content-Type": "text/xml; charset=utf-8",
             "X-AnchorMailbox": address,
         }
-        request = Request("POST", self._url, headers, get_folder(address))
+        purpose = f"open the mailbox {address}"
         try:
-            return judge(self._http.call(request, purpose=f"open the mailbox {address}", idempotent=True))
+            for primary in (True, False):
+                request = Request("POST", self._url, headers, get_folder(address, primary=primary))
+                opening = judge(self._http.call(request, purpose=purpose, idempotent=True))
+                if opening.code != _texts.EWS_NOT_PRIMARY:
+                    break
         except Throttled as exc:
             return Opening(OTHER, exc.message, exc.code, exc.request_id)
+        return opening
 
 
-def get_folder(address: str) -> bytes:
-    """The request: GetFolder of ``address``'s inbox, as an impersonating application. Any text is safe in it."""
+def get_folder(address: str, *, primary: bool = True) -> bytes:
+    """The request: GetFolder of ``address``'s inbox, as an impersonating application. Any text is safe in it.
+
+    ``primary`` is False for a further address of the mailbox.
+    """
     for prefix, namespace in _PREFIXES.items():
         ET.register_namespace(prefix, namespace)
     envelope = ET.Element(f"{{{_SOAP}}}Envelope")
     header = ET.SubElement(envelope, f"{{{_SOAP}}}Header")
     ET.SubElement(header, f"{{{_TYPES}}}RequestServerVersion", {"Version": "Exchange2016"})
     sid = ET.SubElement(ET.SubElement(header, f"{{{_TYPES}}}ExchangeImpersonation"), f"{{{_TYPES}}}ConnectingSID")
-    ET.SubElement(sid, f"{{{_TYPES}}}PrimarySmtpAddress").text = address
+    ET.SubElement(sid, f"{{{_TYPES}}}{'PrimarySmtpAddress' if primary else 'SmtpAddress'}").text = address
     body = ET.SubElement(envelope, f"{{{_SOAP}}}Body")
     asked = ET.SubElement(body, f"{{{_MESSAGES}}}GetFolder")
     shape = ET.SubElement(asked, f"{{{_MESSAGES}}}FolderShape")

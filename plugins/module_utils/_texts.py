@@ -132,6 +132,7 @@ EWS_NO_ROLE = ("contains not enough scope", "not enough scope to make this call"
 EWS_NO_MAILBOX = frozenset({"ErrorNonExistentMailbox", "ErrorMissingInformationEmailAddress"})
 EWS_ACCESS_DENIED = frozenset({"ErrorAccessDenied"})
 EWS_IMPERSONATION_DENIED = frozenset({"ErrorImpersonateUserDenied", "ErrorImpersonationDenied"})
+EWS_NOT_PRIMARY = "ErrorNonPrimarySmtpAddress"
 EWS_METHOD_UNAVAILABLE = ("web method is unavailable",)
 """An ErrorAccessDenied that speaks of the method and not of the mailbox."""
 EWS_TRANSIENT = frozenset(

@@ -86,17 +86,18 @@ options:
     type: list
     elements: str
   group:
-    description: The mail-enabled security group that is to be the scope. At least one of its names is needed.
+    description: The mail-enabled security group that is to be the scope.
     type: dict
     suboptions:
-      name:
-        description: Its name.
-        type: str
       alias:
-        description: Its alias.
+        description: Its alias, by which it is found.
+        type: str
+        required: true
+      name:
+        description: Its name. Nothing else may have it.
         type: str
       address:
-        description: Its mail address.
+        description: Its mail address, by which it is found as well.
         type: str
       on_foreign_members:
         description: >-

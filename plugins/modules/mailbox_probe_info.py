@@ -68,12 +68,12 @@ options:
     type: str
     default: full_access_as_app
   allowed:
-    description: Primary addresses of the mailboxes that have to open.
+    description: Addresses of the mailboxes that have to open.
     type: list
     elements: str
     default: []
   refused:
-    description: Primary addresses of mailboxes that must not open, the negative proof.
+    description: Addresses of mailboxes that must not open, the negative proof.
     type: list
     elements: str
     default: []

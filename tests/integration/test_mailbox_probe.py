@@ -238,10 +238,10 @@ def test_an_address_without_a_mailbox_fails(emulator: Emulator, address: str):
     assert verdicts(result["error"]["details"]) == {FAX: "opened", address: "no_mailbox", ADELE: "denied_by_policy"}
 
 
-def test_a_further_address_has_to_be_replaced_by_the_primary_one(emulator: Emulator):
+def test_a_further_address_opens_the_same_mailbox(emulator: Emulator):
     result = probe(emulator, allowed=[f"telefax@{DOMAIN}"])
-    assert result["outcome"] == "failed"
-    assert "primary" in result["msg"].lower()
+    assert verdicts(result)[f"telefax@{DOMAIN}"] == "opened"
+    assert ews_calls(emulator) == 3
 
 
 @pytest.mark.parametrize(

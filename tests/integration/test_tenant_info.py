@@ -409,9 +409,9 @@ def test_malformed_input_is_refused_before_any_request(emulator: Emulator):
         {"application": {"display_name": "X"}},
         {"application": {"app_id": "da34aq4b-0000-4000-8000-000000000001"}},
         {"application": {"app_id": "00000000-0000-0000-0000-000000000000"}},
-        {"group": {}},
         {"group": {"alias": "no good alias"}},
-        {"group": {"name": "x" * 65}},
+        {"group": {"alias": "a", "name": "x" * 65}},
+        {"group": {"alias": "a", "address": "nowhere"}},
         {"permissions": [{"resource": "exchange", "application": ["x"]}]},
         {"secret_lifetime_days": 0},
     ):
@@ -508,12 +508,13 @@ def test_foreign_members_stop_the_run_with_a_list(emulator: Emulator):
 @pytest.mark.parametrize(
     ("group", "words"),
     [
-        ({"name": "Plain"}, "distribution list"),
+        ({"name": "Plain", "alias": "new"}, "distribution list"),
         ({"alias": "plain"}, "distribution list"),
         ({"name": "New", "alias": "fax"}, "user mailbox"),
-        ({"name": "New", "address": "adele@t7.example"}, "user mailbox"),
-        ({"name": "Exact", "alias": "scope"}, "different groups"),
-        ({"name": "New", "address": "new@elsewhere.example"}, "none of the tenant's domains (t7.example)"),
+        ({"alias": "new", "address": "adele@t7.example"}, "user mailbox"),
+        ({"name": "Exact", "alias": "scope"}, "'Exact' is taken"),
+        ({"alias": "exact", "address": "scope@t7.example"}, "more than one recipient"),
+        ({"alias": "new", "address": "new@elsewhere.example"}, "none of the tenant's domains (t7.example)"),
     ],
 )
 def test_a_group_that_cannot_be_had(emulator: Emulator, group: Json, words: str):
@@ -527,7 +528,7 @@ def test_members_are_read_by_id_where_the_batch_could_not_name_the_group(emulato
         emulator,
         GROUPS,
         mailboxes=["fax@t7.example"],
-        group={"name": "Hand made 20250209121934", "alias": "other.alias"},
+        group={"alias": "other.alias", "address": "handmade@t7.example"},
     )
     assert (look.outcome, look.exchange) == ("ok", 2)
     assert [item["address"] for item in look.result["group"]["members"]] == ["fax@t7.example"]

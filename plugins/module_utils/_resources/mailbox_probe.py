@@ -181,7 +181,7 @@ def _broken(broken: list[Probe], result: Json) -> ServiceError:
     if broken[0].opening.verdict == _ews.NO_MAILBOX:
         return ServiceError(
             f"Exchange has no mailbox behind {_names_of(broken)}",
-            cure="check the address (the primary one is needed), and that the account has a mailbox in the cloud",
+            cure="check the address, and that the account has a mailbox in the cloud",
             **about,
         )
     return ServiceError(

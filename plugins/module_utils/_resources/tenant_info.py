@@ -5,25 +5,23 @@
 # Private to the collection: other collections must not import it.
 """What a tenant is, what the operator may do in it, and whether what is planned can be done: read once, write nothing.
 
-The options are expectations. Everything that speaks against them is collected, not only the first thing. When all is
-well that takes one batch of Graph and one of Exchange, whatever the tenant's size; further requests are made only to
-explain what is wrong, such as the addresses closest to a mistyped one.
+The options are expectations. When all is well it takes one batch of Graph and one of Exchange, whatever the tenant's
+size; further requests are made only to explain what is wrong, such as the addresses closest to a mistyped one. What
+the reads mean is judged in ``tenant_findings``.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import re
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _powers, _recipients
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
-    Blocked,
     Forbidden,
     InvalidInput,
     M365Error,
@@ -34,12 +32,21 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request
-from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers, Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access as _ews_access
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret as _secret
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_findings import (
+    Desired,
+    Hint,
+    Operator,
+    State,
+    created,
+    plan,
+    restrictions,
+    scope_group,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 PAGE = 50
@@ -50,854 +57,6 @@ EXPLAINED = 4
 
 NESTED = 20
 """How many groups inside the scope group are opened."""
-
-WARNING = "warning"
-BLOCKED = "blocked"
-_EXCHANGE_STEPS = frozenset({"group", "policy", "ews", "verify", "audit", "decommission"})
-_EXCHANGE_ADMIN = "an Exchange Administrator"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """``what`` was looked at, what was ``found``, what to do and who can. ``severity`` is blocked or warning."""
-
-    severity: str
-    step: str
-    what: str
-    found: str
-    cure: str = ""
-    who: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.found}"
-
-    def as_dict(self) -> Json:
-        return {
-            "severity": self.severity,
-            "step": self.step,
-            "what": self.what,
-            "found": self.found,
-            "cure": self.cure or None,
-            "who": self.who or None,
-        }
-
-
-@dataclass(frozen=True)
-class Group:
-    """The scope group by what it is to be called."""
-
-    name: str | None = None
-    alias: str | None = None
-    address: str | None = None
-    on_foreign_members: str = "fail"
-
-    @property
-    def called(self) -> str:
-        return self.name or self.alias or self.address or ""
-
-    @property
-    def identity(self) -> str | None:
-        """What Exchange is asked for the members by; None where it might mean several groups."""
-        identity = self.address or self.alias or self.name or ""
-        return None if "*" in identity else identity
-
-    def properties(self) -> list[tuple[str, str]]:
-        pairs = [("Name", self.name), ("Alias", self.alias)]
-        found = [(key, value) for key, value in pairs if value]
-        return [*found, ("EmailAddresses", f"smtp:{self.address}")] if self.address else found
-
-
-@dataclass(frozen=True)
-class Desired:
-    """The expectations; None or empty means: none of that kind."""
-
-    expected_domain: str | None = None
-    tenant_option: str | None = None
-    application: _application.Desired | None = None
-    permissions: tuple[Wanted, ...] | None = None
-    mailboxes: tuple[str, ...] = ()
-    control: tuple[str, ...] = ()
-    group: Group | None = None
-    ews: bool = False
-    ews_opt_in: bool = False
-    steps: tuple[str, ...] | None = None
-    secret_lifetime_days: int | None = None
-    allow_shorter: bool = False
-    fail_on_findings: bool = True
-
-    @property
-    def delegated(self) -> bool:
-        """Whether delegated permissions are to be granted; not known without ``permissions``."""
-        return self.permissions is None or any(item.delegated for item in self.permissions)
-
-    @property
-    def picks(self) -> bool:
-        return bool(self.mailboxes) and not self.control
-
-    @property
-    def wants_secret(self) -> bool:
-        return self.secret_lifetime_days is not None or "secret" in (self.steps or ())
-
-    @property
-    def wants_exchange(self) -> bool:
-        return bool(
-            self.mailboxes or self.control or self.group or self.ews or _EXCHANGE_STEPS.intersection(self.steps or ())
-        )
-
-
-@dataclass(frozen=True)
-class Operator:
-    """Who is signed in, from the tokens alone. A set of roles is None where it cannot be known."""
-
-    app_id: str
-    tenant_id: str
-    graph: frozenset[str] | None = None
-    exchange: frozenset[str] | None = None
-    directory_roles: tuple[str, ...] | None = None
-    exchange_tenant_id: str | None = None
-    exchange_problem: M365Error | None = None
-
-    @property
-    def reads_graph(self) -> bool:
-        return self.graph is None or bool(self.graph) or bool(self.directory_roles)
-
-    @property
-    def reads_exchange(self) -> bool:
-        """Without the permission and a role Exchange answers nothing, so it is not asked."""
-        if self.exchange_problem is not None:
-            return False
-        if self.exchange is None or self.directory_roles is None:
-            return True
-        return _powers.MANAGE_AS_APP in self.exchange and bool(
-            set(_powers.EXCHANGE_READERS).intersection(self.directory_roles)
-        )
-
-
-@dataclass(frozen=True)
-class Hint:
-    """Why an address may not be found."""
-
-    closest: tuple[str, ...] = ()
-    soft_deleted: bool = False
-    account: bool = False
-
-
-@dataclass
-class State:
-    """What was read. None stands for what the operator may not read, or what nobody asked for."""
-
-    operator: Operator
-    organization: Json | None = None
-    verified: list[str] | None = None
-    accepted: list[str] | None = None
-    owner: str | None = None
-    """The tenant behind the expected domain, looked up only where the domain is not among the tenant's own."""
-    option_owner: str | None = None
-    """The same for the domain in the option ``tenant``."""
-    application: _application.State | None = None
-    offers: Offers | None = None
-    policy: Json | None = None
-    """The app-management policy that holds: the tenant's default, or the application's own where that was looked up."""
-    admins: frozenset[str] | None = None
-    """Ids and addresses in lower case."""
-    recipients: list[Recipient] | None = None
-    ews_disabled: frozenset[str] = frozenset()
-    """Guids of mailboxes whose own EwsEnabled is False."""
-    candidates: list[Recipient] | None = None
-    group: list[Recipient] | None = None
-    members: list[Recipient] | None = None
-    configuration: Json | None = None
-    hints: dict[str, Hint] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
-    refusal: Forbidden | None = None
-
-    @property
-    def domains(self) -> list[str] | None:
-        if self.verified is None and self.accepted is None:
-            return None
-        return list(dict.fromkeys([*(self.verified or []), *(self.accepted or [])]))
-
-
-# --- judging -------------------------------------------------------------------------------------------------
-
-
-def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
-    """Pure: everything found, and the outcome that follows from it."""
-    findings: list[Finding] = []
-    findings += _tenant(current, desired)
-    missing, about_powers = _missing(current, desired)
-    findings += about_powers
-    app, about_app = _judge_application(current, desired, now)
-    findings += about_app + _judge_permissions(current, desired)
-    policy, about_policy = _judge_policy(current, desired)
-    findings += about_policy
-    mailboxes, about_mailboxes = _judge_mailboxes(current, desired)
-    group, about_group = _judge_group(current, desired)
-    controls, about_controls, pending = _judge_controls(current, desired)
-    ews, about_ews = _judge_ews(current, desired, now)
-    findings += about_mailboxes + about_group + about_controls + about_ews
-    result: Json = {
-        "tenant": {
-            "id": current.operator.tenant_id or None,
-            "name": _tenant_name(current),
-            "domains": current.domains,
-        },
-        "operator": {
-            "app_id": current.operator.app_id or None,
-            "roles": None if current.operator.graph is None else sorted(current.operator.graph),
-            "exchange_roles": None if current.operator.exchange is None else sorted(current.operator.exchange),
-            "directory_roles": _list(current.operator.directory_roles),
-        },
-        "missing": missing,
-        "application": app,
-        "permissions": None if desired.permissions is None else [item.as_dict() for item in desired.permissions],
-        "app_management_policy": policy,
-        "mailboxes": mailboxes,
-        "control_mailboxes": controls,
-        "group": group,
-        "ews": ews,
-        "unreadable": sorted(set(current.unreadable)),
-        "findings": [finding.as_dict() for finding in findings],
-        "ready": not any(finding.severity == BLOCKED for finding in findings),
-    }
-    grave = [finding for finding in findings if finding.severity == BLOCKED]
-    light = [finding for finding in findings if finding.severity == WARNING]
-    blocked = _stop(grave) if grave and desired.fail_on_findings else None
-    return Plan(
-        result=result,
-        summary=_summary(current, grave, light),
-        warnings=[_sentence(finding) for finding in (light if blocked is not None else [*grave, *light])],
-        pending=pending,
-        blocked=blocked,
-    )
-
-
-def _stop(grave: list[Finding]) -> Blocked:
-    """One reason out of all of them."""
-    if len(grave) == 1:
-        return Blocked(str(grave[0]), cure=grave[0].cure, who=grave[0].who, details={"findings": [grave[0].as_dict()]})
-    numbered = "; ".join(f"({number}) {finding}" for number, finding in enumerate(grave, 1))
-    cures = [f"({number}) {finding.cure}" for number, finding in enumerate(grave, 1) if finding.cure]
-    return Blocked(
-        f"{len(grave)} things stand in the way: {numbered}",
-        cure="; ".join(cures),
-        who=", ".join(dict.fromkeys(finding.who for finding in grave if finding.who)),
-        details={"findings": [finding.as_dict() for finding in grave]},
-    )
-
-
-def _sentence(finding: Finding) -> str:
-    return f"{finding}." + (f" {finding.cure[:1].upper()}{finding.cure[1:]}." if finding.cure else "")
-
-
-def _summary(current: State, grave: list[Finding], light: list[Finding]) -> str:
-    names = [_tenant_name(current), *(current.domains or []), current.operator.tenant_id, "the tenant"]
-    where = next(name for name in names if name)
-    if grave:
-        return f"{where}: {grave[0]}" + (f", and {len(grave) - 1} more" if len(grave) > 1 else "")
-    noted = f", {len(light)} to note" if light else ""
-    return f"{where}: nothing in the way{noted}"
-
-
-def _tenant_name(current: State) -> str | None:
-    name = (current.organization or {}).get("displayName") or (current.configuration or {}).get("DisplayName")
-    return str(name) if name else None
-
-
-def _list(values: t.Iterable[t.Any] | None) -> list[t.Any] | None:
-    return None if values is None else list(values)
-
-
-def _tenant(current: State, desired: Desired) -> list[Finding]:
-    """Nothing may be written into a tenant that is not the one meant."""
-    findings = []
-    operator, domains = current.operator, current.domains or []
-    known = f"{operator.tenant_id}" + (f" ({', '.join(domains)})" if domains else "")
-    for domain, owner, option in (
-        (desired.expected_domain, current.owner, "expected_domain"),
-        (desired.tenant_option, current.option_owner, "tenant"),
-    ):
-        if domain is None:
-            continue
-        if _names.is_guid(domain):
-            owner = domain
-        elif domain in domains:
-            continue
-        if owner == operator.tenant_id:
-            continue
-        found = f"the operator is signed in to tenant {known}"
-        if not _names.is_guid(domain):
-            found += f", and {domain} " + (f"belongs to tenant {owner}" if owner else "belongs to no tenant")
-        findings.append(
-            Finding(
-                BLOCKED,
-                "tenant",
-                f"{option} {domain}",
-                found,
-                "check which tenant is meant: the connection (tenant, client_id, credential) or the expectation is "
-                "wrong; a partner's account may have landed in its own tenant",
-            )
-        )
-    if operator.exchange_tenant_id and operator.tenant_id and operator.exchange_tenant_id != operator.tenant_id:
-        findings.append(
-            Finding(
-                BLOCKED,
-                "tenant",
-                "the operator's two tokens",
-                f"Graph's is for tenant {operator.tenant_id}, Exchange's for {operator.exchange_tenant_id}",
-                "give two tokens of one tenant in access_token",
-            )
-        )
-    return findings
-
-
-def _missing(current: State, desired: Desired) -> tuple[list[Json], list[Finding]]:
-    """What the operator lacks: for the steps asked for, which stops the run; for all steps otherwise, to be told."""
-    operator = current.operator
-    lacking = _powers.missing(
-        desired.steps if desired.steps is not None else _powers.POWERS,
-        graph=operator.graph,
-        exchange=operator.exchange,
-        roles=operator.directory_roles,
-        delegated=desired.delegated,
-    )
-    entries: list[Json] = [
-        {
-            "step": step,
-            "kind": item.need.kind,
-            "permission": item.permission,
-            "alternatives": list(item.need.any_of[1:]),
-            "who": item.need.who,
-        }
-        for item in lacking
-        for step in item.steps
-    ]
-    order = list(_powers.POWERS)
-    entries.sort(key=lambda entry: order.index(entry["step"]))
-    findings = []
-    if operator.exchange_problem is not None:
-        problem = operator.exchange_problem
-        findings.append(
-            Finding(
-                BLOCKED if desired.wants_exchange else WARNING,
-                "operator",
-                "the operator's sign-in to Exchange Online",
-                problem.message,
-                problem.cure,
-                problem.who,
-            )
-        )
-    if current.refusal is not None:
-        findings.append(
-            Finding(
-                BLOCKED if desired.wants_exchange else WARNING,
-                "operator",
-                "the operator in Exchange Online",
-                current.refusal.message,
-                current.refusal.cure,
-                current.refusal.who,
-            )
-        )
-    for item in lacking if desired.steps is not None else ():
-        purposes = ", ".join(_powers.POWERS[step].title for step in item.steps)
-        cure = "grant it and sign in anew"
-        if item.need.kind == _powers.DIRECTORY:
-            cure = (
-                "assign it, as an active role: one that is only eligible in Privileged Identity Management does not "
-                "count; then sign in anew"
-            )
-        findings.append(
-            Finding(
-                BLOCKED,
-                item.steps[0],
-                "the operator's rights",
-                f"{item.need.in_words()} is missing, needed to {purposes}",
-                cure,
-                item.need.who,
-            )
-        )
-    return entries, findings
-
-
-def _judge_application(current: State, desired: Desired, now: dt.datetime) -> tuple[Json | None, list[Finding]]:
-    wanted, state = desired.application, current.application
-    if wanted is None or state is None:
-        return None, []
-    findings = []
-    reasons = [_application.plan(state, wanted, now).blocked]
-    if state.deleted is not None and wanted.app_id is None:
-        # A deleted one hides whether the name is taken by a live one as well.
-        reasons.append(_application.plan(replace(state, deleted=None), wanted, now).blocked)
-    for reason in reasons:
-        if reason is not None:
-            findings.append(
-                Finding(
-                    BLOCKED, "application", f"the application {wanted.called}", reason.message, reason.cure, reason.who
-                )
-            )
-    exists = state.application is not None
-    if state.namesakes and (exists or wanted.on_namesake == "ignore"):
-        listed = ", ".join(str(item.get("appId")) for item in state.namesakes)
-        findings.append(
-            Finding(
-                WARNING,
-                "application",
-                f"the application {wanted.called}",
-                f"other applications bear the same display name: {listed}",
-                "tell them apart by app id",
-            )
-        )
-    shown: Json = {
-        "state": "present" if exists else "absent" if state.deleted is None else "deleted",
-        **_application.brief(state.application or state.deleted or {}),
-        "deleted": None,
-        "namesakes": [_application.brief(item) for item in state.namesakes],
-    }
-    if state.deleted is not None:
-        gone = _application.moment(state.deleted.get("deletedDateTime"))
-        shown["deleted"] = {
-            "deleted_date_time": state.deleted.get("deletedDateTime"),
-            "days_left": max(0, (gone + _application.KEPT_DELETED - now).days) if gone else None,
-        }
-    return shown, findings
-
-
-def _judge_permissions(current: State, desired: Desired) -> list[Finding]:
-    if not desired.permissions or current.offers is None:
-        return []
-    findings = []
-    absent = _permissions.missing_resource(desired.permissions, current.offers)
-    if absent is not None:
-        findings.append(Finding(BLOCKED, "permissions", "permissions", absent.message, absent.cure, absent.who))
-    try:
-        _permissions.resolve(desired.permissions, current.offers)
-    except InvalidInput as exc:
-        findings.append(Finding(BLOCKED, "permissions", "permissions", exc.message, exc.cure))
-    return findings
-
-
-def _judge_policy(current: State, desired: Desired) -> tuple[Json, list[Finding]]:
-    allowed, longest = restrictions(current.policy, _created(current))
-    shown: Json = {
-        "readable": current.policy is not None,
-        "secrets_allowed": allowed,
-        "max_lifetime_days": None if longest is None else longest.days,
-    }
-    if not desired.wants_secret:
-        return shown, []
-    what = "the tenant's app-management policy"
-    if not allowed:
-        reason = _secret.secrets_forbidden((desired.application.called if desired.application else "") or "")
-        return shown, [Finding(BLOCKED, "secret", what, "it forbids client secrets", reason.cure, reason.who)]
-    days = desired.secret_lifetime_days
-    if longest is None or days is None or days <= longest.days:
-        return shown, []
-    found = f"it allows client secrets at most {longest.days} days, and {days} are wanted"
-    if desired.allow_shorter:
-        return shown, [Finding(WARNING, "secret", what, f"{found}; the secret will be shorter")]
-    reason = _secret.lifetime_too_long(longest.days)
-    return shown, [Finding(BLOCKED, "secret", what, found, reason.cure)]
-
-
-def _created(current: State) -> dt.datetime | None:
-    app = current.application.application if current.application else None
-    return _application.moment(app.get("createdDateTime")) if app else None
-
-
-def restrictions(policy: Json | None, created: dt.datetime | None) -> tuple[bool, dt.timedelta | None]:
-    """(client secrets allowed, longest lifetime) for an application made at ``created``, None for one to be made.
-
-    Without a readable policy everything counts as allowed: the write will tell.
-    """
-    if not policy or not policy.get("isEnabled"):
-        return True, None
-    allowed, longest = True, None
-    for rule in (policy.get("applicationRestrictions") or {}).get("passwordCredentials") or []:
-        if str(rule.get("state") or "enabled") != "enabled":
-            continue
-        since = _application.moment(rule.get("restrictForAppsCreatedAfterDateTime"))
-        if since is not None and created is not None and created < since:
-            continue
-        if rule.get("restrictionType") == "passwordAddition":
-            allowed = False
-        elif rule.get("restrictionType") == "passwordLifetime" and rule.get("maxLifetime"):
-            limit = _secret.duration(str(rule["maxLifetime"]))
-            longest = limit if longest is None or (limit is not None and limit < longest) else longest
-    return allowed, longest
-
-
-def _judge_mailboxes(current: State, desired: Desired) -> tuple[list[Json], list[Finding]]:
-    shown, findings = [], []
-    first: dict[str, str] = {}
-    for address in desired.mailboxes:
-        entry, recipient, about = _judge_mailbox(current, desired, address, "mailboxes")
-        if recipient is not None and recipient.guid in first:
-            about.append(
-                Finding(
-                    WARNING,
-                    "mailboxes",
-                    f"mailbox {address}",
-                    f"it is the same mailbox as {first[recipient.guid]}",
-                    "name each mailbox once",
-                )
-            )
-        elif recipient is not None:
-            first[recipient.guid] = address
-        shown.append(entry)
-        findings += about
-    return shown, findings
-
-
-def _judge_mailbox(
-    current: State, desired: Desired, address: str, step: str
-) -> tuple[Json, Recipient | None, list[Finding]]:
-    """One address: what it is, and what speaks against it."""
-    what = f"{'mailbox' if step == 'mailboxes' else 'control mailbox'} {address}"
-    entry: Json = {
-        "address": address,
-        "primary": None,
-        "display_name": None,
-        "type": None,
-        "type_in_words": None,
-        "exists": None,
-        "usable": None,
-        "is_alias": None,
-        "ews_enabled": None,
-        "entra_id": None,
-        "closest": [],
-    }
-    if current.recipients is None:
-        return entry, None, []
-    recipient = _recipients.among(current.recipients, address)
-    if recipient is None:
-        hint = current.hints.get(address.lower(), Hint())
-        entry.update(exists=False, usable=False, closest=list(hint.closest))
-        return entry, None, [_not_found(current, address, what, step, hint)]
-    usable = recipient.type in _recipients.MAILBOXES
-    alias = recipient.address.lower() != address.lower()
-    closed = recipient.guid in current.ews_disabled
-    entry.update(
-        primary=recipient.address or None,
-        display_name=recipient.display_name or None,
-        type=recipient.type,
-        type_in_words=_recipients.words(recipient.type),
-        exists=True,
-        usable=usable,
-        is_alias=alias,
-        ews_enabled=None if not desired.ews or not usable else not closed,
-        entra_id=recipient.entra_id or None,
-    )
-    findings = []
-    if not usable:
-        findings.append(
-            Finding(
-                BLOCKED,
-                step,
-                what,
-                f"it is a {_recipients.words(recipient.type)}, and no mailbox that the application could open",
-                _recipients.advice(recipient.type),
-                _EXCHANGE_ADMIN,
-            )
-        )
-    elif alias:
-        findings.append(
-            Finding(
-                WARNING,
-                step,
-                what,
-                f"it is a further address of {recipient.address}, whose mailbox is meant",
-                f"write {recipient.address}",
-            )
-        )
-    if usable and closed:
-        entry["usable"] = False
-        findings.append(
-            Finding(
-                BLOCKED,
-                step,
-                what,
-                "its own EwsEnabled is False, so EWS stays closed for it whatever the tenant allows",
-                f"Set-CASMailbox -Identity {recipient.address} -EwsEnabled $true",
-                _EXCHANGE_ADMIN,
-            )
-        )
-    return entry, recipient, findings
-
-
-def _not_found(current: State, address: str, what: str, step: str, hint: Hint) -> Finding:
-    domain = address.rpartition("@")[2].lower()
-    closest = f"; closest: {', '.join(hint.closest)}" if hint.closest else ""
-    if current.accepted is not None and domain not in current.accepted:
-        near = _names.nearest(domain, current.accepted, 1)
-        return Finding(
-            BLOCKED,
-            step,
-            what,
-            f"{domain} is none of the tenant's domains ({', '.join(current.accepted)}){closest}",
-            f"check the address{f'; did you mean the domain {near[0]}?' if near else ''}, or the tenant",
-        )
-    if hint.soft_deleted:
-        return Finding(
-            BLOCKED,
-            step,
-            what,
-            "it was deleted, and lies in the recycle bin of Exchange Online",
-            "restore the user or the mailbox (within 30 days), or name another one",
-            _EXCHANGE_ADMIN,
-        )
-    if hint.account:
-        return Finding(
-            BLOCKED,
-            step,
-            what,
-            f"it is an {_recipients.words('User')}",
-            _recipients.advice("User"),
-            "a License Administrator",
-        )
-    return Finding(
-        BLOCKED,
-        step,
-        what,
-        f"no recipient has this address{closest}",
-        "correct the address, or make the mailbox first; one that was made a moment ago may need some minutes",
-        _EXCHANGE_ADMIN,
-    )
-
-
-def _judge_group(current: State, desired: Desired) -> tuple[Json | None, list[Finding]]:
-    wanted = desired.group
-    if wanted is None:
-        return None, []
-    what = f"the scope group {wanted.called!r}"
-    shown: Json = {
-        "state": None,
-        "name": wanted.name,
-        "alias": wanted.alias,
-        "address": wanted.address,
-        "type": None,
-        "type_in_words": None,
-        "members": None,
-        "foreign_members": None,
-    }
-    findings: list[Finding] = []
-    domain = (wanted.address or "").rpartition("@")[2].lower()
-    if domain and current.accepted is not None and domain not in current.accepted:
-        findings.append(
-            Finding(
-                BLOCKED,
-                "group",
-                what,
-                f"its address {wanted.address} is in none of the tenant's domains ({', '.join(current.accepted)})",
-                "choose an address in one of them",
-            )
-        )
-    if current.group is None:
-        return shown, findings
-    if not current.group:
-        return {**shown, "state": "absent"}, findings
-    shown["state"] = "conflict"
-    for other in _recipients.ordered(current.group):
-        if other.type != _recipients.SECURITY_GROUP:
-            findings.append(
-                Finding(
-                    BLOCKED,
-                    "group",
-                    what,
-                    f"its name, alias or address belongs to {other}, which can neither be a scope nor be turned into "
-                    "one",
-                    "choose another group name, alias and address",
-                )
-            )
-    fit = [other for other in current.group if other.type == _recipients.SECURITY_GROUP]
-    if len(fit) > 1:
-        findings.append(
-            Finding(
-                BLOCKED,
-                "group",
-                what,
-                f"name, alias and address belong to different groups: {', '.join(map(str, _recipients.ordered(fit)))}",
-                "give the alias and the address of one of them, or new ones",
-            )
-        )
-    if findings or len(fit) != 1:
-        return shown, findings
-    group = fit[0]
-    shown.update(
-        state="present",
-        name=group.name,
-        alias=group.alias,
-        address=group.address,
-        type=group.type,
-        type_in_words=_recipients.words(group.type),
-    )
-    if current.members is None:
-        return shown, findings
-    members = _recipients.ordered(current.members)
-    shown["members"] = [member.as_dict() for member in members]
-    if not desired.mailboxes or current.recipients is None:
-        return shown, findings
-    own = [_recipients.among(current.recipients, address) for address in desired.mailboxes]
-    ours = {recipient.guid for recipient in own if recipient is not None}
-    foreign = [member for member in members if member.guid not in ours]
-    shown["foreign_members"] = [member.as_dict() for member in foreign]
-    if foreign:
-        listed = ", ".join(map(str, foreign))
-        findings.append(
-            Finding(
-                BLOCKED if wanted.on_foreign_members == "fail" else WARNING,
-                "group",
-                what,
-                f"it holds {len(foreign)} more than the fax mailboxes, which the application could read: {listed}",
-                {
-                    "fail": "take them out, or set on_foreign_members to remove, or to keep if they belong there",
-                    "remove": "they will be taken out of the group",
-                    "keep": "they stay in the group",
-                }[wanted.on_foreign_members],
-                _EXCHANGE_ADMIN,
-            )
-        )
-    return shown, findings
-
-
-def _judge_controls(current: State, desired: Desired) -> tuple[list[Json], list[Finding], str | None]:
-    """(control mailboxes, findings, what is pending): given ones are checked, else one is picked."""
-    if current.recipients is None or not (desired.control or desired.picks):
-        return [], [], None
-    fax = {
-        recipient.guid
-        for address in desired.mailboxes
-        if (recipient := _recipients.among(current.recipients, address)) is not None
-    }
-    inside = {member.guid for member in current.members or []}
-    if desired.picks:
-        free = [
-            item for item in current.candidates or [] if item.guid not in fax | inside and not _admin(current, item)
-        ]
-        if not free:
-            found = "there is no user mailbox beside the fax mailboxes, the group's members and the administrators"
-            return (
-                [],
-                [
-                    Finding(
-                        WARNING,
-                        "control_mailboxes",
-                        "the negative proof",
-                        found,
-                        "name a mailbox in control_mailboxes, or make one: without it nobody can show that the "
-                        "application is shut out anywhere",
-                    )
-                ],
-                f"negative proof impossible: {found}",
-            )
-        picked = min(free, key=lambda item: (item.address.casefold(), item.guid))
-        entry, _recipient, _about = _judge_mailbox(
-            replace(current, recipients=[picked]), replace(desired, ews=False), picked.address, "control_mailboxes"
-        )
-        return [{**entry, "picked": True}], [], None
-    shown, findings = [], []
-    for address in desired.control:
-        entry, recipient, about = _judge_mailbox(current, desired, address, "control_mailboxes")
-        what = f"control mailbox {address}"
-        if recipient is not None and recipient.guid in fax:
-            about.append(
-                Finding(
-                    BLOCKED,
-                    "control_mailboxes",
-                    what,
-                    "it is one of the fax mailboxes, which the application may open",
-                    "name a mailbox that the application must not open",
-                )
-            )
-        elif recipient is not None and recipient.guid in inside:
-            about.append(
-                Finding(
-                    BLOCKED,
-                    "control_mailboxes",
-                    what,
-                    "it is a member of the scope group, so the application may open it",
-                    "name a mailbox outside the group, or take it out of the group",
-                )
-            )
-        elif recipient is not None and _admin(current, recipient):
-            about.append(
-                Finding(
-                    WARNING,
-                    "control_mailboxes",
-                    what,
-                    "its owner is an administrator, whose mailbox may be refused for other reasons",
-                    "name a mailbox of somebody who is none",
-                )
-            )
-        shown.append({**entry, "picked": False})
-        findings += about
-    return shown, findings, None
-
-
-def _admin(current: State, recipient: Recipient) -> bool:
-    known = current.admins or frozenset()
-    return bool(known.intersection({recipient.guid, recipient.entra_id, *recipient.addresses} - {""}))
-
-
-def _judge_ews(current: State, desired: Desired, now: dt.datetime) -> tuple[Json | None, list[Finding]]:
-    if current.configuration is None:
-        return None, []
-    state = _ews_access.state_of(current.configuration)
-    app = current.application.application if current.application else None
-    app_id = str((app or {}).get("appId") or "").lower()
-    allowed = state.allows(app_id)
-    shown: Json = {**state.as_dict(), "allowed": allowed}
-    if not desired.ews:
-        return shown, []
-    what = "Exchange Web Services"
-    days = (_ews_access.SUNSET - now.date()).days
-    findings = [
-        Finding(
-            WARNING,
-            "ews",
-            what,
-            f"they end on {_ews_access.SUNSET.isoformat()} for every tenant"
-            + (f", in {days} days" if days > 0 else ", which is past"),
-            "ask the fax server's vendor for the successor and plan the move",
-        )
-    ]
-    if allowed is None:
-        findings.append(
-            Finding(
-                WARNING,
-                "ews",
-                what,
-                "EwsEnabled is not set in this tenant, so EWS works until Microsoft sets it to False, tenant by tenant "
-                "since 2026-10-01",
-                "decide it: exchange_ews_access with on_unset=enable opens EWS for the listed applications alone",
-            )
-        )
-    elif not allowed:
-        found = _closed(current, state, app_id)
-        if desired.ews_opt_in:
-            cure = "this run opens EWS for the application; that takes up to 24 hours to come into force"
-            findings.append(Finding(WARNING, "ews", what, found, cure))
-        else:
-            cure = (
-                "let the run open EWS for this one application (ews.opt_in, mail2fax_ews_opt_in: true), or use a "
-                "profile that does without EWS"
-            )
-            findings.append(Finding(BLOCKED, "ews", what, found, cure, _EXCHANGE_ADMIN))
-    return shown, findings
-
-
-def _closed(current: State, state: _ews_access.EwsState, app_id: str) -> str:
-    if state.enabled is False:
-        return "the tenant blocks them (EwsEnabled is False)"
-    if not state.ids():
-        return "the tenant allows no application (EwsEnabled is True, and EwsAllowedAppIDs is empty)"
-    found = "the tenant allows listed applications only, and this one is not on the list (EwsAllowedAppIDs)"
-    older = (current.configuration or {}).get("EwsAllowList")
-    if app_id and app_id in str(older or "").lower():
-        found += "; it stands in EwsAllowList, which is another list and does not count here"
-    return found
-
-
-# --- the resource --------------------------------------------------------------------------------------------
 
 
 class TenantInfo:
@@ -1118,9 +277,13 @@ class TenantInfo:
                 "read who manages Exchange",
             )
         if desired.group is not None:
-            cmdlets["group"] = _recipients.by_properties(desired.group.properties(), "look for the scope group")
-            if desired.group.identity:
-                cmdlets["members"] = _members(desired.group.identity)
+            group = desired.group
+            wanted = [("Alias", group.alias)] + ([("EmailAddresses", f"smtp:{group.address}")] if group.address else [])
+            wanted += [("Name", group.name), ("DisplayName", group.name)] if group.name else []
+            cmdlets["group"] = _recipients.by_properties(wanted, "look for the scope group")
+            # As an identity an asterisk would stand for anything.
+            if "*" not in group.alias:
+                cmdlets["members"] = _members(group.alias)
         return cmdlets
 
     @staticmethod
@@ -1147,7 +310,7 @@ class TenantInfo:
         self._explain_addresses(state)
         self._explain_group(state)
         app = state.application.application if state.application else None
-        if app is not None and desired.wants_secret and restrictions(state.policy, _created(state)) != (True, None):
+        if app is not None and desired.wants_secret and restrictions(state.policy, created(state)) != (True, None):
             state.policy = self._own_policy(str(app["id"])) or state.policy
 
     @property
@@ -1219,18 +382,18 @@ class TenantInfo:
 
     def _explain_group(self, state: State) -> None:
         """The members where the batch could not ask for them, and those of groups inside the group."""
-        fit = [item for item in state.group or [] if item.type == _recipients.SECURITY_GROUP]
-        if len(fit) != 1:
+        wanted = self._desired.group
+        group = scope_group(state.group or [], wanted) if wanted is not None else None
+        if wanted is None or group is None:
             state.members = None
             return
-        identity = self._desired.group.identity if self._desired.group else None
-        if state.members is None or not identity or not fit[0].answers_to(identity):
-            cmdlet = _members(fit[0].guid)
+        if state.members is None or "*" in wanted.alias or not group.answers_to(wanted.alias):
+            cmdlet = _members(group.guid)
             listed = self._listed(state, cmdlet, self._tenant.exchange.invoke_many([cmdlet])[0])
             state.members = None if listed is None else [Recipient.of(entry) for entry in listed]
         if state.members is None:
             return
-        seen = {fit[0].guid}
+        seen = {group.guid}
         waiting = [item for item in state.members if item.type in _recipients.GROUPS]
         while waiting and len(seen) <= NESTED:
             seen |= {item.guid for item in waiting}
@@ -1348,13 +511,11 @@ def _wanted_application(option: Json | None) -> _application.Desired | None:
     )
 
 
-def _group(option: Json) -> Group:
-    name, alias, address = (option.get(key) or None for key in ("name", "alias", "address"))
-    if not (name or alias or address):
-        raise InvalidInput("group names nothing", cure="give the group's name, alias or address")
-    return Group(
-        name=_names.name(name, "group.name", 64) if name else None,
-        alias=_names.alias(alias, "group.alias") if alias else None,
+def _group(option: Json) -> _security_group.Desired:
+    name, address = option.get("name"), option.get("address")
+    return _security_group.Desired(
+        alias=_names.alias(option["alias"], "group.alias"),
+        name=_names.name(name, "group.name", _security_group.LONGEST_NAME) if name else "",
         address=_names.address(address, "group.address") if address else None,
         on_foreign_members=option["on_foreign_members"],
     )
@@ -1379,8 +540,8 @@ SPEC = ArgumentSpec(
         "group": {
             "type": "dict",
             "options": {
+                "alias": {"type": "str", "required": True},
                 "name": {"type": "str"},
-                "alias": {"type": "str"},
                 "address": {"type": "str"},
                 "on_foreign_members": {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep"]},
             },

@@ -138,6 +138,15 @@ def test_refusals_are_told_apart(response: Response, verdict: str, reason: str):
     assert clock.sleeps == []
 
 
+def test_a_further_address_is_tried_as_such_once():
+    refusal = Response(500, {}, fault("ErrorNonPrimarySmtpAddress", "The primary address must be specified."))
+    opening, script, _clock = probe(refusal, Response(200, {}, message("NoError")))
+    assert opening.verdict == "opened"
+    kinds = [ET.fromstring(request.body or b"").find(".//t:ConnectingSID/*", NAMES) for request in script.seen]
+    assert [kind.tag.rpartition("}")[2] for kind in kinds if kind is not None] == ["PrimarySmtpAddress", "SmtpAddress"]
+    assert probe(refusal, refusal)[0].verdict == "other"
+
+
 def test_the_header_wins_over_whatever_the_body_says():
     response = Response(403, {"x-ews-policy-reason": "EWS is disabled"}, fault("ErrorAccessDenied", "denied"))
     assert _ews.judge(response).verdict == "ews_blocked"
