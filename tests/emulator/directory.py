@@ -89,6 +89,7 @@ _APPLICATION: Document = {
     "isFallbackPublicClient": None,
     "nativeAuthenticationApisEnabled": None,
     "notes": None,
+    "oauth2RequirePostResponse": False,
     "optionalClaims": None,
     "publisherDomain": None,
     "samlMetadataUrl": None,

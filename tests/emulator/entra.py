@@ -379,7 +379,7 @@ class Entra:
                     algorithms=["RS256", "PS256"],
                     options=_SIGNATURE_ONLY,
                 )
-            except (jwt.InvalidTokenError, TypeError):
+            except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
                 raise refuse("The key was found, but the signature does not fit.") from None
             if directory.parse_stamp(credential["endDateTime"]) <= self._world.clock.now():
                 raise refuse("The key used is expired.")
@@ -408,7 +408,7 @@ class Entra:
             return
         try:
             jwt.decode(assertion, key, algorithms=["RS256", "PS256", "ES256"], options=_SIGNATURE_ONLY)
-        except (jwt.InvalidTokenError, TypeError):
+        except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
             reason = "The key was found, but the signature does not fit."
             raise SignInRefused("700027", reason=reason, thumbprint="", app_id=app["appId"]) from None
 

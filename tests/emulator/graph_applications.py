@@ -225,7 +225,7 @@ def _checked(body: Document, known: Document, resource: str, held: Document | No
         if name is None:
             raise GraphError("unknown_property", property=given, resource=resource)
         if name in _READ_ONLY:
-            if held is not None and held.get(name) == value:
+            if value == (None if held is None else held.get(name)):
                 continue
             if not (resource == "servicePrincipal" and held is None and name == "appId"):
                 raise GraphError("read_only", property=name)
@@ -424,7 +424,7 @@ def _check_proof(request: Request, holder: Document, proof: str) -> None:
                 audience="00000002-0000-0000-c000-000000000000",
                 options={"verify_exp": True},
             )
-        except (jwt.InvalidTokenError, TypeError):
+        except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
             continue
         if str(claims.get("iss", "")).lower() == holder["id"]:
             return

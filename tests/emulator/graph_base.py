@@ -343,7 +343,7 @@ def listing(request: Request, documents: t.Iterable[Document], of: Kind, *, type
     found: t.Iterable[Document] = map(request.as_read, filter(request.visible, documents))
     counted = query.get("$count", "").lower() == "true" and request.eventual
     if query.get("$filter"):
-        test = odata.Filter(query["$filter"], of.properties, of.name)
+        test = odata.Filter(query["$filter"], _filterable(of), of.name)
         if (test.advanced or query.get("$orderby")) and not counted:
             raise GraphError("advanced_query")
         found = filter(test, found)
@@ -379,13 +379,17 @@ def listing(request: Request, documents: t.Iterable[Document], of: Kind, *, type
     return Answer(200, body)
 
 
+def _filterable(of: Kind) -> frozenset[str]:
+    return of.properties | {"_owners"} if "owners" in of.related and of.name != "group" else of.properties
+
+
 def count(request: Request, documents: t.Iterable[Document], of: Kind) -> Answer:
     """``…/$count``: a bare number as text."""
     if not request.eventual:
         raise GraphError("advanced_query")
     rows = [document for document in documents if request.visible(document)]
     if request.query.get("$filter"):
-        rows = list(filter(odata.Filter(request.query["$filter"], of.properties, of.name), rows))
+        rows = list(filter(odata.Filter(request.query["$filter"], _filterable(of), of.name), rows))
     return Answer(200, str(len(rows)).encode(), {"Content-Type": "text/plain"})
 
 

@@ -279,6 +279,11 @@ class Filter:
         names = path.split("/")
         if names[0] in self._variables:
             pass
+        elif names[0].lower() == "owners" and "_owners" in self._names:  # a relation, kept as a list of ids
+            if names[-1] == "$count":
+                self.advanced = True
+                return lambda document: len(document["_owners"])
+            return lambda document: [{"id": owner} for owner in document["_owners"]]
         elif names[0].lower() in self._names:
             names[0] = self._names[names[0].lower()]
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import typing as t
 
 import pytest
 import requests
+import yaml
 
 from tests.emulator.testing import DEMO_TENANT, ROOT, Emulator, EmulatorError, start_emulator
 
@@ -132,6 +134,21 @@ def test_a_tenants_file_with_a_typo_is_refused() -> None:
         pass
 
 
+def test_every_text_that_is_asked_for_exists() -> None:
+    texts = yaml.safe_load((ROOT / "tests/emulator/texts.yml").read_text(encoding="utf-8"))
+    asked: dict[str, set[str]] = {"graph": set(), "entra": set(), "mail": set()}
+    for source in (ROOT / "tests/emulator").glob("*.py"):
+        code = source.read_text(encoding="utf-8")
+        for key in re.findall(r"""(?:GraphError|QueryError)\(\s*"([a-z_.]+)\"""", code):
+            section, _, name = key.rpartition(".")
+            asked[section or "graph"].add(name)
+        asked["graph"] |= set(re.findall(r"""\berror\(world, \w+, "([a-z_]+)\"""", code))
+        asked["entra"] |= set(re.findall(r"""SignInRefused\(\s*"(\d+)\"""", code))
+    for section, names in asked.items():
+        assert names
+        assert names <= set(texts[section]), section
+
+
 def test_nothing_leaves_the_machine(emulator: Emulator) -> None:
     with emulator.session() as session:
         for url in ("https://example.com/", "https://graph.microsoft.com.evil.example/", "http://example.com/"):
@@ -159,6 +176,7 @@ def test_every_microsoft_host_is_reached(emulator: Emulator) -> None:
             assert status == (401 if "graph" in host else 404), host
 
 
+@pytest.mark.skipif(not pathlib.Path("/proc/net/tcp").exists(), reason="reads /proc")
 def test_it_listens_on_loopback_only(emulator: Emulator) -> None:
     listening = set()
     for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:

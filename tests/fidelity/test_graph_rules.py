@@ -136,6 +136,17 @@ def test_upsert_by_unique_name(graph: Graph) -> None:
     expect(graph("PATCH", f"/applications/{app['id']}", {"uniqueName": "other"}), 400, text="uniqueName")
 
 
+def test_filters_on_owners(graph: Graph) -> None:
+    app = graph.application(displayName="Owned")
+    me = graph.resource(OPERATOR)
+    found = expect(graph("GET", f"/applications?$filter=owners/any(o:o/id eq '{me}')&$select=id"))["value"]
+    assert [item["id"] for item in found] == [app["id"]]
+    path = "/applications?$filter=owners/$count eq 0&$select=displayName"
+    expect(graph("GET", path), 400, "Request_UnsupportedQuery")
+    found = expect(graph("GET", f"{path}&$count=true", ConsistencyLevel="eventual"))["value"]
+    assert len(found) == 5  # the operators, made by nobody
+
+
 def test_a_unique_name_outlives_its_application(graph: Graph) -> None:
     path = "/applications(uniqueName='fax')"
     app = expect(graph("PATCH", path, {"displayName": "A"}, **UPSERT), 201)
