@@ -76,7 +76,8 @@ class Demo:
         with open(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(secrets.token_urlsafe(32))
         self.inventory.write_text(yaml.safe_dump(self._inventory(), sort_keys=False), encoding="utf-8")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "M365_"))}
+        stray = ("ANSIBLE_", "M365_", "PYTHON")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(stray)}
         self.environment = kept | environment
         self.environment |= {
             "HOME": str(OUTPUT / "home"),
@@ -86,7 +87,6 @@ class Demo:
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
             "ANSIBLE_FORCE_COLOR": str(sys.stdout.isatty()).lower(),
             "ANSIBLE_VAULT_PASSWORD_FILE": str(password),
-            "M365_TENANT": DOMAIN,
             "M365_CLIENT_ID": operator["client_id"],
             "M365_CLIENT_SECRET": operator["client_secret"],
         }
@@ -96,6 +96,7 @@ class Demo:
         tenant = {
             "ansible_connection": "local",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "mail2fax_tenant": DOMAIN,
             "mail2fax_profile": "imagicle_ews",
             "mail2fax_application_name": "Mail2DigitalFax",
             "mail2fax_mailboxes": [FAX],
@@ -194,10 +195,17 @@ def main() -> int:
     arguments = parser.parse_args()
     process.stop_cleanly()
     collections = (arguments.collections or layout.live()).resolve()
-    with start_emulator(DEMO_TENANT, profile=arguments.profile) as emulator:
+    with layout.alone("demo"):
+        return play(collections, arguments.profile, arguments.picture)
+
+
+def play(collections: Path, profile: str, picture: Path | None) -> int:
+    """Do what the program is for, and return its exit code."""
+    with start_emulator(DEMO_TENANT, profile=profile) as emulator:
         demo = Demo(collections, emulator.env())
+        print(f"The tenant {DOMAIN} is emulated on this machine; nothing leaves it.", flush=True)
         first = demo.provision("provision-1", quiet=False)
-        demo.judge_first(first, instant=arguments.profile == "calm")
+        demo.judge_first(first, instant=profile == "calm")
         journal = emulator.journal()
         before = lasting(emulator.state())
         again: list[dict[str, Any]] = []
@@ -221,8 +229,8 @@ def main() -> int:
     print("\n".join(["", *closing]))
     for complaint in demo.complaints:
         print(f"NOT AS PROMISED: {complaint}")
-    if arguments.picture and not demo.complaints:
-        draw([*table_of(first.output), "", *closing], arguments.picture)
+    if picture and not demo.complaints:
+        draw([*table_of(first.output), "", *closing], picture)
     return 1 if demo.complaints else 0
 
 

@@ -42,7 +42,13 @@ SHIPPED_WHOLE = ("plugins/", "roles/", "playbooks/", "meta/")
 def galaxy(*arguments: str) -> None:
     """Run ansible-galaxy with a home and a temporary folder below ``.build``."""
     home = layout.BUILD / "home"
-    environment = os.environ | {"HOME": str(home), "ANSIBLE_HOME": str(home / ".ansible")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    # It installs nothing that it finds elsewhere, so it must look nowhere else.
+    environment = inherited | {
+        "HOME": str(home),
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(INSTALLED),
+    }
     command = [str(Path(sys.executable).parent / "ansible-galaxy"), "collection", *arguments]
     subprocess.run(command, cwd=layout.ROOT, env=environment, check=True)
 
@@ -89,13 +95,19 @@ def main() -> int:
     parser.add_argument("--build-only", action="store_true", help="do not install and run it")
     arguments = parser.parse_args()
     process.stop_cleanly()
+    with layout.alone("artifact"):
+        return make(build_only=arguments.build_only)
+
+
+def make(*, build_only: bool) -> int:
+    """Do what the program is for, and return its exit code."""
     artifact = build()
     complaints = findings(artifact)
     for complaint in complaints:
         print(f"artifact: {complaint}", file=sys.stderr)
     if complaints:
         return 1
-    if arguments.build_only:
+    if build_only:
         print(artifact)
         return 0
     demo = [sys.executable, "tests/demo/run.py", "--collections", str(install(artifact))]

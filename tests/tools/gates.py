@@ -182,15 +182,15 @@ def run(gate: Gate) -> Result:
     surroundings = environment()
     if gate.own_home:
         surroundings["HOME"] = str(Path.home())
-    root = layout.ROOT
-    if gate.snapshot:
-        root = layout.snapshot()
-        surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.SNAPSHOT)
-    else:
-        surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.live())
     started = time.monotonic()
     complaints: list[str] = []
-    code = process.run(gate.command(), cwd=root, env=surroundings)
+    if gate.snapshot:
+        surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.SNAPSHOT)
+        with layout.alone("snapshot"):
+            code = process.run(gate.command(), cwd=layout.snapshot(), env=surroundings)
+    else:
+        surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.live())
+        code = process.run(gate.command(), cwd=layout.ROOT, env=surroundings)
     if code:
         complaints.append(f"exit code {code}")
     for pid, command in survivors().items():

@@ -16,11 +16,14 @@ needs.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +34,19 @@ SNAPSHOT = BUILD / "snapshot"
 
 class LayoutError(Exception):
     """The files of the clone cannot be laid out; the text says why."""
+
+
+@contextlib.contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Keep what lies in ``.build`` under this name to oneself: two runs in one clone take turns."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / f"{what}.lock").open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another run in this clone to be done with its {what} ...", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def live() -> Path:
@@ -61,7 +77,10 @@ def known_files() -> list[str]:
 
 
 def snapshot(destination: Path = SNAPSHOT) -> Path:
-    """Copy the known files under ``destination``, which is emptied first, and return the copied collection's root."""
+    """Copy the known files under ``destination``, which is emptied first, and return the copied collection's root.
+
+    Whoever works in the default destination does so within ``alone("snapshot")``.
+    """
     shutil.rmtree(destination, ignore_errors=True)
     root = destination / COLLECTION
     for name in known_files():
@@ -103,7 +122,8 @@ def main() -> int:
         if arguments.exports:
             print(exports())
         if arguments.snapshot:
-            snapshot()
+            with alone("snapshot"):
+                snapshot()
     except LayoutError as error:
         print(f"layout: {error}", file=sys.stderr)
         return 1

@@ -85,18 +85,18 @@ def prepare() -> None:
 def main() -> int:
     process.stop_cleanly()
     prepare()
-    root = layout.snapshot()
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    ansible_test = Path(sys.executable).parent / "ansible-test"
     ignored = sorted(name for name in layout.known_files() if name.startswith("tests/sanity/ignore"))
     if ignored:
         print(f"sanity: there must be no ignore entries: {', '.join(ignored)}", file=sys.stderr)
         return 1
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    ansible_test = Path(sys.executable).parent / "ansible-test"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_"))}
     environment["HOME"] = str(HOME)
     environment["PATH"] = f"{ansible_test.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     command = [str(ansible_test), "sanity", "--python", version, "--color", "no", *sys.argv[1:]]
-    return process.run(command, cwd=root, env=environment)
+    with layout.alone("snapshot"):
+        return process.run(command, cwd=layout.snapshot(), env=environment)
 
 
 if __name__ == "__main__":
