@@ -18,7 +18,7 @@ version_added: 0.1.0
 author:
   - The mail2fax.m365 authors (@mail2fax)
 description:
-  - Turns V(2026-11-21T15:30:00Z) into V(21 November 2026, 15:30 UTC), in English, whatever the locale is.
+  - Turns V(2026-11-21T15:30:00Z) into V(21 Nov 2026, 15:30 UTC), in English, whatever the locale is.
   - What is no instant stays as it is, and nothing becomes an empty string.
 positional: zone
 options:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import textwrap
 import typing as t
 import unicodedata
@@ -48,6 +49,19 @@ STEPS = {
 
 OUTCOMES = ("ok", "changed", "pending", "blocked", "failed")
 """From good to bad: the worst one is the run's. A step that did not run is ``skipped`` and counts for nothing."""
+
+VARIABLES = {
+    "app_id": "mail2fax_application_id",
+    "unique_name": "mail2fax_application_unique_name",
+    "on_deleted": "mail2fax_on_deleted",
+    "on_namesake": "mail2fax_on_namesake",
+    "on_foreign_members": "mail2fax_on_foreign_members",
+    "on_foreign_owners": "mail2fax_on_foreign_owners",
+    "on_other_policies": "mail2fax_on_other_policies",
+    "control_mailboxes": "mail2fax_control_mailboxes",
+    "expected_domain": "mail2fax_expected_domain",
+}
+"""What the modules' options, as their messages name them, are called in an inventory."""
 
 VOLATILE = frozenset({"at", "verdict_at", "probe_at", "until", "pending_until", "ews_in_force_by"})
 """Keys that differ from run to run although nothing happened."""
@@ -200,12 +214,12 @@ class _Run:
         if result:
             return _shaped(name, result)
         ews = self.good("preflight").get("ews")
-        if name == "ews_access" and self.kind == "provision" and ews:
+        if name == "ews_access" and self.kind == "provision" and ews and self._meant():
             # EWS was not to be opened; preflight has looked, and found nothing in the way.
             allowed = "open for this application" if ews.get("allowed") else "not restricted by the tenant"
             return {"step": name, "outcome": "ok", "summary": f"EWS is {allowed}, nothing to do"}
         summary = "not run"
-        if self.mode != "apply" and name in ("access_verdict", "mailbox_probe"):
+        if self.mode == "check" and name in ("access_verdict", "mailbox_probe"):
             summary = "nothing to prove before the steps above are done"
         elif self.kind == "decommission":
             summary = "nothing to do"
@@ -269,9 +283,13 @@ class _Run:
             "stored_in": secret.get("stored_in"),
         }
 
+    def _meant(self) -> bool:
+        """Whether the tenant that was read is the one that is meant."""
+        findings = self.of("preflight").get("findings") or []
+        return not any(finding.get("step") == "tenant" for finding in findings)
+
     def tenant(self) -> Json:
-        # A refused preflight may have read another tenant than the one that is meant.
-        tenant = self.good("preflight").get("tenant") or {}
+        tenant = (self._meant() and self.of("preflight").get("tenant")) or {}
         before = self._previous.get("tenant") or {}
         domains = list(tenant.get("domains") or [])
         return {
@@ -298,8 +316,10 @@ class _Run:
                 },
             )
 
-        for address in self._context.get("mailboxes") or []:
-            row(address, "granted")
+        fax = self._context.get("mailboxes") or []
+        # A list of options may be given as one string with commas; the modules take it so.
+        for address in fax.split(",") if isinstance(fax, str) else fax:
+            row(str(address).strip(), "granted")
         for step, verdict in (("access_verdict", "verdicts"), ("mailbox_probe", "probes")):
             for item in self.of(step).get(verdict) or []:
                 entry = row(item["mailbox"], _expected(item.get("expected")))
@@ -329,10 +349,9 @@ class _Run:
         found: list[str] = []
         profile = self._context["profile"]
         if profile.get("sunset"):
-            found.append(str(profile["sunset"]["warning"]).strip())
-        if self.kind == "provision":
-            if profile["status"] == "unverified":
-                found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
+            found.append(f"{profile['sunset']['what']}: {str(profile['sunset']['warning']).strip()}")
+        if self.kind == "provision" and profile["status"] == "unverified":
+            found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
         for name in STEPS[self.kind]:
             found += [str(warning) for warning in self.of(name).get("warnings") or []]
         if profile.get("sunset"):
@@ -379,6 +398,11 @@ class _Run:
 def _shaped(name: str, result: Json) -> Json:
     failed = bool(result.get("failed"))
     outcome = result.get("outcome")
+    grave = [item for item in result.get("findings") or [] if item.get("severity") == "blocked"]
+    if grave and not failed:
+        # It was told not to fail; what stands in the way stands there all the same.
+        told = [f"{item.get('what')}: {item.get('found')}" for item in grave]
+        return {"step": name, "outcome": "blocked", "summary": "; ".join(told), "msg": "; ".join(told)}
     if outcome not in OUTCOMES:
         outcome = "failed" if failed else "changed" if result.get("changed") else "ok"
     step: Json = {
@@ -426,7 +450,7 @@ def _state(outcome: str, run: _Run, steps: list[Json]) -> str:
 def complaint(document: Json) -> str:
     """Why the run has to end red, for people; empty if it need not."""
     if document.get("stopped"):
-        return str(document["stopped"]["msg"])
+        return _with_variables(str(document["stopped"]["msg"]))
     told = [
         f"{spoken(step['step'])}: {step.get('msg') or step['summary']}"
         for step in document["steps"]
@@ -437,7 +461,13 @@ def complaint(document: Json) -> str:
         for step in document["steps"]
         if step["step"] in document.get("drift", ())
     ]
-    return "\n".join(told)
+    return _with_variables("\n".join(told))
+
+
+def _with_variables(text: str) -> str:
+    """The modules speak of their options; whoever runs a playbook sets variables."""
+    named = [variable for option, variable in VARIABLES.items() if re.search(rf"\b{option}\b", text)]
+    return f"{text} (In the inventory: {', '.join(named)}.)" if named else text
 
 
 def headline(document: Json) -> str:
@@ -470,7 +500,7 @@ def instant(value: t.Any) -> dt.datetime | None:
 
 
 def readable_time(value: t.Any, zone: str = "UTC", date_only: bool = False) -> str:
-    """An instant as people read it: ``21 November 2026, 15:30 UTC``. Empty for nothing, as it is for anything else."""
+    """An instant as people read it: ``21 Nov 2026, 15:30 UTC``. Empty for nothing, as it is for anything else."""
     if not value:
         return ""
     moment = instant(value)
@@ -482,10 +512,7 @@ def readable_time(value: t.Any, zone: str = "UTC", date_only: bool = False) -> s
 
 
 # Not by the locale of whoever runs it: the sheet is English.
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 # --- the table -----------------------------------------------------------------------------------------------
@@ -496,10 +523,10 @@ def table(document: Json, width: int = 90) -> list[str]:
     labels = {"skipped": "-"}
     if document["mode"] != "apply":
         labels["changed"] = "drift" if document["mode"] == "audit" else "to change"
-    tenant = document.get("tenant") or {}
-    name = [str(document["host"]), *([str(tenant["domain"])] if tenant.get("domain") else [])]
+    domain = (document.get("tenant") or {}).get("domain")
+    name = str(document["host"]) + (f" ({domain})" if domain and domain != document["host"] else "")
     outcome = labels.get(document["outcome"], document["outcome"])
-    lines = _wrap(f"{', '.join(name)}: {outcome}, {headline(document)}", width)
+    lines = _wrap(f"{name}: {outcome}. {headline(document).upper()}", width)
     rows = [
         (spoken(step["step"]), labels.get(step["outcome"], step["outcome"]), step["summary"])
         for step in document["steps"]
