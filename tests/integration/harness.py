@@ -32,10 +32,17 @@ def door(module_name: str) -> Door:
 
 
 def run(
-    module_name: str, params: dict[str, t.Any], emulator: Emulator, check_mode: bool = False, **connection: t.Any
+    module_name: str,
+    params: dict[str, t.Any],
+    emulator: Emulator,
+    check_mode: bool = False,
+    *,
+    services: t.Mapping[str, t.Any] | None = None,
+    **connection: t.Any,
 ) -> dict[str, t.Any]:
     """The result of one task, as ``_module.execute`` gives it; ``connection`` replaces the demo tenant's operator.
 
+    ``services`` is what the controller would hand in, such as the ``store`` of a secret.
     Options are typed and completed as Ansible would do it. Raises ValueError for options that Ansible would refuse.
     """
     entry = door(module_name)
@@ -49,7 +56,8 @@ def run(
     if checked.error_messages:
         raise ValueError("; ".join(checked.error_messages))
     options = checked.validated_parameters
-    return _module.execute(entry, Task(options, check_mode), lambda: Tenant(options, environment=emulator.env()))
+    task = Task(options, check_mode, services or {})
+    return _module.execute(entry, task, lambda: Tenant(options, environment=emulator.env()))
 
 
 def graph_as_a_person(emulator: Emulator, method: str, path: str, body: t.Any = None) -> dict[str, t.Any]:
