@@ -260,18 +260,16 @@ def test_a_failed_read_is_not_an_absent_policy(emulator: Emulator):
                 assert changes(emulator) == []
 
 
+def fill(emulator: Emulator, description: str) -> None:
+    for _number in range(500):
+        scope = {"PolicyScopeGroupId": "vip", "AccessRight": "RestrictAccess"}
+        admin(emulator, "New-ApplicationAccessPolicy", AppId=str(uuid.uuid4()), Description=description, **scope)
+
+
 def test_no_room_for_another_policy_is_told_with_the_cure(emulator: Emulator):
-    for text in ("x" * 1000, " "):
+    for description in ("x" * 1000, " "):
         with pytest.raises(ServiceError, match="exceeded the limit"):
-            for _number in range(500):
-                admin(
-                    emulator,
-                    "New-ApplicationAccessPolicy",
-                    AppId=str(uuid.uuid4()),
-                    PolicyScopeGroupId="vip",
-                    AccessRight="RestrictAccess",
-                    Description=text,
-                )
+            fill(emulator, description)
     result = apply(emulator)
     assert result["outcome"] == "failed"
     assert "remove policies" in result["error"]["cure"]
