@@ -51,9 +51,8 @@ def tenant(number: int, **keys: t.Any) -> Json:
     }
 
 
-GOOD, LARGE, TYPES, POOR, HALF, RECIPIENT, GROUPS, APPS, STRICT, LONELY, NO_EXCHANGE, RICH, CLOSED, LISTED = range(
-    1, 15
-)
+GOOD, LARGE, TYPES, POOR, HALF, RECIPIENT, GROUPS, APPS = range(1, 9)
+STRICT, LONELY, NO_EXCHANGE, RICH, CLOSED, LISTED, OWNER = range(9, 16)
 
 TENANTS = [
     tenant(GOOD),
@@ -130,6 +129,18 @@ TENANTS = [
         applications=[
             {"appId": HAND_MADE, "displayName": "Listed", "uniqueName": "listed"},
             {"appId": OTHER_HAND_MADE, "displayName": "Unlisted", "uniqueName": "unlisted"},
+        ],
+    ),
+    tenant(
+        OWNER,
+        graph=["Application.ReadWrite.OwnedBy"],
+        applications=[
+            {"appId": HAND_MADE, "displayName": "Somebody's"},
+            {
+                "appId": OTHER_HAND_MADE,
+                "displayName": "The operator's",
+                "owners": ["11111111-0000-4000-8000-000000000015"],
+            },
         ],
     ),
 ]
@@ -317,6 +328,23 @@ def test_the_recipient_administrator_is_enough_for_the_group_alone(emulator: Emu
     assert "who manages Exchange" in group.result["unreadable"]
     policy = Look(emulator, RECIPIENT, **full(RECIPIENT, steps=["policy"]))
     assert policy.the_finding("Exchange Administrator or Global Administrator is missing")["step"] == "policy"
+
+
+def test_an_expectation_that_cannot_be_looked_into_is_not_met(emulator: Emulator):
+    look = Look(emulator, POOR, mailboxes=["fax@t4.example"], application={"unique_name": "x"}, ews={})
+    assert look.outcome == "blocked"
+    assert look.found() == [
+        "the operator's rights: the operator may not read the application, the mailboxes, the EWS settings, so the "
+        "expectations cannot be checked"
+    ]
+
+
+def test_the_owner_only_operator_must_own_what_it_adopts(emulator: Emulator):
+    foreign = Look(emulator, OWNER, application={"app_id": HAND_MADE})
+    assert "is no owner of this one" in foreign.the_finding("the application")["found"]
+    own = Look(emulator, OWNER, application={"app_id": OTHER_HAND_MADE})
+    assert (own.outcome, own.graph) == ("ok", 1)
+    assert Look(emulator, OWNER, application={"unique_name": "unborn", "display_name": "Unborn"}).outcome == "ok"
 
 
 def test_without_delegated_permissions_their_right_is_not_needed(emulator: Emulator):

@@ -100,6 +100,8 @@ class Operator:
 
     app_id: str
     tenant_id: str
+    object_id: str = ""
+    """The id of the operator's service principal."""
     graph: frozenset[str] | None = None
     exchange: frozenset[str] | None = None
     directory_roles: tuple[str, ...] | None = None
@@ -109,6 +111,12 @@ class Operator:
     @property
     def reads_graph(self) -> bool:
         return self.graph is None or bool(self.graph) or bool(self.directory_roles)
+
+    @property
+    def owns_only(self) -> bool:
+        """Whether the operator may change applications that it owns, and no others."""
+        held = self.graph or frozenset()
+        return "Application.ReadWrite.OwnedBy" in held and "Application.ReadWrite.All" not in held
 
     @property
     def reads_exchange(self) -> bool:
@@ -144,6 +152,8 @@ class State:
     option_owner: str | None = None
     """The same for the domain in the option ``tenant``."""
     application: _application.State | None = None
+    owned: bool | None = None
+    """Whether the operator is an owner of the application; None where that does not matter."""
     offers: Offers | None = None
     policy: Json | None = None
     """The app-management policy that holds: the tenant's default, or the application's own where that was looked up."""
@@ -183,7 +193,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     findings: list[Finding] = []
     findings += _tenant(current, desired)
     missing, about_powers = _missing(current, desired)
-    findings += about_powers
+    findings += about_powers + _unread(current, desired, bool(about_powers))
     app, about_app = _judge_application(current, desired, now)
     findings += about_app + _judge_permissions(current, desired)
     policy, about_policy = _judge_policy(current, desired)
@@ -371,6 +381,32 @@ def _missing(current: State, desired: Desired) -> tuple[list[Json], list[Finding
     return entries, findings
 
 
+def _unread(current: State, desired: Desired, explained: bool) -> list[Finding]:
+    """An expectation that could not be looked into is not met; ``explained``: it is already told why."""
+    blind = []
+    if desired.application is not None and current.application is None:
+        blind.append("the application")
+    if desired.permissions and current.offers is None:
+        blind.append("the permissions that APIs offer")
+    if (desired.mailboxes or desired.control) and current.recipients is None:
+        blind.append("the mailboxes")
+    if desired.group is not None and current.group is None:
+        blind.append("the scope group")
+    if desired.ews and current.configuration is None:
+        blind.append("the EWS settings")
+    if not blind or explained:
+        return []
+    return [
+        stops(
+            "operator",
+            "the operator's rights",
+            f"the operator may not read {', '.join(blind)}, so the expectations cannot be checked",
+            "grant the operator what is listed under missing, and sign in anew",
+            _powers.WHO[_powers.DIRECTORY],
+        )
+    ]
+
+
 def _judge_application(current: State, desired: Desired, now: dt.datetime) -> tuple[Json | None, list[Finding]]:
     wanted, state = desired.application, current.application
     if wanted is None or state is None:
@@ -386,6 +422,17 @@ def _judge_application(current: State, desired: Desired, now: dt.datetime) -> tu
                 stops("application", f"the application {wanted.called}", reason.message, reason.cure, reason.who)
             )
     exists = state.application is not None
+    if current.owned is False:
+        findings.append(
+            stops(
+                "application",
+                f"the application {wanted.called}",
+                "the operator may change only applications that it owns (Application.ReadWrite.OwnedBy), and is no "
+                "owner of this one",
+                "make the operator's service principal an owner of it, or grant the operator Application.ReadWrite.All",
+                _application.APPLICATION_ADMIN,
+            )
+        )
     if state.namesakes and (exists or wanted.on_namesake == "ignore"):
         listed = ", ".join(str(item.get("appId")) for item in state.namesakes)
         findings.append(

@@ -97,6 +97,7 @@ class TenantInfo:
         roles = _powers.directory_roles(frozenset().union(*(token.wids for token in tokens))) if tokens else None
         return Operator(
             app_id=graph.app_id,
+            object_id=str(graph.claims.get("oid") or ""),
             tenant_id=graph.tenant_id.lower(),
             graph=graph.roles if graph.claims else None,
             exchange=exchange.roles if exchange is not None and exchange.claims else None,
@@ -111,7 +112,7 @@ class TenantInfo:
         if not state.operator.reads_graph:
             state.unreadable.append("Microsoft Graph")
             return
-        calls = self._graph_calls()
+        calls = self._graph_calls(state.operator)
         parts = dict(
             zip(
                 calls,
@@ -130,15 +131,19 @@ class TenantInfo:
         verified += [entry.get("id") for entry in (listed or {}).get("value") or [] if entry.get("isVerified")]
         if verified:
             state.verified = list(dict.fromkeys(str(name).lower() for name in verified if name))
-        state.policy = allowed("policy")
+        # A directory that knows no such policy has none.
+        state.policy = self._allowed(state, calls["policy"], parts["policy"], absent={})
         if "admins" in parts:
-            roles = allowed("admins")
-            if roles is not None:
+            # It only helps to pick well, and Exchange is asked as well.
+            roles = None if _is_refused(parts["admins"]) else allowed("admins")
+            if roles is None:
+                state.unreadable.append("who is an administrator")
+            else:
                 members = (member for role in roles.get("value") or [] for member in role.get("members") or [])
                 state.admins = frozenset(str(member.get("id") or "").lower() for member in members)
         self._read_application(state, calls, parts)
 
-    def _graph_calls(self) -> dict[str, Call]:
+    def _graph_calls(self, operator: Operator) -> dict[str, Call]:
         desired = self._desired
         calls = {
             "organization": Call(
@@ -160,6 +165,9 @@ class TenantInfo:
                 calls["deleted"] = _application.deleted_call("uniqueName", wanted.unique_name or "")
             if wanted.display_name:
                 calls["namesakes"] = _application.named_call(wanted.display_name)
+            if operator.owns_only:
+                path = calls["application"].path.partition("?")[0]
+                calls["owners"] = Call("GET", f"{path}/owners?$select=id", "read the application's owners")
         for item in desired.permissions or ():
             calls[item.app_id] = _permissions.read_call(item.app_id)
         return calls
@@ -176,10 +184,17 @@ class TenantInfo:
         if found is None:
             return
         application = found or None
-        deleted = self._deleted(parts["deleted"]) if application is None else None
+        deleted = self._deleted(state, calls["deleted"], parts["deleted"]) if application is None else None
         own = str((application or deleted or {}).get("id") or "")
-        namesakes = (parts["namesakes"].value().get("value") or []) if "namesakes" in parts else []
+
+        def listed(name: str) -> list[Json] | None:
+            page = self._allowed(state, calls[name], parts[name], absent={}) if name in parts else {}
+            return None if page is None else list(page.get("value") or [])
+
+        namesakes = listed("namesakes") or []
         holder = parts["holder"].found() if "holder" in parts else None
+        owners = listed("owners") if application is not None and "owners" in parts else None
+        state.owned = None if owners is None else state.operator.object_id in {item.get("id") for item in owners}
         state.application = _application.State(
             application=application,
             deleted=deleted,
@@ -187,9 +202,9 @@ class TenantInfo:
             holder=holder,
         )
 
-    def _deleted(self, part: Part) -> Json | None:
+    def _deleted(self, state: State, call: Call, part: Part) -> Json | None:
         if part.error is None or part.status != 400:
-            return next(iter(part.value().get("value") or []), None)
+            return next(iter((self._allowed(state, call, part) or {}).get("value") or []), None)
         # A directory that cannot filter its recycle bin by this property: go through the bin, which 30 days bound.
         wanted = self._desired.application
         assert wanted is not None
@@ -220,6 +235,9 @@ class TenantInfo:
             state.unreadable.append("Exchange Online")
             return
         by_name = dict(zip(cmdlets, outputs, strict=True))
+        refusals = [output.error for output in outputs if isinstance(output.error, Forbidden)]
+        if len(refusals) == len(outputs):
+            state.refusal = refusals[0]
 
         def listed(name: str) -> list[Json] | None:
             return self._listed(state, cmdlets[name], by_name[name])
@@ -366,7 +384,7 @@ class TenantInfo:
         )
         # What cannot be read here leaves only the explanation shorter: that the address is not there is known.
         *near, users, gone = [
-            [] if _useless(output) else output.listed() for output in self._tenant.exchange.invoke_many(cmdlets)
+            [] if _is_refused(output) else output.listed() for output in self._tenant.exchange.invoke_many(cmdlets)
         ]
         known = [recipient for page in near for recipient in map(Recipient.of, page)]
         for address in lost:
@@ -398,7 +416,7 @@ class TenantInfo:
         while waiting and len(seen) <= NESTED:
             seen |= {item.guid for item in waiting}
             outputs = self._tenant.exchange.invoke_many([_members(item.guid) for item in waiting])
-            found = [Recipient.of(entry) for output in outputs if not _useless(output) for entry in output.listed()]
+            found = [Recipient.of(entry) for output in outputs if not _is_refused(output) for entry in output.listed()]
             state.members += [item for item in found if item.guid not in {member.guid for member in state.members}]
             waiting = [item for item in found if item.type in _recipients.GROUPS and item.guid not in seen]
 
@@ -407,7 +425,7 @@ class TenantInfo:
         purpose = "read the application's own app-management policy"
         call = Call("GET", f"/applications/{object_id}/appManagementPolicies", purpose)
         part = self._tenant.graph.batch([call], purpose=purpose)[0]
-        if part.error is not None and not isinstance(part.error, Throttled):
+        if _is_refused(part):
             return None
         own = next(iter(part.value().get("value") or []), None)
         return None if own is None else {**own, "applicationRestrictions": own.get("restrictions")}
@@ -425,8 +443,9 @@ def _like(pattern: str) -> str:
     return f"EmailAddresses -like {_names.opath_literal(pattern)}"
 
 
-def _useless(output: Output) -> bool:
-    return output.error is not None and not isinstance(output.error, Throttled)
+def _is_refused(answer: Part | Output) -> bool:
+    """Whether there is an error that no waiting would mend; for reads whose failure leaves only less to tell."""
+    return answer.error is not None and not isinstance(answer.error, Throttled)
 
 
 def _is_false(value: t.Any) -> bool:

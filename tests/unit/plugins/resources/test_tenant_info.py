@@ -1,0 +1,499 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the emulated tenant does not say: odd shapes, refusals in part, and the rules of judging by themselves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _powers
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError, Throttled
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_findings import (
+    Desired,
+    Operator,
+    State,
+    plan,
+    restrictions,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_info import DOOR, TenantInfo, closest
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from tests.unit.script import NOW, TENANT_ID, FakeClock, answer, jwt
+
+Json = dict[str, t.Any]
+
+EXCHANGE_ADMIN = "29232cdf-9323-42fd-ade2-1d097af3e4de"
+ABSENT = "Ex1|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|It couldn't be found."
+APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
+
+
+class Services:
+    """Graph and Exchange by rule: a value per part of a path, and per cmdlet; a pair is (status, body)."""
+
+    def __init__(self, graph: Json | None = None, exchange: Json | None = None, login: Response | None = None) -> None:
+        usual = dict.fromkeys(("/organization", "/domains", "/policies", "/directoryRoles"), forbidden())
+        self.graph = {**(graph or {}), **{part: value for part, value in usual.items() if part not in (graph or {})}}
+        self.exchange = {
+            "Get-OrganizationConfig": [{"EwsEnabled": None}],
+            "Get-AcceptedDomain": [{"DomainName": "Contoso.com"}],
+            **(exchange or {}),
+        }
+        self.login = login
+        self.batches: list[tuple[str, list[t.Any]]] = []
+
+    def send(self, request: Request, timeout_s: float) -> Response:
+        assert timeout_s > 0
+        if request.host == "login.microsoftonline.com":
+            assert self.login is not None, f"nobody is to be asked for {request.url}"
+            return self.login
+        document = json.loads(request.body or b"{}")
+        if request.host == "graph.microsoft.com":
+            if request.url.endswith("/$batch"):
+                self.batches.append(("graph", [part["url"] for part in document["requests"]]))
+                answers = [{"id": part["id"], **self._graph(part["url"])} for part in document["requests"]]
+                return answer(200, {"responses": answers})
+            found = self._graph(request.url)
+            return answer(found["status"], found["body"])
+        parts = document.get("requests") or [{"id": "0", "body": document}]
+        inputs = [part["body"]["CmdletInput"] for part in parts]
+        self.batches.append(("exchange", [(entry["CmdletName"], entry["Parameters"]) for entry in inputs]))
+        answers = [{"id": part["id"], **self._exchange(entry)} for part, entry in zip(parts, inputs, strict=True)]
+        if "requests" in document:
+            return answer(200, {"responses": answers})
+        return answer(answers[0]["status"], answers[0]["body"])
+
+    def _graph(self, url: str) -> Json:
+        value = next(
+            (value for part, value in self.graph.items() if part in url), (404, graph_problem("ResourceNotFound"))
+        )
+        status, body = value if isinstance(value, tuple) else (200, value)
+        return {"status": status, "body": body}
+
+    def _exchange(self, entry: Json) -> Json:
+        value = self.exchange.get(entry["CmdletName"], [])
+        value = value(entry["Parameters"]) if callable(value) else value
+        if isinstance(value, tuple):
+            return {"status": value[0], "body": value[1]}
+        return {"status": 200, "body": {"value": value}}
+
+    def of(self, service: str) -> list[list[t.Any]]:
+        return [parts for name, parts in self.batches if name == service]
+
+
+def graph_problem(code: str, message: str = "No.") -> Json:
+    return {"error": {"code": code, "message": message}}
+
+
+def forbidden() -> tuple[int, Json]:
+    return 403, graph_problem("Authorization_RequestDenied")
+
+
+def exchange_problem(text: str, status: int = 400) -> tuple[int, Json]:
+    return status, {"error": {"code": "BadRequest", "message": "Error", "details": [{"message": text}]}}
+
+
+def mailbox(address: str, kind: str = "UserMailbox", **keys: t.Any) -> Json:
+    return {
+        "Guid": f"guid of {address}",
+        "PrimarySmtpAddress": address,
+        "EmailAddresses": [f"SMTP:{address}"],
+        "DisplayName": address,
+        "Name": address,
+        "Alias": address.partition("@")[0],
+        "RecipientTypeDetails": kind,
+        **keys,
+    }
+
+
+def look(
+    services: Services, *, graph_token: str | None = None, exchange_token: str | None = None, **params: t.Any
+) -> Plan:
+    roles = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"]
+    tokens = {
+        "graph": graph_token or jwt(roles=roles, appid=APP, oid="operator-oid"),
+        "exchange": exchange_token or jwt(roles=["Exchange.ManageAsApp"], wids=[EXCHANGE_ADMIN]),
+    }
+    defaults = {name: option.get("default") for name, option in DOOR.argument_spec.options.items()}
+    options = {**defaults, "access_token": tokens, "patience": 0, **params}
+    tenant = Tenant(options, environment={}, transport=services, clock=FakeClock())
+    resource = TenantInfo(tenant, Task(options))
+    return resource.plan(resource.read())
+
+
+def wanted(**keys: t.Any) -> Json:
+    return {
+        "on_deleted": "fail",
+        "on_namesake": "fail",
+        "unique_name": None,
+        "app_id": None,
+        "display_name": None,
+        **keys,
+    }
+
+
+def found(result: Plan, severity: str = "blocked") -> str:
+    return "\n".join(
+        f"{item['what']}: {item['found']}" for item in result.result["findings"] if item["severity"] == severity
+    )
+
+
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_does_not_tell_its_roles_is_tried():
+    services = Services()
+    result = look(services, graph_token="opaque", steps=["application", "policy"])
+    assert len(services.of("graph")) == 1
+    assert result.result["operator"]["roles"] is None
+    assert result.result["missing"] == []
+
+
+def test_a_tenant_that_cannot_filter_its_recycle_bin_by_unique_name():
+    lost = {
+        "id": "o",
+        "appId": APP,
+        "uniqueName": "fax",
+        "displayName": "Fax",
+        "deletedDateTime": "2026-11-11T12:00:00Z",
+    }
+    services = Services(
+        {"$filter=uniqueName": (400, graph_problem("Request_UnsupportedQuery")), "$top=200": {"value": [lost]}}
+    )
+    result = look(services, application=wanted(unique_name="fax"))
+    assert result.result["application"]["state"] == "deleted"
+    assert result.result["application"]["deleted"]["days_left"] == 20
+    assert "20 days left" in found(result)
+
+
+def test_a_recycle_bin_that_may_not_be_read_is_told():
+    result = look(Services({"deletedItems": forbidden()}), application=wanted(unique_name="fax"))
+    assert result.outcome == "ok"
+    assert any("recycle bin" in entry for entry in result.result["unreadable"])
+
+
+def test_an_application_that_may_not_be_read_is_not_absent():
+    result = look(
+        Services({"/applications": forbidden(), "deletedItems": forbidden()}), application=wanted(unique_name="fax")
+    )
+    assert result.result["application"] is None
+    assert "may not read the application" in found(result)
+
+
+def test_an_error_of_a_part_is_an_error():
+    with pytest.raises(ServiceError):
+        look(
+            Services({"/applications": (400, graph_problem("Request_BadRequest"))}),
+            application=wanted(unique_name="fax"),
+        )
+    with pytest.raises(Throttled):
+        look(Services({"/organization": (429, graph_problem("TooManyRequests"))}))
+    with pytest.raises(ServiceError):
+        look(Services(exchange={"Get-Recipient": exchange_problem("odd")}), mailboxes=["fax@contoso.com"])
+
+
+def test_exchange_that_refuses_everything_is_told_with_the_cure():
+    refusal = exchange_problem(f"The role assigned to application {APP} isn't supported in this scenario.", 403)
+    services = Services(exchange={"Get-OrganizationConfig": refusal, "Get-AcceptedDomain": refusal})
+    result = look(services, ews={"required": True, "opt_in": False})
+    assert "isn't supported in this scenario" in found(result)
+    assert result.blocked is not None
+    assert "Exchange Administrator" in result.blocked.cure
+    report = look(services)
+    assert (report.outcome, "isn't supported" in found(report, "warning")) == ("ok", True)
+
+
+def test_ninety_addresses_are_looked_for_in_one_batch():
+    addresses = [f"fax{number}@contoso.com" for number in range(90)]
+    services = Services(exchange={"Get-Recipient": [mailbox(address) for address in addresses]})
+    result = look(services, mailboxes=addresses, control_mailboxes=[])
+    assert all(entry["usable"] for entry in result.result["mailboxes"])
+    assert len(services.of("exchange")) == 1
+    cmdlets = [name for name, _parameters in services.of("exchange")[0]]
+    assert cmdlets.count("Get-Recipient") == 5
+
+
+def test_addresses_arrive_as_literals():
+    services = Services(exchange={"Get-Recipient": [mailbox("o'hara$(x)@contoso.com")]})
+    look(services, mailboxes=["o'hara$x@contoso.com"])
+    filters = [parameters.get("Filter") for name, parameters in services.of("exchange")[0] if name == "Get-Recipient"]
+    assert "EmailAddresses -eq 'smtp:o''hara$x@contoso.com'" in filters
+
+
+def test_a_deleted_mailbox_is_told_from_a_missing_one():
+    gone = lambda parameters: [mailbox("fax@contoso.com")] if parameters.get("SoftDeletedMailbox") else []  # noqa: E731
+    result = look(Services(exchange={"Get-Mailbox": gone}), mailboxes=["fax@contoso.com"], fail_on_findings=False)
+    assert "recycle bin of Exchange Online" in found(result)
+
+
+def test_what_only_explains_may_fail():
+    services = Services(
+        exchange={
+            "Get-Recipient": lambda parameters: exchange_problem("odd") if "-like" in str(parameters) else [],
+            "Get-User": exchange_problem("odd"),
+            "Get-Mailbox": exchange_problem("odd"),
+        }
+    )
+    result = look(services, mailboxes=["fax@contoso.com"])
+    assert "mailbox fax@contoso.com: no recipient has this address" in found(result)
+
+
+def test_only_a_few_missing_addresses_are_explained():
+    addresses = [f"fax{number}@contoso.com" for number in range(30)]
+    services = Services()
+    result = look(services, mailboxes=addresses)
+    assert len(result.result["findings"]) >= 30
+    assert len(services.of("exchange")) == 2
+    assert len(services.of("exchange")[1]) == 7
+
+
+def test_an_alias_with_an_asterisk_is_no_identity():
+    group = mailbox("fax@contoso.com", "MailUniversalSecurityGroup", Alias="f*x")
+    services = Services(exchange={"Get-Recipient": [group], "Get-DistributionGroupMember": [mailbox("x@contoso.com")]})
+    result = look(services, group={"alias": "f*x", "name": None, "address": None, "on_foreign_members": "fail"})
+    asked = [
+        parameters["Identity"]
+        for batch in services.of("exchange")
+        for name, parameters in batch
+        if name == "Get-DistributionGroupMember"
+    ]
+    assert asked == ["guid of fax@contoso.com"]
+    assert [item["address"] for item in result.result["group"]["members"]] == ["x@contoso.com"]
+
+
+def test_groups_inside_one_another_do_not_go_on_for_ever():
+    def members(parameters: Json) -> list[Json]:
+        inner = {"a": "b", "guid of b@contoso.com": "c", "guid of c@contoso.com": "b"}.get(parameters["Identity"])
+        return [mailbox(f"{inner}@contoso.com", "MailUniversalSecurityGroup")] if inner else []
+
+    group = mailbox("a@contoso.com", "MailUniversalSecurityGroup")
+    services = Services(exchange={"Get-Recipient": [group], "Get-DistributionGroupMember": members})
+    result = look(services, group={"alias": "a", "name": None, "address": None, "on_foreign_members": "keep"})
+    assert [item["address"] for item in result.result["group"]["members"]] == ["b@contoso.com", "c@contoso.com"]
+    assert len(services.of("exchange")) == 3
+
+
+def issuer(tenant_id: str) -> Response:
+    return answer(200, {"issuer": f"https://login.microsoftonline.com/{tenant_id}/v2.0"})
+
+
+def test_a_domain_that_is_not_listed_may_still_be_the_tenants():
+    assert look(Services(login=issuer(TENANT_ID)), expected_domain="contoso.net").outcome == "ok"
+    other = look(Services(login=issuer("99999999-0000-4000-8000-000000000001")), expected_domain="contoso.net")
+    assert "contoso.net belongs to tenant 99999999-0000-4000-8000-000000000001" in found(other)
+    nobody = look(Services(login=answer(400, {"error": "invalid_tenant"})), expected_domain="contoso.net")
+    assert "belongs to no tenant" in found(nobody)
+
+
+@pytest.mark.parametrize("login", [answer(200, b"<html/>"), answer(400, b"<html/>"), answer(404, {"error": "x"})])
+def test_whose_domain_it_is_cannot_be_guessed(login: Response):
+    with pytest.raises(ServiceError, match="whose domain"):
+        look(Services(login=login), expected_domain="contoso.net")
+
+
+def test_a_listed_domain_is_not_looked_up():
+    assert look(Services(), expected_domain="CONTOSO.com").outcome == "ok"
+    verified = {"value": [{"displayName": "Contoso", "verifiedDomains": [{"name": "contoso.org"}]}]}
+    result = look(Services({"/organization": verified}), expected_domain="contoso.org")
+    assert result.outcome == "ok"
+    assert result.result["tenant"] == {
+        "id": TENANT_ID,
+        "name": "Contoso",
+        "domains": ["contoso.org", "contoso.com"],
+    }
+
+
+def test_administrators_are_known_from_graph_as_well():
+    people = [
+        mailbox("a@contoso.com", ExternalDirectoryObjectId="ID-A"),
+        mailbox("b@contoso.com"),
+        mailbox("c@contoso.com"),
+    ]
+    services = Services(
+        {"/directoryRoles": {"value": [{"members": [{"id": "id-a"}]}, {}]}},
+        {"Get-Recipient": people, "Get-RoleGroupMember": [mailbox("b@contoso.com")]},
+    )
+    result = look(services, mailboxes=["x@contoso.com"], fail_on_findings=False)
+    assert [item["address"] for item in result.result["control_mailboxes"]] == ["c@contoso.com"]
+
+
+def test_who_is_an_administrator_is_worth_no_failure():
+    services = Services(
+        {"/directoryRoles": (400, graph_problem("BadRequest"))}, {"Get-Recipient": [mailbox("a@contoso.com")]}
+    )
+    result = look(services, mailboxes=["x@contoso.com"], fail_on_findings=False)
+    assert "who is an administrator" in result.result["unreadable"]
+    assert [item["address"] for item in result.result["control_mailboxes"]] == ["a@contoso.com"]
+
+
+# --- the app-management policy -------------------------------------------------------------------------------
+
+
+def policy(*rules: Json, enabled: bool = True) -> Json:
+    return {"isEnabled": enabled, "applicationRestrictions": {"passwordCredentials": list(rules)}}
+
+
+FORBID: Json = {"restrictionType": "passwordAddition", "state": "enabled"}
+HALF_YEAR: Json = {"restrictionType": "passwordLifetime", "maxLifetime": "P180D"}
+MONTH: Json = {"restrictionType": "passwordLifetime", "maxLifetime": "P30D", "state": "enabled"}
+SINCE = {"restrictForAppsCreatedAfterDateTime": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("document", "created", "expected"),
+    [
+        (None, None, (True, None)),
+        (policy(FORBID, enabled=False), None, (True, None)),
+        (policy(), None, (True, None)),
+        (policy(FORBID), None, (False, None)),
+        (policy({**FORBID, "state": "disabled"}), None, (True, None)),
+        (policy(HALF_YEAR), None, (True, 180)),
+        (policy(MONTH, HALF_YEAR), None, (True, 30)),
+        (policy(HALF_YEAR, MONTH), None, (True, 30)),
+        (policy({**FORBID, **SINCE}), "2025-06-01", (True, None)),
+        (policy({**FORBID, **SINCE}), "2026-06-01", (False, None)),
+        (policy({**FORBID, **SINCE}), None, (False, None)),
+        (policy({"restrictionType": "customPasswordAddition"}), None, (True, None)),
+        ({"isEnabled": True}, None, (True, None)),
+    ],
+)
+def test_what_a_policy_restricts(document: Json | None, created: str | None, expected: tuple[bool, int | None]):
+    born = dt.datetime.fromisoformat(created).replace(tzinfo=dt.UTC) if created else None
+    allowed, longest = restrictions(document, born)
+    assert (allowed, longest.days if longest else None) == expected
+
+
+def test_the_applications_own_policy_wins():
+    app = {"id": "o", "appId": APP, "uniqueName": "fax", "displayName": "Fax"}
+    own = {"value": [{"isEnabled": True, "restrictions": {"passwordCredentials": [{**FORBID, "state": "disabled"}]}}]}
+    graph = {"/policies/default": policy(FORBID), "appManagementPolicies": own, "uniqueName=": app}
+    services = Services(graph)
+    exempt = look(services, application=wanted(unique_name="fax"), secret_lifetime_days=365)
+    assert exempt.outcome == "ok"
+    assert exempt.result["app_management_policy"]["secrets_allowed"] is True
+    assert len(services.of("graph")) == 2
+    unread = Services({**graph, "appManagementPolicies": forbidden()})
+    blocked = look(unread, application=wanted(unique_name="fax"), secret_lifetime_days=365)
+    assert "forbids client secrets" in found(blocked)
+    unborn = Services({"/policies/default": policy(FORBID), "deletedItems": {"value": []}})
+    assert look(unborn, application=wanted(unique_name="fax"), secret_lifetime_days=365).outcome == "blocked"
+    assert len(unborn.of("graph")) == 1
+
+
+def test_a_tenant_that_knows_no_such_policy_has_none():
+    result = look(Services({"/policies": (404, graph_problem("Request_ResourceNotFound"))}), secret_lifetime_days=9999)
+    assert result.outcome == "ok"
+    assert result.result["app_management_policy"]["readable"] is True
+
+
+# --- judging -------------------------------------------------------------------------------------------------
+
+OPERATOR = Operator("app", TENANT_ID, "oid", frozenset({"x"}), frozenset({"y"}), ("Global Administrator",), TENANT_ID)
+
+
+def judge(desired: Desired, **state: t.Any) -> Plan:
+    return plan(State(OPERATOR, accepted=["contoso.com"], **state), desired, NOW)
+
+
+def test_an_old_list_does_not_count_and_is_told():
+    app = {"appId": APP.upper(), "id": "o"}
+    from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import State as Application
+
+    configuration = {
+        "EwsEnabled": True,
+        "EwsAllowedAppIDs": "11111111-0000-4000-8000-000000000001",
+        "EwsAllowList": [APP],
+    }
+    desired = Desired(ews=True)
+    result = judge(desired, configuration=configuration, application=Application(application=app))
+    assert "EwsAllowList" in found(result)
+    empty = judge(desired, configuration={"EwsEnabled": "True", "EwsAllowedAppIDs": ""})
+    assert "EwsAllowedAppIDs is empty" in found(empty)
+    listed = {"EwsEnabled": True, "EwsAllowedAppIDs": f"x, {APP}"}
+    assert judge(desired, configuration=listed, application=Application(application=app)).outcome == "ok"
+
+
+def test_the_end_of_ews_is_counted_down_and_past():
+    desired, open_to_all = Desired(ews=True), {"EwsEnabled": None}
+    before = plan(State(OPERATOR, configuration=open_to_all), desired, NOW)
+    assert "in 131 days" in found(before, "warning")
+    after = plan(State(OPERATOR, configuration=open_to_all), desired, NOW + dt.timedelta(days=131))
+    assert "which is past" in found(after, "warning")
+
+
+def test_every_reason_has_its_cure_and_who_can_help():
+    state = State(OPERATOR, accepted=["contoso.com"], recipients=[], configuration={"EwsEnabled": False})
+    result = plan(state, Desired(mailboxes=("a@contoso.com", "b@other.net"), ews=True), NOW)
+    assert result.blocked is not None
+    assert result.blocked.message.startswith("3 things stand in the way: (1) mailbox a@contoso.com:")
+    assert all(f"({number})" in result.blocked.cure for number in (1, 2, 3))
+    assert "an Exchange Administrator" in result.blocked.who
+    assert len(result.blocked.details["findings"]) == 3
+    assert "and 2 more" in result.summary
+
+
+def test_one_reason_stands_for_itself():
+    result = judge(
+        Desired(mailboxes=("a@contoso.com",)), recipients=[], candidates=[Recipient.of(mailbox("z@contoso.com"))]
+    )
+    assert result.blocked is not None
+    assert result.blocked.message == "mailbox a@contoso.com: no recipient has this address"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("faks@contoso.com", ["fax@contoso.com", "fax@contoso.net"]),
+        ("fax@contso.com", ["fax@contoso.com", "fax@contoso.net"]),
+        ("zzz@contoso.com", []),
+    ],
+)
+def test_the_closest_are_mailboxes_by_their_local_part(address: str, expected: list[str]):
+    known = [
+        mailbox("fax@contoso.com"),
+        mailbox("fax@contoso.net"),
+        mailbox("faxe@contoso.com", "MailContact"),
+        mailbox("adele@contoso.com"),
+    ]
+    assert closest(address, map(Recipient.of, known)) == expected
+
+
+# --- powers --------------------------------------------------------------------------------------------------
+
+
+def test_powers_that_cannot_be_known_are_not_missing():
+    assert _powers.missing(_powers.POWERS, graph=None, exchange=None, roles=None) == []
+
+
+def test_any_alternative_is_enough():
+    held = {"graph": {"Application.ReadWrite.All"}, "exchange": (), "roles": ()}
+    assert _powers.missing(["application", "secret"], **held) == []
+    lacking = _powers.missing(["application", "secret"], graph={"User.Read.All"}, exchange=(), roles=())
+    assert [(item.permission, item.steps) for item in lacking] == [
+        ("Application.ReadWrite.OwnedBy", ("application", "secret"))
+    ]
+
+
+def test_the_recipient_role_is_enough_for_groups_only():
+    held = {"graph": (), "exchange": {"Exchange.ManageAsApp"}, "roles": ["Exchange Recipient Administrator"]}
+    assert _powers.missing(["group"], **held) == []
+    assert [item.permission for item in _powers.missing(["policy", "ews"], **held)] == ["Exchange Administrator"]
+
+
+def test_role_ids_become_names():
+    names = _powers.directory_roles({EXCHANGE_ADMIN, _powers.EVERY_MEMBER, "00000000-1111-4000-8000-000000000000"})
+    assert names == ["00000000-1111-4000-8000-000000000000", "Exchange Administrator"]
+
+
+def test_every_step_and_need_is_in_words():
+    for power in _powers.POWERS.values():
+        assert power.title
+        assert all(need.who and need.any_of[0] in need.in_words() for need in power.needs)
+    assert list(_powers.POWERS) == DOOR.argument_spec.options["steps"]["choices"]
