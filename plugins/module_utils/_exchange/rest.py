@@ -80,9 +80,7 @@ class RestTransport:
                 item = by_id.get(str(index))
                 if item is None:
                     raise ServiceError("Exchange left a part of the batch unanswered", attempted=cmdlets[index].purpose)
-                output = _output(
-                    cmdlets[index], int(item.get("status") or 0), item.get("body"), response.request_id
-                )
+                output = _output(cmdlets[index], int(item.get("status") or 0), item.get("body"), response.request_id)
                 outputs[index] = output
                 if output.error is not None and _stumbled(output.error):
                     again.append(index)
@@ -221,9 +219,7 @@ def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None
 def _plain(item: t.Any) -> t.Any:
     """An object without its type annotations (``X@odata.type``, ``X@data.type``)."""
     if isinstance(item, dict):
-        return {
-            key: _plain(value) for key, value in item.items() if not key.endswith(("@odata.type", "@data.type"))
-        }
+        return {key: _plain(value) for key, value in item.items() if not key.endswith(("@odata.type", "@data.type"))}
     return [_plain(value) for value in item] if isinstance(item, list) else item
 
 
