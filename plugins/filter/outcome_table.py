@@ -32,8 +32,8 @@ options:
   shape:
     description:
       - V(text) is one string, V(lines) a list.
-      - V(auto) is what P(ansible.builtin.default#callback) shows best, one string if it shows results as YAML, and a list
-        if it shows them as JSON.
+      - V(auto) is what P(ansible.builtin.default#callback) shows best, one string if it shows results as YAML, and
+        a list if it shows them as JSON.
     type: str
     choices: [auto, text, lines]
     default: auto

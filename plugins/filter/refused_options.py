@@ -36,7 +36,7 @@ EXAMPLES = r"""
     that: refused | length == 0
     fail_msg: "{{ refused | join(' ') }}"
   vars:
-    refused: "{{ {'exchange_security_group': {'name': group_name, 'alias': group_alias}} | mail2fax.m365.refused_options }}"
+    refused: "{{ {'exchange_security_group': {'name': group, 'alias': alias}} | mail2fax.m365.refused_options }}"
 """
 
 RETURN = r"""

@@ -25,8 +25,8 @@ options:
   _input:
     description:
       - The registered results by step. Steps that did not run may be missing.
-      - To provision takes C(preflight), C(application), C(scope_group), C(access_policy), C(ews_access), C(client_secret),
-        C(admin_consent), C(access_verdict) and C(mailbox_probe).
+      - To provision takes C(preflight), C(application), C(scope_group), C(access_policy), C(ews_access),
+        C(client_secret), C(admin_consent), C(access_verdict) and C(mailbox_probe).
       - To decommission takes C(preflight), C(admin_consent), C(client_secret), C(application), C(ews_access),
         C(access_policy) and C(scope_group).
     type: dict
