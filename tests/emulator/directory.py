@@ -423,6 +423,7 @@ def password_restrictions(tenant: Tenant) -> Document:
     return t.cast("Document", tenant.settings.get("app_management_policy") or {})
 
 
+@functools.cache
 def resource_definitions() -> dict[str, Document]:
     """appId -> display name, appRoles and oauth2PermissionScopes in Graph's shape."""
     definitions: dict[str, Document] = {}

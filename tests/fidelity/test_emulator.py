@@ -317,6 +317,27 @@ def test_exposures(emulator: Emulator, tenant: Tenant) -> None:
     assert [e["appId"] for e in emulator.exposures()] == [app["appId"]]
 
 
+def test_a_policy_that_only_denies_restricts_nothing() -> None:
+    entry = yaml.safe_load(DEMO_TENANT.read_text(encoding="utf-8"))["tenants"][0]
+    app_id = "33333333-0000-4000-8000-000000000001"
+    entry |= {
+        "applications": [{"displayName": "Fax", "appId": app_id, "app_roles": ["full_access_as_app"]}],
+        "groups": [{"name": "Board", "alias": "board"}],
+        "policies": [{"app_id": app_id, "group": "board", "access_right": "DenyAccess"}],
+    }
+    with start_emulator({"tenants": [entry]}) as emulator:
+        tenant = Tenant(emulator)
+        tenant.application("Anything")
+        assert [e["appId"] for e in emulator.exposures()] == [app_id]
+        policy = {"AppId": [app_id], "PolicyScopeGroupId": "board", "AccessRight": "RestrictAccess"}
+        emulator.clear_journal()
+        identity = emulator.state(TENANT)["applicationAccessPolicies"][0]["Identity"]
+        tenant.invoke("Remove-ApplicationAccessPolicy", Identity=identity)
+        emulator.clear_journal()
+        assert tenant.invoke("New-ApplicationAccessPolicy", **policy).status_code == 200
+        assert emulator.exposures() == []
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
