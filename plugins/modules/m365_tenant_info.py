@@ -416,7 +416,7 @@ summary:
   returned: always
   type: str
 error:
-  description: What went wrong, for machines; RV(msg) says the same to people. RV(findings) is returned as well.
+  description: What went wrong, for machines; C(msg) says the same to people. RV(findings) is returned as well.
   returned: failure
   type: dict
 """

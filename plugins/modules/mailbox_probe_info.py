@@ -14,7 +14,7 @@ description:
     (EWS), as the fax server will do. Only the folder's id is asked for, nothing in it is read.
   - Tells apart why a mailbox does not open; not yet in force, EWS blocked, denied by an application access policy,
     no role in the token, no such mailbox.
-  - A credential, a grant or a service principal that was made a moment ago is given O(patience) seconds. Every attempt
+  - A credential, a grant or a service principal that was made a moment ago is given C(patience) seconds. Every attempt
     is a new sign-in, and only a token that carries O(role) counts.
 author:
   - The mail2fax.m365 authors (@mail2fax)
@@ -190,7 +190,7 @@ summary:
   type: str
   sample: 1 opened and 1 refused, as expected
 error:
-  description: What went wrong, for machines; RV(msg) says the same to people. The probes are in its C(details).
+  description: What went wrong, for machines; C(msg) says the same to people. The probes are in its C(details).
   returned: failure
   type: dict
 """

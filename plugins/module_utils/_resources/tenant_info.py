@@ -184,7 +184,7 @@ class TenantInfo:
         if found is None:
             return
         application = found or None
-        deleted = self._deleted(state, calls["deleted"], parts["deleted"]) if application is None else None
+        deleted = self._deleted(state, wanted, calls["deleted"], parts["deleted"]) if application is None else None
         own = str((application or deleted or {}).get("id") or "")
 
         def listed(name: str) -> list[Json] | None:
@@ -202,12 +202,10 @@ class TenantInfo:
             holder=holder,
         )
 
-    def _deleted(self, state: State, call: Call, part: Part) -> Json | None:
+    def _deleted(self, state: State, wanted: _application.Desired, call: Call, part: Part) -> Json | None:
         if part.error is None or part.status != 400:
             return next(iter((self._allowed(state, call, part) or {}).get("value") or []), None)
         # A directory that cannot filter its recycle bin by this property: go through the bin, which 30 days bound.
-        wanted = self._desired.application
-        assert wanted is not None
         name, value = ("appId", wanted.app_id) if wanted.app_id else ("uniqueName", wanted.unique_name)
         path = f"/directory/deletedItems/microsoft.graph.application?$select={_application.SELECT}&$top=200"
         items = self._tenant.graph.items(path, "look into the recycle bin")
