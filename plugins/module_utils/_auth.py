@@ -8,11 +8,13 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import os
 import pathlib
 import traceback
 import typing as t
+import urllib.parse
 from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _texts
@@ -25,7 +27,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Throttled,
     Unreachable,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, missing_library
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response, missing_library
 
 try:
     import msal
@@ -43,6 +45,15 @@ class Token:
 
     value: str = field(repr=False)
     claims: t.Mapping[str, t.Any] = field(default_factory=dict, repr=False)
+    shared: bool = False
+    """Whether an earlier task fetched it: what it was good for then may have ended since."""
+
+    def lasts(self, now: dt.datetime, spare_s: float = 300.0) -> bool | None:
+        """Whether it is good for ``spare_s`` seconds more; None when the token does not tell."""
+        try:
+            return float(self.claims["exp"]) - spare_s > now.timestamp()
+        except (KeyError, TypeError, ValueError):
+            return None
 
     @property
     def roles(self) -> frozenset[str]:
@@ -78,6 +89,33 @@ class SignIn(t.Protocol):
     def token(self, audience: str, *, fresh: bool = False) -> Token: ...
 
     def describe(self) -> str: ...
+
+
+def call_as(
+    sign_in: SignIn,
+    audience: str,
+    http: Http,
+    request: t.Callable[[Token], Request],
+    *,
+    purpose: str,
+    idempotent: bool,
+    again: t.Callable[[Response], bool] | None = None,
+    timeout_s: float | None = None,
+) -> Response:
+    """``http.call`` with a token for ``audience``; ``request`` puts it into the request.
+
+    A service that answers 401 has done nothing. If the token is one of an earlier task, the answer to a fresh one
+    counts.
+    """
+
+    def call(token: Token) -> Response:
+        return http.call(request(token), purpose=purpose, idempotent=idempotent, again=again, timeout_s=timeout_s)
+
+    held = sign_in.token(audience)
+    response = call(held)
+    if response.status == 401 and held.shared:
+        response = call(sign_in.token(audience, fresh=True))
+    return response
 
 
 class ReadyTokens:
@@ -126,9 +164,11 @@ class MsalSignIn:
         raise NotImplementedError
 
     def token(self, audience: str, *, fresh: bool = False) -> Token:
-        if fresh or audience not in self._tokens:
-            self._tokens[audience] = self._patiently(audience)
-        return self._tokens[audience]
+        found = self._tokens.get(audience)
+        # A task that waits for something may outlive its token.
+        if fresh or found is None or found.lasts(self._http.clock.now()) is False:
+            found = self._tokens[audience] = self._patiently(audience)
+        return found
 
     def _patiently(self, audience: str) -> Token:
         purpose = f"sign in to {self._tenant} as {self.describe()}"
@@ -309,8 +349,6 @@ class _MsalHttp:
     def post(
         self, url: str, params: t.Any = None, data: t.Any = None, headers: t.Any = None, **_kwargs: t.Any
     ) -> _MsalResponse:
-        import urllib.parse
-
         body = urllib.parse.urlencode(data).encode() if isinstance(data, dict) else data
         headers = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         return self._send("POST", _with_query(url, params), headers, body)
@@ -367,8 +405,6 @@ class _MsalResponse:
 
 
 def _with_query(url: str, params: t.Any) -> str:
-    import urllib.parse
-
     return f"{url}{'&' if '?' in url else '?'}{urllib.parse.urlencode(params)}" if params else url
 
 

@@ -13,7 +13,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _texts
-from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn, Token, call_as
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Conflict,
@@ -196,15 +196,21 @@ class Graph:
                 and _texts.says(str(problem.get("message") or ""), _texts.GRAPH_NOT_REPLICATED)
             )
 
-        token = self._sign_in.token(self._cloud.graph_audience)
-        sent = {"Authorization": f"Bearer {token.value}", "Accept": "application/json", **(headers or {})}
+        sent = {"Accept": "application/json", **(headers or {})}
         data = None
         if body is not None:
             sent["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
         url = path if path.startswith("https://") else self._base + path
-        return self._http.call(
-            Request(method, url, sent, data),
+
+        def request(token: Token) -> Request:
+            return Request(method, url, {"Authorization": f"Bearer {token.value}", **sent}, data)
+
+        return call_as(
+            self._sign_in,
+            self._cloud.graph_audience,
+            self._http,
+            request,
             purpose=purpose,
             idempotent=method in ("GET", "DELETE") if idempotent is None else idempotent,
             again=again,

@@ -87,6 +87,11 @@ class Tenant:
     def exchange(self) -> Exchange:
         return Exchange(RestTransport(self.http, self.sign_in, self.cloud))
 
+    def close(self) -> None:
+        """End the connections, if any were made. A process ends them anyway, a worker in a loop does not."""
+        if "http" in self.__dict__ and isinstance(self.http.transport, RequestsTransport):
+            self.http.transport.close()
+
     def patiently(self, look: t.Callable[[], bool], *, budget_s: float | None = None) -> bool:
         """Look until ``look`` says yes or the patience ends: at once, then after 0.5, 1, 2 … 10 seconds."""
         budget = self.patience_s if budget_s is None else budget_s

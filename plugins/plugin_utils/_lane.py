@@ -8,21 +8,29 @@
 An action plugin of this base has the module's options, results, diff, warnings and errors, without a process of its
 own. It also reaches what only the controller has: the run's vault passwords, and with them the secret stores. Where
 a task cannot run here (another host, become, async, another interpreter, missing libraries) the module itself runs.
+
+What differs on purpose: a module writes its masked options to syslog, the lane writes nothing; ansible-core 2.19 and
+later say "Action failed" instead of "Module failed" in front of an error's text.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import json
 import os
+import shutil
 import sys
 import typing as t
+from collections.abc import Mapping
 
 from ansible import constants
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
+from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._auth import HAS_MSAL
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import HAS_MSAL, ReadyTokens, SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
@@ -34,6 +42,9 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import Share
 Json = dict[str, t.Any]
 SWITCH = "mail2fax_in_process"
 """A variable; false makes the modules run as modules, which helps to tell the lanes apart."""
+
+DISCOVERED = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
+"""What ansible_python_interpreter says where it names none."""
 
 
 class LaneAction(ActionBase):
@@ -50,21 +61,21 @@ class LaneAction(ActionBase):
         del tmp
         reason = self._reason_for_a_process(variables)
         if reason is None:
-            result.update(self._in_process())
+            result.update(self._in_process(variables))
         elif self.needs_controller(self._task.args):
             result.update(
                 refusal(
                     Blocked(
                         f"a secret's store can be opened only where Ansible itself runs, and {reason}",
-                        cure="run the task for a host with ansible_connection: local, without become and async, and "
-                        "with ansible_python_interpreter: '{{ ansible_playbook_python }}'",
+                        cure="run the task with ansible_connection: local, without become and async, with "
+                        "ansible_python_interpreter: '{{ ansible_playbook_python }}', and with the libraries of the "
+                        "collection's requirements.txt installed there",
                     )
                 )
             )
         else:
-            result.update(self._execute_module(task_vars=variables, wrap_async=self._task.async_val))
-        if not self._task.diff:
-            result.pop("diff", None)
+            wrap_async = self._task.async_val and not self._connection.has_native_async
+            result.update(self._execute_module(task_vars=variables, wrap_async=wrap_async))
         return result
 
     def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
@@ -84,34 +95,66 @@ class LaneAction(ActionBase):
             return f"its connection is {self._connection.transport}"
         if self._task.async_val:
             return "it runs async"
-        if getattr(self._connection, "become", None) is not None:
+        if self._connection.become is not None:
             return "it uses become"
-        interpreter = str(self._templar.template(variables.get("ansible_python_interpreter") or "") or "")
-        if interpreter.startswith("/") and not _same_interpreter(interpreter):
+        interpreter = self._interpreter(variables)
+        if interpreter not in ("", *DISCOVERED) and not is_ours(interpreter):
             return f"it names the interpreter {interpreter}"
         if not (HAS_REQUESTS and HAS_MSAL):
-            return "requests or msal is not installed here"
+            return f"requests or msal is not installed for {sys.executable}"
         return None
 
-    def _in_process(self) -> Json:
-        with _environment(self._own_environment()):
-            validation = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(dict(self._task.args))
-            if validation.error_messages:
-                return {"failed": True, "changed": False, "msg": "; ".join(validation.error_messages)}
-            params: Json = plain(validation.validated_parameters)
+    def _interpreter(self, variables: Json) -> str:
+        """What a module would be started with: the variable of the host it would run on, else the configuration."""
+        delegated = variables.get("ansible_delegated_vars") or {}
+        at_host = delegated.get(self._task.delegate_to, variables) if self._task.delegate_to else variables
+        named = constants.config.get_config_value("INTERPRETER_PYTHON", variables=at_host)
+        return str(self._templar.template(named) or "").strip()
+
+    def _in_process(self, variables: Json) -> Json:
+        with environment(self._own_environment()), contextlib.ExitStack() as task_end:
+            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(as_sent(self._task.args))
+            params: Json = checked.validated_parameters
+            if checked.error_messages:
+                return self._shown({"failed": True, "msg": self._complaint(checked)}, checked, variables)
+
+            def tenant() -> Tenant:
+                opened = Tenant(params, environment=os.environ, share=lambda sign_in: shared(sign_in, params))
+                task_end.callback(opened.close)
+                return opened
+
             try:
-                task = Task(params, bool(self._task.check_mode), self.services(params))
-                return execute(self.door, task, lambda: self._tenant(params))
+                result = execute(self.door, Task(params, bool(self._task.check_mode), self.services(params)), tenant)
             except M365Error as exc:
-                return refusal(exc)
+                result = refusal(exc)
             except Exception as exc:
-                return unforeseen(exc)
+                result = unforeseen(exc)
+            return self._shown(result, checked, variables)
 
-    def _tenant(self, params: Json) -> Tenant:
-        def shared(inner: t.Any) -> SharedSignIn:
-            return SharedSignIn(inner, params, constants.DEFAULT_LOCAL_TMP)
+    def _complaint(self, checked: ValidationResult) -> str:
+        """In AnsibleModule's own words."""
+        text = str(checked.errors.msg)
+        if isinstance(checked.errors[0], UnsupportedError):
+            return f"Unsupported parameters for ({self._task.action}) module: {text}"
+        return text
 
-        return Tenant(params, environment=os.environ, share=shared)
+    def _shown(self, result: Json, checked: ValidationResult, variables: Json) -> Json:
+        """The result as AnsibleModule would send it: with its own warnings, and no secret option in it anywhere."""
+        if not self._task.diff:
+            result.pop("diff", None)
+        warnings = [
+            f"Both option {both['option']} and its alias {both['alias']} are set." for both in checked._warnings
+        ]
+        warnings += result.pop("warnings", [])
+        if wants_invocation(variables):
+            result["invocation"] = {"module_args": checked.validated_parameters}
+        secrets = sorted((str(value) for value in checked._no_log_values if str(value)), key=len, reverse=True)
+        shown: Json = masked(as_sent(result), secrets)
+        if warnings:
+            shown["warnings"] = [masked(str(warning), secrets) for warning in warnings]
+        if checked._deprecations:
+            shown["deprecations"] = [dict(deprecation) for deprecation in checked._deprecations]
+        return shown
 
     def _own_environment(self) -> dict[str, str]:
         """``environment:`` of the play, block and task, which a process would be started with."""
@@ -120,21 +163,59 @@ class LaneAction(ActionBase):
         return {str(name): str(value) for name, value in found.items()}
 
 
-def plain(value: t.Any) -> t.Any:
-    """``value`` in Python's own types: a process would get it as JSON, without ansible-core's tags and subclasses."""
+def shared(sign_in: SignIn, params: Json) -> SignIn:
+    """The same identity, with the tokens of the run. Ready tokens are the user's own to share."""
+    return sign_in if isinstance(sign_in, ReadyTokens) else SharedSignIn(sign_in, params, constants.DEFAULT_LOCAL_TMP)
+
+
+def as_sent(value: t.Any) -> t.Any:
+    """``value`` as it would come out of a pipe: in JSON's own types, without ansible-core's tags and subclasses."""
+    return json.loads(json.dumps(value, default=_in_json))
+
+
+def _in_json(value: t.Any) -> t.Any:
+    if isinstance(value, (dt.date, dt.time)):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    # Text that is no str, such as a decrypted !vault value of ansible-core 2.18.
+    return str(value)
+
+
+def masked(value: t.Any, secrets: t.Sequence[str]) -> t.Any:
+    """``value`` without the secrets, which come longest first, in AnsibleModule's manner; keys stay as they are."""
     if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return {key: masked(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item, secrets) for item in value]
     if isinstance(value, bool) or value is None:
         return value
-    for kind in (str, int, float):
-        if isinstance(value, kind):
-            return kind.__str__(value) if kind is str else kind(value)
+    if value in secrets or (not isinstance(value, str) and any(secret in str(value) for secret in secrets)):
+        return "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    if not isinstance(value, str):
+        return value
+    for secret in secrets:
+        value = value.replace(secret, "*" * 8)
     return value
 
 
-def _same_interpreter(path: str) -> bool:
+def wants_invocation(variables: Json) -> bool:
+    """Whether modules return their options. Before ansible-core 2.22, where it became a setting, all of them do."""
+    setting = "INJECT_INVOCATION"
+    if constants.config.get_configuration_definition(setting) is None:
+        return True
+    return bool(constants.config.get_config_value(setting, variables=variables))
+
+
+def is_ours(interpreter: str) -> bool:
+    """Whether a module started with ``interpreter`` would run in this process's own Python environment."""
+    words = interpreter.split()
+    name = words[-1] if os.path.basename(words[0]) == "env" else interpreter
+    path = shutil.which(name) or name
     return os.path.abspath(path) == os.path.abspath(sys.executable) or _identity(path) == _identity(sys.executable)
 
 
@@ -144,7 +225,7 @@ def _identity(path: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _environment(extra: t.Mapping[str, str]) -> t.Iterator[None]:
+def environment(extra: t.Mapping[str, str]) -> t.Iterator[None]:
     """os.environ with ``extra`` for a while; a worker runs one task at a time."""
     before = {name: os.environ.get(name) for name in extra}
     os.environ.update(extra)

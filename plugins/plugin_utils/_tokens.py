@@ -14,6 +14,8 @@ signs in by itself.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime as dt
 import fcntl
 import hashlib
 import hmac
@@ -21,7 +23,6 @@ import json
 import os
 import pathlib
 import tempfile
-import time
 import typing as t
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -29,8 +30,6 @@ from cryptography.fernet import Fernet, InvalidToken
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn, Token, token
 
 KEY = Fernet.generate_key()
-SPARE_S = 300
-"""A token that ends sooner than this is fetched anew: a task may work with it for a while."""
 
 IDENTITY_OPTIONS = (
     "cloud",
@@ -38,43 +37,49 @@ IDENTITY_OPTIONS = (
     "client_id",
     "client_secret",
     "certificate_path",
+    "certificate_passphrase",
     "federated_token_path",
     "managed_identity",
 )
+IDENTITY_VARIABLES = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET")
+"""Where a managed identity is asked for; a task may have an environment of its own."""
 
 
 class SharedSignIn:
     """A sign-in that first looks whether another task of the run has a token for the same identity and audience.
 
-    A lock per token makes tasks that want the same one at the same time sign in once.
+    A lock per token makes tasks that want the same one at the same time sign in once. Where the folder cannot hold
+    tokens or locks, everyone signs in alone.
     """
 
     def __init__(self, inner: SignIn, options: t.Mapping[str, t.Any], folder: str, key: bytes = KEY) -> None:
         self._inner = inner
         self._folder = pathlib.Path(folder)
         self._fernet = Fernet(key)
-        identity = json.dumps([str(options.get(name) or "") for name in IDENTITY_OPTIONS])
+        self._held: dict[str, Token] = {}
+        identity = [str(options.get(name) or "") for name in IDENTITY_OPTIONS]
+        identity += [os.environ.get(name, "") for name in IDENTITY_VARIABLES]
         # Keyed: the name must not let anybody test guesses of a secret.
-        self._identity = hmac.new(key, identity.encode(), hashlib.sha256)
+        self._identity = hmac.new(key, json.dumps(identity).encode(), hashlib.sha256)
 
     def describe(self) -> str:
         return self._inner.describe()
 
     def token(self, audience: str, *, fresh: bool = False) -> Token:
+        """A token that lasts. ``fresh`` is said of one that was refused: a newer one than this task has had so far."""
+        held = self._held.get(audience)
+        if held is not None and not fresh and held.lasts(_now()) is not False:
+            return held
         place = self._place(audience)
-        try:
-            lock = os.open(place.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            return self._inner.token(audience, fresh=fresh)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            found = None if fresh else self._load(place)
-            if found is None:
-                found = self._inner.token(audience, fresh=fresh)
-                self._save(place, found)
-            return found
-        finally:
-            os.close(lock)
+        with _locked(place.with_suffix(".lock")) as together:
+            found = self._load(place) if together else None
+            if found is None or (fresh and (held is None or held.value == found.value)):
+                # What the inner one has kept is not newer than what was just looked at.
+                found = self._inner.token(audience, fresh=fresh or held is not None)
+                if together:
+                    self._save(place, found)
+        self._held[audience] = found
+        return found
 
     def _place(self, audience: str) -> pathlib.Path:
         named = self._identity.copy()
@@ -86,7 +91,8 @@ class SharedSignIn:
             found = token(self._fernet.decrypt(place.read_bytes()).decode())
         except (OSError, InvalidToken, ValueError):
             return None
-        return found if _lasts(found) else None
+        # Of an opaque one nobody knows how long it lasts.
+        return dataclasses.replace(found, shared=True) if found.lasts(_now()) else None
 
     def _save(self, place: pathlib.Path, found: Token) -> None:
         with contextlib.suppress(OSError):
@@ -96,8 +102,19 @@ class SharedSignIn:
             os.replace(name, place)
 
 
-def _lasts(found: Token) -> bool:
-    try:
-        return float(found.claims["exp"]) - SPARE_S > time.time()
-    except (KeyError, TypeError, ValueError):
-        return False
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@contextlib.contextmanager
+def _locked(path: pathlib.Path) -> t.Iterator[bool]:
+    """Hold the lock; False where there is none to be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            yield False
+            return
+        yield True

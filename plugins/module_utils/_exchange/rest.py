@@ -12,7 +12,7 @@ import typing as t
 import urllib.parse
 import uuid
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn, Token, call_as
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import (
@@ -114,7 +114,7 @@ class RestTransport:
         tenant = self._token().tenant_id
         return f"https://{self._cloud.exchange}/adminapi/beta/{tenant}/{what}"
 
-    def _token(self) -> t.Any:
+    def _token(self) -> Token:
         return self._sign_in.token(self._cloud.exchange_audience)
 
     def _part_headers(self, cmdlet: Cmdlet) -> dict[str, str]:
@@ -136,13 +136,21 @@ class RestTransport:
             return transient(kind, message or plain)
 
         headers = self._part_headers(cmdlet)
-        headers["Authorization"] = f"Bearer {self._token().value}"
         headers["connection-id"] = str(uuid.uuid4())
         if cmdlet.name == "$batch":
             del headers["X-CmdletName"]
             headers["Prefer"] += ";odata.continue-on-error"
-        return self._http.call(
-            Request("POST", url, headers, json.dumps(body).encode()),
+
+        def request(token: Token) -> Request:
+            return Request(
+                "POST", url, {"Authorization": f"Bearer {token.value}", **headers}, json.dumps(body).encode()
+            )
+
+        return call_as(
+            self._sign_in,
+            self._cloud.exchange_audience,
+            self._http,
+            request,
             purpose=cmdlet.purpose,
             idempotent=idempotent,
             again=again,
