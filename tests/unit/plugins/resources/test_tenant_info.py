@@ -487,6 +487,14 @@ def test_the_recipient_role_is_enough_for_groups_only():
     assert [item.permission for item in _powers.missing(["policy", "ews"], **held)] == ["Exchange Administrator"]
 
 
+def test_delegated_permissions_need_a_right_of_their_own():
+    held = {"graph": {"AppRoleAssignment.ReadWrite.All", "Application.Read.All"}, "exchange": (), "roles": ()}
+    assert [item.permission for item in _powers.missing(["consent"], **held)] == [
+        "DelegatedPermissionGrant.ReadWrite.All"
+    ]
+    assert _powers.missing(["consent"], **held, delegated=False) == []
+
+
 def test_role_ids_become_names():
     names = _powers.directory_roles({EXCHANGE_ADMIN, _powers.EVERY_MEMBER, "00000000-1111-4000-8000-000000000000"})
     assert names == ["00000000-1111-4000-8000-000000000000", "Exchange Administrator"]
