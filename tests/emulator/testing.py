@@ -169,7 +169,13 @@ def start_emulator(
             command += ["--state", str(pathlib.Path(state).resolve())]
         errors = stack.enter_context(pathlib.Path(folder, "stderr").open("w+b"))
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+            command,
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": folder},  # so that even a killed one leaves nothing behind
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
         )
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -14,7 +14,7 @@ import uuid
 import pytest
 import requests
 
-from tests.emulator.testing import Emulator, start_emulator
+from tests.emulator.testing import Emulator, EmulatorError, start_emulator
 from tests.fidelity.conftest import Identity
 
 TENANT, SECOND = "969d5b92-bc05-403f-b576-97201b665e65", "0b2f3f1d-8a01-4b43-9a51-5f3c1c5e7e1c"
@@ -704,15 +704,20 @@ def test_newborn_objects_are_not_seen_at_once(emulator: Emulator) -> None:
         expect(ask("POST", f"/applications/{app['id']}/addPassword"), 404)
         expect(ask("POST", "/servicePrincipals", {"appId": app["appId"]}), 400, text="does not reference a valid")
         assert app["id"] not in [a["id"] for a in expect(ask("GET", "/applications"))["value"]]
+        with pytest.raises(EmulatorError, match="AADSTS700016"):
+            storm.token(TENANT, app["appId"], "any")
         storm.clock(seconds=20)
         expect(ask("GET", f"/applications/{app['id']}"))
+        secret = expect(ask("POST", f"/applications/{app['id']}/addPassword"))["secretText"]
+        storm.clock(seconds=30)
         principal = expect(ask("POST", "/servicePrincipals", {"appId": app["appId"]}), 201)
         exchange = expect(ask("GET", f"/servicePrincipals(appId='{EXCHANGE}')"))["id"]
         body = {"principalId": principal["id"], "resourceId": exchange, "appRoleId": FULL_ACCESS}
         path = f"/servicePrincipals/{exchange}/appRoleAssignedTo"
         expect(ask("POST", path, body), 400, text="Not a valid reference update")
-        secret = expect(ask("POST", f"/applications/{app['id']}/addPassword"))["secretText"]
-        storm.clock(seconds=30)
+        with pytest.raises(EmulatorError, match="AADSTS7000229"):
+            storm.token(TENANT, app["appId"], secret)
+        storm.clock(seconds=20)
         expect(ask("POST", path, body), 201)
 
         def claims() -> bytes:
