@@ -86,7 +86,7 @@ class Policy:
 
     def as_dict(self) -> Json:
         return {
-            "identity": self.identity or None,
+            "identity": self.identity,
             "app_id": self.app_id,
             "access_right": self.access_right,
             "scope_name": self.scope_name,
@@ -103,7 +103,7 @@ class Policy:
 
 def read_cmdlet() -> Cmdlet:
     """All policies of the tenant (there is room for some 300); there is no way to ask for one application's."""
-    return Cmdlet("Get-ApplicationAccessPolicy", {"ResultSize": "Unlimited"}, "read the application access policies")
+    return Cmdlet("Get-ApplicationAccessPolicy", {}, "read the application access policies")
 
 
 def policies_of(output: Output) -> list[Policy]:
@@ -122,10 +122,13 @@ def application(task: Task) -> str:
 
 
 def scope_cmdlet(group: str) -> Cmdlet:
-    """Finds whatever ``group`` may mean: an address, an alias, a name, a display name, or an id."""
+    """Finds whatever ``group`` may mean: an address, an alias, a name, a display name, or an id.
+
+    An id is asked for as an identity, and is not found when there is no such recipient; all else by filter.
+    """
     purpose = f"look for the group {group}"
     if _names.is_guid(group):
-        return by_properties([("Guid", group), ("ExternalDirectoryObjectId", group)], purpose)
+        return Cmdlet("Get-Recipient", {"Identity": group}, purpose)
     pairs = [(name, group) for name in ("Alias", "Name", "DisplayName")]
     if "@" in group:
         pairs.insert(0, ("EmailAddresses", f"smtp:{group}"))

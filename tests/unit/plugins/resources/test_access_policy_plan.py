@@ -26,6 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_po
     State,
     plan,
     policies_of,
+    read_cmdlet,
     scope_cmdlet,
     scopes,
 )
@@ -121,12 +122,12 @@ def test_a_policy_is_created():
 def test_a_policy_without_a_description_leaves_it_to_exchange():
     plan = made(desired=replace(WANTED, description=None))
     assert "Description" not in plan.steps[0].arguments
-    assert made([replace(OURS, description="whatever")], replace(WANTED, description=None)).steps == []
+    assert steps(made([replace(OURS, description="whatever")], replace(WANTED, description=None))) == []
 
 
 def test_nothing_to_do():
     plan = made([policy(OLD, app_id=OTHER_APP), OURS])
-    assert plan.steps == []
+    assert steps(plan) == []
     assert plan.outcome == "ok"
     assert plan.before == plan.after != {}
     assert plan.result["policy"]["identity"] == OURS.identity
@@ -138,6 +139,7 @@ def test_nothing_to_do():
 def test_the_description_is_mended_in_place():
     plan = made([replace(OURS, description="old")])
     assert steps(plan) == [("describe", {"Identity": OURS.identity, "Description": TEXT})]
+    assert plan.steps[0].title == "set the description of the policy on Display fax"
     assert plan.before["Description"] == "old"
     assert plan.after["Description"] == TEXT
     assert "in_force_by" not in plan.result
@@ -178,6 +180,13 @@ def test_another_application_s_policy_on_the_group_is_not_ours():
     assert steps(made([policy(FAX, app_id=OTHER_APP)])) == [CREATE]
 
 
+def test_a_policy_for_every_application_on_the_group_is_not_ours():
+    everyone = policy(FAX, app_id=EVERY_APPLICATION)
+    assert stopped(made([everyone])).details["policies"] == [everyone.as_dict()]
+    assert steps(made([everyone], replace(WANTED, on_other_policies="keep"))) == [CREATE]
+    assert steps(made([everyone], GONE)) == []
+
+
 def test_a_policy_is_read_from_exchange_s_output():
     found = Policy.of(
         {
@@ -185,7 +194,7 @@ def test_a_policy_is_read_from_exchange_s_output():
             "ScopeIdentity": "Fax2025",
             "Identity": "t\\A:S;G",
             "AppId": APP.upper(),
-            "ScopeIdentityRaw": "S-1-5-21-1;998E9D79",
+            "ScopeIdentityRaw": "S-1-5-21-1 ; 998E9D79 ",
             "Description": "text",
             "AccessRight": DENY,
             "IsValid": True,
@@ -232,7 +241,7 @@ def test_other_policies_are_removed_after_ours_is_there():
 
 def test_a_policy_for_every_application_is_never_removed():
     plan = made([EVERYONE, OURS], replace(WANTED, on_other_policies="remove"))
-    assert plan.steps == []
+    assert steps(plan) == []
     assert "every application" in plan.warnings[0]
     assert [one["app_id"] for one in plan.result["other_policies"]] == [EVERY_APPLICATION]
 
@@ -335,7 +344,7 @@ def test_the_strictest_way_to_name_a_group_wins():
     by_address = group("d", addresses=frozenset({"fax@contoso.com"}))
     assert scopes([by_display_name, by_name, by_alias], "fax") == [by_alias]
     assert scopes([by_display_name, by_name], "fax") == [by_name]
-    assert scopes([by_display_name], "fax") == [by_display_name]
+    assert scopes([by_display_name], "FAX") == [by_display_name]
     assert scopes([by_display_name, by_address], "FAX@contoso.com") == [by_address]
     assert scopes([by_display_name, group("e")], "GUID-e") == [group("e")]
     assert scopes([by_display_name], "facsimile") == []
@@ -353,11 +362,19 @@ def test_a_mailbox_with_the_group_s_name_as_its_alias_is_not_meant():
     [
         ("fax", "Alias -eq 'fax' -or Name -eq 'fax' -or DisplayName -eq 'fax'"),
         ("O'Fax $x", "Alias -eq 'O''Fax $x' -or Name -eq 'O''Fax $x' -or DisplayName -eq 'O''Fax $x'"),
-        (APP, f"Guid -eq '{APP}' -or ExternalDirectoryObjectId -eq '{APP}'"),
     ],
 )
 def test_the_scope_is_looked_for_by_literals(wanted: str, filter_: str):
     assert scope_cmdlet(wanted).parameters["Filter"] == filter_
+
+
+def test_an_id_is_asked_for_as_it_is():
+    assert scope_cmdlet(APP).parameters == {"Identity": APP}
+
+
+def test_policies_are_asked_for_without_a_parameter():
+    """The cmdlet knows Identity alone, and none means all."""
+    assert read_cmdlet().parameters == {}
 
 
 def test_an_address_is_looked_for_among_all_addresses():
@@ -387,12 +404,12 @@ def test_no_policy_no_work():
 def test_a_policy_whose_group_is_gone_is_found_by_what_it_remembers():
     for wanted in ("NAME FAX", "display fax", "entra-fax"):
         assert steps(made([OURS], replace(GONE, group=wanted), found=())) == [("remove", OURS.identity)]
-    assert made([OURS], replace(GONE, group="something"), found=()).steps == []
+    assert steps(made([OURS], replace(GONE, group="something"), found=())) == []
 
 
 def test_a_name_two_dead_groups_share_removes_nothing():
     twin = policy(group("twin", display_name=FAX.display_name))
-    assert made([OURS, twin], replace(GONE, group="display fax"), found=()).steps == []
+    assert steps(made([OURS, twin], replace(GONE, group="display fax"), found=())) == []
     assert steps(made([OURS, twin], replace(GONE, group="name fax"), found=())) == [("remove", OURS.identity)]
 
 
