@@ -113,6 +113,11 @@ def test_ews_that_opens_before_the_policy_is_in_force_counts_the_policy_too():
     assert alone.pending_until == "2026-11-21T12:10:00Z"
 
 
+def test_a_change_of_ews_does_not_put_off_what_is_not_about_ews():
+    result = plan(state("denied_by_policy", "denied_by_policy"), desired(ews_in_force_by=LATER), NOW)
+    assert (result.outcome, result.pending_until) == ("pending", "2026-11-21T13:00:00Z")
+
+
 def test_no_role_is_blocked_and_says_what_the_token_has():
     result = plan(state("no_role", "no_role", roles=("Mail.Read",)), desired(), NOW)
     assert result.blocked is not None
@@ -355,6 +360,7 @@ def test_an_empty_store_is_blocked_and_in_check_mode_nothing_to_probe():
         look(services, store=FakeStore(None))
     planned, _clock = look(services, store=FakeStore(None), check_mode=True)
     assert (planned.outcome, planned.result["probes"]) == ("ok", [])
+    assert planned.summary == "nothing to probe before there is a secret"
     assert services.secrets == []
 
 
