@@ -76,6 +76,11 @@ def advice(kind: str) -> str:
     return "name a user, shared, room or equipment mailbox"
 
 
+def is_organization_management(name: str) -> bool:
+    """Whether ManagedBy names the role group, alone or as the end of a path."""
+    return name.rpartition("/")[2].casefold() == ORGANIZATION_MANAGEMENT.casefold()
+
+
 @dataclass(frozen=True)
 class Recipient:
     """One recipient. Ids and ``addresses`` are in lower case, everything else is as Exchange spells it."""

@@ -32,6 +32,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     among,
     by_address,
     by_properties,
+    is_organization_management,
     ordered,
     words,
 )
@@ -301,7 +302,7 @@ def _drift(group: Group, desired: Desired) -> Json:
 
 def _managed_by(group: Group, owners: list[Recipient], kept: list[Recipient]) -> list[str]:
     names = [owner.guid for owner in [*owners, *kept]]
-    if not names or ORGANIZATION_MANAGEMENT in group.managed_by:
+    if not names or any(map(is_organization_management, group.managed_by)):
         names.append(ORGANIZATION_MANAGEMENT)
     return names
 
@@ -316,7 +317,7 @@ def _owners(current: State) -> tuple[list[Recipient], list[str]]:
     owners: list[Recipient] = []
     unnamed: list[str] = []
     for name in current.group.managed_by if current.group else ():
-        if name == ORGANIZATION_MANAGEMENT:
+        if is_organization_management(name):
             continue
         hits = ordered(one for one in current.known if one.is_printed_as(name))
         hits = hits or ordered(one for one in current.known if one.display_name.casefold() == name.casefold())
@@ -625,7 +626,7 @@ class SecurityGroup:
         strange = [
             name
             for name in names
-            if name != ORGANIZATION_MANAGEMENT and not any(one.is_printed_as(name) for one in known)
+            if not is_organization_management(name) and not any(one.is_printed_as(name) for one in known)
         ]
         pairs = [(key, name.rpartition("/")[2]) for name in strange for key in ("Name", "DisplayName")]
         more += [

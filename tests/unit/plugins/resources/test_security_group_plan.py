@@ -325,6 +325,11 @@ def test_an_owner_is_added_and_organization_management_stays():
     assert made.after["ManagedBy"] == [ADELE.address]
 
 
+@pytest.mark.parametrize("printed", ["organization management", f"prod.example/Contoso/{ORGANIZATION_MANAGEMENT}"])
+def test_the_role_group_is_no_foreign_owner_however_it_is_printed(printed: str):
+    assert steps(plan(state(group=replace(SETTINGS, managed_by=(printed,))), WANTED)) == []
+
+
 def test_foreign_owners_stop_the_task():
     group = replace(SETTINGS, managed_by=(ADELE.name, "Somebody"))
     blocked = stopped(plan(state(group=group), WANTED))
