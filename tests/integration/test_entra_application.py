@@ -499,6 +499,8 @@ def test_a_lost_answer_of_a_restore_is_looked_into(emulator: Emulator, effect: s
     result = unfailed(run("entra_application", params, emulator))
     assert result["app_id"] == made["app_id"]
     assert result["changed"]
+    assert [item["display_name"] for item in result["old_secrets"]] == ["old"]
+    assert len(result["warnings"]) == 1
     emulator.faults([])
     unchanged(emulator, params)
 

@@ -135,7 +135,6 @@ def _present(current: State, desired: Desired, now: dt.datetime) -> Plan:
 
     changes = _differences(base or {}, desired, wanted)
     if base is None:
-        changes = {"displayName": desired.display_name, "signInAudience": desired.sign_in_audience, **changes}
         steps.append(Step("create", f"create the application {desired.called}", changes))
     elif changes:
         what = ", ".join(_PROPERTIES[name] for name in changes)
@@ -556,6 +555,7 @@ class Application:
         self._principal: Json | None = None
         self._awaited = False
         self._purged = False
+        self._came_back: Plan | None = None
 
     # reading
 
@@ -646,7 +646,14 @@ class Application:
         return found[0] if found else None
 
     def plan(self, current: State) -> Plan:
-        return plan(current, self._desired, self._tenant.clock.now())
+        planned = plan(current, self._desired, self._tenant.clock.now())
+        if "old_secrets" in planned.result:
+            self._came_back = planned
+        elif self._came_back is not None:
+            # Planned anew after the restore's answer was lost: what came back with it still has to be told.
+            planned.result["old_secrets"] = self._came_back.result["old_secrets"]
+            planned.warnings = [*self._came_back.warnings, *planned.warnings]
+        return planned
 
     # doing
 
