@@ -388,3 +388,10 @@ def test_the_secret_is_in_no_repr():
     result, _clock = look(services)
     assert SECRET not in json.dumps(result.result)
     assert SECRET not in repr(result)
+
+
+def test_what_is_secret_is_masked():
+    options = DOOR.argument_spec.options
+    secret = {name for name, option in options.items() if option.get("no_log")}
+    assert {"app_secret", "app_certificate_passphrase", "client_secret"} <= secret
+    assert options["app_id"]["required"] is True
