@@ -11,15 +11,19 @@ The places themselves are in ``plugin_utils/_stores``: they belong to the contro
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import typing as t
 from dataclasses import dataclass, field, fields, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 
+BORN_WITHIN = dt.timedelta(hours=1)
+"""How far a key's start may lie from the intent that it was made by: two clocks and a slow answer."""
+
 
 @dataclass(frozen=True)
 class StoredSecret:
-    """One secret with what is needed to tell whose it is. Instants are ISO 8601 in UTC."""
+    """One secret with what is needed to tell whose it is. Instants are ISO 8601 in UTC, ids in lower case."""
 
     tenant_id: str
     client_id: str
@@ -35,47 +39,116 @@ class StoredSecret:
 
 
 @dataclass(frozen=True)
+class Intent:
+    """A mint was about to begin ``at`` that instant, when the application had these ``keys``."""
+
+    at: str
+    keys: tuple[str, ...]
+
+    def explains(self, key_id: str, start: dt.datetime) -> bool:
+        """Whether a key that no store knows was made by that mint, and its value lost."""
+        return key_id not in self.keys and abs(start - instant(self.at)) <= BORN_WITHIN
+
+    def as_mapping(self) -> dict[str, t.Any]:
+        return {"at": self.at, "keys": list(self.keys)}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The current secret signed in ``at`` that instant and has been the one in use since; ``digest`` is its value's.
+
+    The digest tells a value that was changed in its store from the one that signed in, without signing in again.
+    """
+
+    at: str
+    digest: str
+
+    @classmethod
+    def of(cls, secret: StoredSecret, at: str) -> Proof:
+        return cls(at, cls._digest(secret))
+
+    def holds(self, secret: StoredSecret) -> bool:
+        return self.digest == self._digest(secret)
+
+    @staticmethod
+    def _digest(secret: StoredSecret) -> str:
+        return hashlib.sha256(f"{secret.key_id}:{secret.value}".encode()).hexdigest()
+
+    def as_mapping(self) -> dict[str, t.Any]:
+        return {"at": self.at, "digest": self.digest}
+
+
+@dataclass(frozen=True)
 class Entry:
     """Everything a store keeps for one application.
 
-    ``current`` is what the fax server reads. ``following`` was minted but has not proven itself yet. ``previous`` is
-    being retired. ``intent`` lists the keys that existed when a mint was about to begin: a key of ours that is
-    neither stored nor in that list was minted by a run that died.
+    ``current`` is what the fax server reads, ``proof`` that it signed in. ``following`` was minted but has not proven
+    itself yet. ``previous`` is being retired. ``intent`` tells a key that was born in a run that died. ``others``
+    are keys of the mapping that somebody else put there; they stay as they are.
     """
 
     current: StoredSecret | None = None
     previous: StoredSecret | None = None
     following: StoredSecret | None = None
-    intent: tuple[str, ...] | None = None
+    intent: Intent | None = None
+    proof: Proof | None = None
+    others: t.Mapping[str, t.Any] = field(default_factory=dict, repr=False)
+
+    def secrets(self) -> list[StoredSecret]:
+        return [item for item in (self.current, self.previous, self.following) if item is not None]
 
     def known(self) -> set[str]:
-        return {item.key_id for item in (self.current, self.previous, self.following) if item is not None}
+        return {item.key_id for item in self.secrets()}
+
+    def proven(self) -> bool:
+        """Whether the current value is the one that signed in."""
+        return self.current is not None and self.proof is not None and self.proof.holds(self.current)
 
     def as_mapping(self) -> dict[str, t.Any]:
         """The stored form: the current secret's fields at the top, for whoever reads the store."""
         mapping: dict[str, t.Any] = self.current.as_mapping() if self.current else {}
-        if self.previous:
-            mapping["previous"] = self.previous.as_mapping()
-        if self.following:
-            mapping["following"] = self.following.as_mapping()
-        if self.intent is not None:
-            mapping["intent"] = list(self.intent)
-        return mapping
+        for name in ("proof", "previous", "following", "intent"):
+            part = getattr(self, name)
+            if part is not None:
+                mapping[name] = part.as_mapping()
+        return {**mapping, **self.others}
 
     @classmethod
     def from_mapping(cls, mapping: t.Mapping[str, t.Any], where: str) -> Entry:
         """Raises Blocked when the mapping is not one of ours."""
-        intent = mapping.get("intent")
-        return cls(
-            current=_secret(mapping, where) if "key_id" in mapping else None,
-            previous=_secret(mapping["previous"], where) if mapping.get("previous") else None,
-            following=_secret(mapping["following"], where) if mapping.get("following") else None,
-            intent=tuple(str(item) for item in intent) if intent is not None else None,
-        )
+        ours = {item.name for item in fields(StoredSecret)} | {"proof", "previous", "following", "intent"}
+        if mapping and not ours & set(mapping):
+            raise _not_ours(where)
+        intent, proof = mapping.get("intent"), mapping.get("proof")
+        try:
+            return cls(
+                current=_secret(mapping, where) if "key_id" in mapping else None,
+                previous=_secret(mapping["previous"], where) if mapping.get("previous") else None,
+                following=_secret(mapping["following"], where) if mapping.get("following") else None,
+                intent=Intent(iso(instant(str(intent["at"]))), tuple(str(key) for key in intent["keys"]))
+                if intent
+                else None,
+                proof=Proof(iso(instant(str(proof["at"]))), str(proof["digest"])) if proof else None,
+                others={name: value for name, value in mapping.items() if name not in ours},
+            )
+        except (KeyError, TypeError, ValueError):
+            raise _not_ours(where) from None
 
-    def committed(self) -> Entry:
-        """``following`` becomes ``current``; what was current is being retired."""
-        return replace(self, current=self.following, previous=self.current, following=None, intent=None)
+    def committed(self, previous: StoredSecret | None, at: str, *, settled: bool = True) -> Entry:
+        """``following`` becomes ``current``, ``previous`` is being retired.
+
+        The intent goes, unless the mint that it tells of may still have made a key that does not show yet.
+        """
+        if self.following is None:
+            raise AssertionError("there is nothing to commit")
+        return replace(
+            self,
+            current=self.following,
+            previous=previous,
+            following=None,
+            intent=None if settled else self.intent,
+            proof=Proof.of(self.following, at),
+        )
 
 
 class Store(t.Protocol):
@@ -85,23 +158,23 @@ class Store(t.Protocol):
         """Where it is, in words that may be printed anywhere."""
 
     def probe(self) -> None:
-        """Prove, without changing the entry, that a write would succeed."""
+        """Prove, without changing the entry or leaving anything behind, that a write would succeed."""
 
     def read(self) -> Entry | None:
         """The entry, None when there is none. What cannot be read raises; it is never None."""
 
     def write(self, entry: Entry) -> None:
-        """Replace the entry in one go; refuse when somebody else changed it since it was read."""
+        """Replace the entry in one go; refuse with Conflict when somebody else changed it since it was read."""
 
     def remove(self) -> None:
         """Remove the entry; nothing to remove is fine."""
 
 
 def instant(value: str) -> dt.datetime:
-    """An instant of Graph or of a store, aware; Graph's seven decimals are cut to six."""
+    """An instant of Graph or of a store, aware; Graph's seven decimals are cut to six. Raises ValueError."""
     text = value.strip().replace("Z", "+00:00")
     if "." in text:
-        head, _, tail = text.partition(".")
+        head, _dot, tail = text.partition(".")
         digits = tail.split("+")[0].split("-")[0]
         text = f"{head}.{digits[:6].ljust(6, '0')}{tail[len(digits) :]}"
     moment = dt.datetime.fromisoformat(text)
@@ -114,14 +187,56 @@ def iso(moment: dt.datetime) -> str:
 
 
 def _secret(mapping: t.Any, where: str) -> StoredSecret:
-    names = [item.name for item in fields(StoredSecret)]
     if not isinstance(mapping, dict) or not {"tenant_id", "client_id", "key_id"} <= set(mapping):
-        raise Blocked(
-            f"{where} holds something that is not a secret of this collection",
-            cure="choose another place for the secret, or remove what is there",
-        )
+        raise _not_ours(where)
+    given = {item.name: str(mapping.get(item.name) or "") for item in fields(StoredSecret) if item.name != "value"}
+    given.update({name: given[name].lower() for name in ("tenant_id", "client_id", "key_id")})
     value = mapping.get("value")
-    return StoredSecret(
-        **{name: str(mapping.get(name) or "") for name in names if name != "value"},
-        value=None if value is None else str(value),
+    return StoredSecret(**given, value=None if value is None else str(value))
+
+
+def _not_ours(where: str) -> Blocked:
+    return Blocked(
+        f"{where} holds something that is not a secret of this collection",
+        cure="choose another place for the secret, or remove what is there",
     )
+
+
+# --- the ``store`` option ------------------------------------------------------------------------------------
+
+_BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
+    "vault_file": {
+        "path": {"type": "path"},
+        "vault_id": {"type": "str"},
+        "password_file": {"type": "path", "no_log": False},
+    },
+    "hashi_vault": {
+        "path": {"type": "path"},
+        "url": {"type": "str"},
+        "mount": {"type": "str"},
+        "namespace": {"type": "str"},
+        "token": {"type": "str", "no_log": True},
+        "role_id": {"type": "str"},
+        "secret_id": {"type": "str", "no_log": True},
+        "ca_path": {"type": "path"},
+    },
+    "azure_key_vault": {
+        "vault": {"type": "str"},
+        "name": {"type": "str"},
+    },
+    "none": {
+        "seal_to": {"type": "str"},
+    },
+}
+"""The options of each back end; ``plugin_utils/_stores`` has the back ends themselves."""
+
+STORE_OPTIONS: dict[str, dict[str, t.Any]] = {
+    "backend": {"type": "str", "required": True, "choices": list(_BACKENDS)},
+    **{name: spec for options in _BACKENDS.values() for name, spec in options.items()},
+}
+
+
+def misplaced(options: t.Mapping[str, t.Any]) -> list[str]:
+    """Options that are set and do not belong to the chosen back end."""
+    fitting = {"backend", *_BACKENDS.get(str(options.get("backend")), ())}
+    return sorted(name for name, value in options.items() if value is not None and name not in fitting)

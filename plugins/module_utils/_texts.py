@@ -83,6 +83,9 @@ SIGN_IN: t.Mapping[str, Meaning] = {
 NEWBORN_CREDENTIAL = frozenset({"AADSTS7000215", "AADSTS700016", "AADSTS7000229"})
 """Refusals that a credential, an application or a service principal made a moment ago meets for some seconds."""
 
+REFUSED_SECRET = frozenset({"AADSTS7000215", "AADSTS7000222"})
+"""Refusals that are about the secret itself: another secret would mend them."""
+
 # --- Microsoft Graph -----------------------------------------------------------------------------------------
 
 GRAPH_ABSENT = frozenset({"Request_ResourceNotFound", "ResourceNotFound", "Directory_ObjectNotFound"})

@@ -15,18 +15,23 @@ description:
   - The value goes from the service's answer straight into O(store). It is read back, and a sign-in with it has to
     work before it takes the place of the old one. It never becomes a result, a variable or a log line.
   - Whether the tenant's secret and the stored one agree is decided by the key ID that the store holds beside the
-    value.
+    value. A run that finds nothing to do does not sign in with the value, unless it was changed in the store since it
+    signed in last.
+  - A secret that was removed outside, has expired, or whose stored value no longer signs in is replaced. What made it
+    necessary is said in the result.
   - A run that was interrupted is finished, or undone, by the next one.
 author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
   - mail2fax.m365.connection
+  - mail2fax.m365.store
   - mail2fax.m365.attributes
 attributes:
   idempotent:
     support: partial
     details:
       - With O(rotate=always) every run makes a new secret.
+      - Time passes. A run does something when a secret is due for renewal, or the overlap of an old one is over.
 options:
   app_id:
     description: Application (client) ID of the application.
@@ -44,18 +49,24 @@ options:
     choices: [present, absent]
     default: present
   lifetime:
-    description: Days that a new secret lives. Ignored when O(end_date_time) is set.
+    description:
+      - Days that a new secret lives. Ignored when O(end_date_time) is set.
+      - It is never longer than the tenant's app-management policy allows, see O(allow_shorter).
     type: int
     default: 365
   end_date_time:
     description: When a new secret ends (ISO 8601).
     type: str
   renew_before:
-    description: With O(rotate=if_needed), how many days before its end a secret is renewed.
+    description:
+      - With O(rotate=if_needed), how many days before its end a secret is renewed.
+      - A secret that lives no longer than this, because of the tenant's policy, is renewed at half of its life.
     type: int
     default: 30
   overlap:
-    description: Days that the old secret stays valid beside the new one.
+    description:
+      - Days that the old secret stays valid beside the new one, counted from when the new one is what O(store) gives.
+      - A second renewal within that time ends the oldest one's overlap, with a warning, because two live at most.
     type: int
     default: 7
   rotate:
@@ -64,35 +75,17 @@ options:
     choices: [if_needed, always, never]
     default: if_needed
   allow_shorter:
-    description: Lower the lifetime to what the tenant's app-management policy allows, instead of stopping.
+    description:
+      - Lower the lifetime to what the tenant's app-management policy allows, instead of stopping.
+      - Where the operator may not read the policy, 180, 90, 60 and 30 days are tried after a refusal.
     type: bool
     default: false
-  store:
-    description:
-      - Where the value is kept. The store is opened where Ansible itself runs, so the task must run locally.
-    type: dict
-    suboptions:
-      backend:
-        description: >-
-          The kind of store. V(vault_file) is a YAML file encrypted with Ansible Vault, one per tenant, with the keys
-          C(tenant_id), C(client_id), C(key_id), C(display_name), C(start_date_time), C(end_date_time) and C(value),
-          and the same for the one being retired under C(previous).
-        type: str
-        choices: [vault_file]
-        required: true
-      path:
-        description: The file of V(vault_file).
-        type: path
-      vault_id:
-        description: Which of the run's vault passwords encrypts the file. By default the first one.
-        type: str
-      password_file:
-        description: A file with the vault password, or an executable that prints it, instead of the run's own.
-        type: path
   return_value:
     description:
       - Return a new secret's value as RV(secret_text), for people with a vault of their own.
       - Refused unless the task has C(no_log=true). Prefer O(store).
+      - Whether a secret is there, and due, is then decided by its name and dates alone, as with the store V(none). After
+        a run that was interrupted use O(rotate=always) once, because the value that it made is lost.
     type: bool
     default: false
 seealso:
@@ -109,6 +102,25 @@ EXAMPLES = r"""
     store:
       backend: vault_file
       path: secrets/imagicleucdev.yml
+
+- name: Keep it in HashiCorp Vault, with VAULT_ADDR and VAULT_TOKEN from the environment
+  mail2fax.m365.entra_application_secret:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    display_name: DigitalFaxMailServiceSecret
+    store:
+      backend: hashi_vault
+      path: mail2fax/imagicleucdev
+
+- name: Hand a new value to the fax team, sealed for their key
+  mail2fax.m365.entra_application_secret:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    display_name: DigitalFaxMailServiceSecret
+    store:
+      backend: none
+      seal_to: keys/fax-team.pub
+  register: secret
 
 - name: Remove it from the application and from the file
   mail2fax.m365.entra_application_secret:
@@ -147,7 +159,7 @@ days_left:
   returned: success and the secret is there
   type: int
 stored_in:
-  description: Where the value lies, in words.
+  description: Where the value lies, in words, or whom it is sealed for.
   returned: success
   type: str
   sample: vault file /srv/fax/secrets/imagicleucdev.yml
@@ -165,6 +177,12 @@ foreign:
   returned: success
   type: list
   elements: dict
+sealed_value:
+  description: >-
+    The new secret's value, encrypted for O(store.seal_to) and in base64. C(base64 -d | openssl pkeyutl -decrypt -inkey KEY
+    -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256) opens it.
+  returned: when a secret was made and O(store.backend=none)
+  type: str
 secret_text:
   description: The new secret's value.
   returned: when a secret was made and O(return_value=true)
@@ -177,6 +195,14 @@ outcome:
 summary:
   description: The outcome in a few words.
   returned: always
+  type: str
+pending:
+  description: Why a new secret is not in use yet, if Entra does not accept it within O(patience). The next run goes on.
+  returned: when the outcome is pending
+  type: str
+pending_until:
+  description: When to look again (ISO 8601, UTC).
+  returned: when the outcome is pending
   type: str
 steps:
   description: What was changed, or would be in check mode.

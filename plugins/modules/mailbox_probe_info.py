@@ -16,10 +16,13 @@ description:
     no role in the token, no such mailbox.
   - A credential, a grant or a service principal that was made a moment ago is given C(patience) seconds. Every attempt
     is a new sign-in, and only a token that carries O(role) counts.
+  - With O(store) the client secret is read back from where M(mail2fax.m365.entra_application_secret) put it, so that the
+    proof is about the value that the fax server gets.
 author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
   - mail2fax.m365.connection
+  - mail2fax.m365.store
   - mail2fax.m365.attributes.info
 options:
   app_id:
@@ -37,27 +40,6 @@ options:
   app_certificate_passphrase:
     description: The passphrase of the private key in O(app_certificate_path).
     type: str
-  store:
-    description:
-      - Where M(mail2fax.m365.entra_application_secret) keeps the client secret. It is read back from there, so that
-        the proof is about the value that the fax server gets.
-      - The store is opened where Ansible itself runs, so the task must run locally.
-    type: dict
-    suboptions:
-      backend:
-        description: The kind of store. V(vault_file) is a YAML file encrypted with Ansible Vault.
-        type: str
-        choices: [vault_file]
-        required: true
-      path:
-        description: The file of V(vault_file).
-        type: path
-      vault_id:
-        description: Which of the run's vault passwords encrypts the file. By default the first one.
-        type: str
-      password_file:
-        description: A file with the vault password, or an executable that prints it, instead of the run's own.
-        type: path
   protocol:
     description: How the mailboxes are opened.
     type: str

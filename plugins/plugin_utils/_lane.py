@@ -85,7 +85,7 @@ class LaneAction(ActionBase):
     def services(self, params: Json) -> Json:
         """What the door gets from outside beside the tenant; raises M365Error."""
         store = params.get("store")
-        return {"store": open_store(store, Controller(self._loader))} if store else {}
+        return {"store": open_store(store, Controller(self._loader, params))} if store else {}
 
     def _reason_for_a_process(self, variables: Json) -> str | None:
         """Why this task cannot run in this process, in words; None when it can."""

@@ -33,8 +33,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.ews_access import IN_FORCE_AFTER
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import STORE_OPTIONS
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Store, instant, iso
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, instant, iso
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 POLICY_IN_FORCE_AFTER = dt.timedelta(minutes=60)

@@ -8,11 +8,16 @@
 Order of a mint: prove the store writable, note the intent, mint, write, read back, sign in with what was read back,
 commit. Whatever the run dies in, the next one finds what is whole and drops what is not: the entry's ``intent`` and
 ``following`` tell which keys were born in that run. Secrets of other names are foreign: reported, never touched.
+
+A run that finds nothing to do does not sign in with the stored value: that would cost a sign-in per tenant and run,
+and could tell nothing new. The value is the one that signed in when it was committed (the entry's ``proof``), and key
+and dates are Graph's own. Only a value without that proof is tried, and so is a renewal that a run left unfinished.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -23,20 +28,45 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, T
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     Blocked,
+    Conflict,
     InvalidInput,
     M365Error,
     NotFound,
     ServiceError,
     SignInError,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Store, StoredSecret, instant, iso
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
+    BORN_WITHIN,
+    STORE_OPTIONS,
+    Entry,
+    Intent,
+    Store,
+    StoredSecret,
+    instant,
+    iso,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 LONGEST_NAME = 120
 ALIVE_AT_MOST = 2
 LOST_KEY_SHOWS_WITHIN_S = 10.0
+"""Replication of one key takes seconds; what shows later is found by the next run."""
+ACCEPTED_WITHIN = dt.timedelta(hours=1)
+"""A newborn secret that Entra refuses for longer than this is not newborn but wrong."""
+SETTLED_TRIAL_S = 15.0
+"""Patience for a secret that is no newborn: a refusal may still come from one lagging region."""
+READ_BACK_WITHIN_S = 5.0
+STORE_RETRIES_S = (1.0, 2.0)
+SHORTER_LIVES = (180, 90, 60, 30)
+"""Days to try, longest first, where a policy that cannot be read refuses the wanted lifetime."""
+CLOCK_GRACE = dt.timedelta(hours=1)
+"""Taken off a lifetime that is exactly the longest one allowed, when Entra's clock makes it too long."""
+LOOK_AGAIN_AFTER = dt.timedelta(minutes=10)
+
+Seal = t.Callable[[str], str]
+"""Turns a value into a text that only the holder of a private key can read."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +99,28 @@ class Limits:
 
 @dataclass(frozen=True)
 class State:
-    """``exists`` is False in check mode for an application that is still to be made."""
+    """``exists`` is False in check mode for an application that is still to be made.
+
+    ``refused`` has the stored keys whose value Entra refuses, with its code. ``waiting``: the stored, unproven one is
+    so young that the refusal may pass. ``stale``: the store held the secret of an application that is gone, and
+    counts as empty. ``unwritable`` is what the store answered in check mode where something would be stored.
+    """
 
     exists: bool
     keys: tuple[Key, ...] = ()
     entry: Entry | None = None
     limits: Limits = Limits()
     tenant_id: str = ""
+    refused: t.Mapping[str, str] = field(default_factory=dict)
+    waiting: bool = False
+    stale: bool = False
+    unwritable: Blocked | None = None
 
 
 @dataclass(frozen=True)
 class Desired:
+    """``stored_in`` is None where the value is handed over; then names and dates are all there is to decide by."""
+
     app_id: str
     display_name: str
     state: str = "present"
@@ -90,24 +131,30 @@ class Desired:
     rotate: str = "if_needed"
     allow_shorter: bool = False
     stored_in: str | None = None
+    handed_over: str | None = None
 
 
 @dataclass
 class Verdict:
-    """Why a new secret is needed (``reason``), and what has to go."""
+    """Why a new secret is needed (``reason``), and what has to go. ``front`` is the key in use after the run."""
 
     reason: str | None = None
-    drop: list[tuple[str, str]] = field(default_factory=list)  # key id, why
+    drop: dict[str, str] = field(default_factory=dict)  # key id -> why
+    drop_after: dict[str, str] = field(default_factory=dict)  # once the new one is in place
     commit: bool = False
-    forget: bool = False  # the store's following/intent points to nothing
+    forget: bool = False  # the store names a key that is gone
+    waiting: bool = False
+    replaces: bool = False  # an older one is in use until now
+    front: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     """What has to happen to the keys that bear our name, and to the store."""
     ours = [key for key in current.keys if key.display_name == desired.display_name]
     foreign = [key for key in current.keys if key.display_name != desired.display_name]
-    before = {"secrets": [key.as_dict(now) for key in ours], "stored_key_id": _stored_key(current.entry)}
-    shown = {"display_name": desired.display_name, "stored_in": desired.stored_in}
+    before: Json = {"secrets": [key.as_dict(now) for key in ours], "stored_key_id": _stored_key(current.entry)}
+    shown: Json = {"display_name": desired.display_name, "stored_in": desired.stored_in or desired.handed_over}
     common: Json = {
         **shown,
         "app_id": desired.app_id,
@@ -118,124 +165,238 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     if desired.state == "absent":
         return _plan_absent(current, desired, ours, before, common)
     verdict = judge(current, desired, ours, now)
-    steps = [Step("drop", f"remove secret {key_id} ({why})", {"key_id": key_id}) for key_id, why in verdict.drop]
-    if verdict.forget:
-        steps.append(Step("forget", "clear what an interrupted run left in the store"))
+    steps: list[Step] = []
     if verdict.commit:
         steps.append(Step("commit", "finish the interrupted renewal of the secret"))
-    gone = {key_id for key_id, _why in verdict.drop}
+    steps += [_drop(*item) for item in verdict.drop.items()]
+    if verdict.forget:
+        steps.append(Step("forget", "clear from the store what is gone from the tenant"))
+    gone = {**verdict.drop, **verdict.drop_after}
     left = [key for key in ours if key.key_id not in gone]
-    result: Json = dict(common)
     after: Json = {"secrets": [key.as_dict(now) for key in left], "stored_key_id": before["stored_key_id"]}
-    blocked: Blocked | None = None
-    warnings: list[str] = []
+    result: Json = {**common, "retired": sorted(gone)}
+    made = Plan(before, after, steps, result, warnings=verdict.warnings)
     if verdict.reason is not None:
-        end, blocked, note = _end(desired, current.limits, now)
-        if note:
-            warnings.append(note)
+        end, made.blocked, note = _end(desired, current.limits, now)
+        made.warnings += [note] if note else []
         alive = [key for key in left if key.end > now]
-        if blocked is None and len(alive) >= ALIVE_AT_MOST:
-            blocked = _too_many(desired, alive, now)
-        steps.append(
-            Step(
-                "mint",
-                f"make the secret {desired.display_name!r} until {iso(end)[:10]} ({verdict.reason})",
-                {"end": iso(end), "reason": verdict.reason},
-            )
-        )
-        after["secrets"] = [*after["secrets"], {**shown, "key_id": "(new)", "end_date_time": iso(end)}]
+        if made.blocked is None and len(alive) >= ALIVE_AT_MOST:
+            made.blocked = _too_many(desired, alive, now)
+        made.blocked = made.blocked or current.unwritable
+        title = f"make the secret {desired.display_name!r} until {iso(end)[:10]} ({verdict.reason})"
+        steps.append(Step("mint", title, {"end": iso(end), "reason": verdict.reason}))
+        steps += [_drop(*item) for item in verdict.drop_after.items()]
+        after["secrets"].append({**shown, "key_id": "(new)", "end_date_time": iso(end)})
         after["stored_key_id"] = "(new)"
-        result.update(
-            key_id=None, end_date_time=iso(end), rotated=bool(ours), retired=sorted(gone), days_left=(end - now).days
-        )
-        summary = f"secret made until {iso(end)[:10]}: {verdict.reason}"
+        result.update(key_id=None, end_date_time=iso(end), rotated=verdict.replaces, days_left=(end - now).days)
+        made.summary = f"secret made until {iso(end)[:10]}: {verdict.reason}"
     else:
-        kept = _kept(current.entry, left, verdict)
+        kept = next(key for key in ours if key.key_id == verdict.front)
         result.update(
             key_id=kept.key_id,
             start_date_time=iso(kept.start),
             end_date_time=iso(kept.end),
             days_left=(kept.end - now).days,
-            retired=sorted(gone),
+            rotated=verdict.commit and verdict.replaces,
         )
         if verdict.commit:
             after["stored_key_id"] = kept.key_id
-        summary = f"valid until {iso(kept.end)[:10]}, {(kept.end - now).days} days left"
+        made.summary = f"valid until {iso(kept.end)[:10]}, {(kept.end - now).days} days left"
+        if verdict.waiting:
+            made.pending = WAITING
+            made.pending_until = iso(now + LOOK_AGAIN_AFTER)
+            made.summary = WAITING
     if foreign:
-        summary += f"; {len(foreign)} foreign"
-    return Plan(before, after, steps, result, summary, warnings, blocked=blocked)
+        made.summary += f"; {len(foreign)} foreign"
+    return made
+
+
+WAITING = "the new secret is made and stored, and Entra does not accept it yet; the next run puts it in place"
+
+
+def _drop(key_id: str, why: str) -> Step:
+    return Step("drop", f"remove secret {key_id} ({why})", {"key_id": key_id})
 
 
 def judge(current: State, desired: Desired, ours: t.Sequence[Key], now: dt.datetime) -> Verdict:
     """Pure: which of our keys is whole, which is not, and whether a new one is needed and why."""
-    verdict = Verdict()
-    alive = {key.key_id: key for key in ours}
-    entry = current.entry
     if desired.stored_in is None:
-        # The value went to whoever asked for it: only the name and the dates are left to decide by.
-        newest = max(ours, key=lambda key: key.end, default=None)
-        verdict.reason = _due(newest, desired, now) if newest else "there is none yet"
-        return verdict
-    entry = entry or Entry()
-    if entry.intent is not None and entry.following is None:
-        for key_id in alive.keys() - set(entry.intent) - entry.known():
-            verdict.drop.append((key_id, "left by an interrupted run, its value is lost"))
-        verdict.forget = True
-    newest_entry = entry.current
+        return _judge_by_dates(desired, ours, now)
+    verdict, entry = Verdict(), current.entry or Entry()
+    alive = {key.key_id: key for key in ours}
+    front = entry.current
     if entry.following is not None:
-        if entry.following.key_id in alive:
-            verdict.commit = True
-            newest_entry = entry.following
-        else:
+        following = entry.following.key_id
+        if following not in alive:
             verdict.forget = True
+        elif alive[following].end <= now:
+            verdict.drop[following] = "expired"
+            verdict.forget = True
+        elif following in current.refused:
+            verdict.drop[following] = f"its stored value does not sign in, {current.refused[following]}"
+            verdict.forget = True
+        elif current.waiting:
+            verdict.waiting = True
+        else:
+            verdict.commit, front = True, entry.following
+    heir = predecessor(entry, ours, current.refused, desired, now)
+    verdict.replaces = entry.current is not None or heir is not None
+    if entry.previous is not None and entry.previous.key_id not in alive and not verdict.commit:
+        verdict.forget = True
     for key in ours:
-        if newest_entry is not None and key.key_id == newest_entry.key_id:
+        if (
+            key.key_id not in entry.known()
+            and entry.intent is not None
+            and entry.intent.explains(key.key_id, key.start)
+        ):
+            verdict.drop[key.key_id] = "left by an interrupted run, its value is lost"
+    if not verdict.waiting and not verdict.commit:
+        verdict.reason = _reason(current, front, [key for key in ours if key.key_id not in verdict.drop], desired, now)
+    verdict.front = front.key_id if front is not None else None
+    if verdict.waiting and verdict.front not in alive and entry.following is not None:
+        verdict.front = entry.following.key_id
+    whole = front is not None and front.key_id in alive and front.key_id not in current.refused
+    in_use_since = _in_use_since(entry, alive, now)
+    kept = {verdict.front, heir.key_id if heir and verdict.commit else None}
+    kept |= {entry.following.key_id} if entry.following and not verdict.commit else set()
+    for key in ours:
+        if key.key_id in kept or key.key_id in verdict.drop:
             continue
         if key.end <= now:
-            verdict.drop.append((key.key_id, "expired"))
-        elif entry.current is not None and key.key_id not in entry.known() and now - key.start >= desired.overlap:
+            verdict.drop[key.key_id] = "expired"
+        elif verdict.commit:
+            if key.key_id in entry.known():
+                verdict.drop[key.key_id] = "a newer one takes its place"
+        elif whole and entry.previous is not None and key.key_id == entry.previous.key_id:
+            if now - in_use_since >= desired.overlap:
+                verdict.drop[key.key_id] = "its overlap is over"
+        elif whole and key.key_id not in entry.known() and now - max(key.start, in_use_since) >= desired.overlap:
             # Ours by name, but of no use to whoever reads the store: it has had its overlap.
-            verdict.drop.append((key.key_id, "not the stored one"))
-    if entry.previous is not None and entry.previous.key_id in alive and not verdict.commit:
-        since = instant(entry.current.start_date_time) if entry.current else now
-        if now - since >= desired.overlap:
-            verdict.drop.append((entry.previous.key_id, "its overlap is over"))
-    if newest_entry is None:
-        unknown = [key for key in ours if key.key_id not in {key_id for key_id, _why in verdict.drop}]
-        verdict.reason = "its value is not in the store" if unknown else "there is none yet"
-    elif newest_entry.client_id.lower() != desired.app_id:
-        verdict.reason = "the store holds the secret of another application"
-    elif newest_entry.key_id not in alive:
-        verdict.reason = "the stored one was removed outside"
-    else:
-        verdict.reason = _due(alive[newest_entry.key_id], desired, now)
-    if verdict.reason is not None and entry.previous is not None and not verdict.commit:
-        # Two at most: what is already being retired makes room for what will be.
-        dropped = {key_id for key_id, _why in verdict.drop}
-        if entry.previous.key_id in alive and entry.previous.key_id not in dropped and len(alive) >= ALIVE_AT_MOST:
-            verdict.drop.append((entry.previous.key_id, "a newer one takes its place"))
-    verdict.drop = list(dict(verdict.drop).items())
+            verdict.drop[key.key_id] = "not the stored one"
+    if verdict.reason is not None:
+        _make_room(verdict, entry, heir, ours, in_use_since, desired, now)
+        if front is not None and front.key_id in alive and alive[front.key_id].end <= now:
+            verdict.drop_after[front.key_id] = "expired"
     return verdict
+
+
+def _make_room(
+    verdict: Verdict,
+    entry: Entry,
+    heir: StoredSecret | None,
+    ours: t.Sequence[Key],
+    in_use_since: dt.datetime,
+    desired: Desired,
+    now: dt.datetime,
+) -> None:
+    """Two at most: what is already being retired goes before its time, where it is not what the new one replaces."""
+    left = [key for key in ours if key.end > now and key.key_id not in verdict.drop]
+    previous = entry.previous.key_id if entry.previous is not None else ""
+    if len(left) < ALIVE_AT_MOST or previous not in {key.key_id for key in left}:
+        return
+    if heir is not None and heir.key_id == previous:
+        return
+    verdict.drop[previous] = "a newer one takes its place"
+    _warn_of_haste(verdict, previous, desired.overlap - (now - in_use_since))
+
+
+def _warn_of_haste(verdict: Verdict, key_id: str, missing: dt.timedelta) -> None:
+    days = -(-missing // dt.timedelta(days=1))
+    if days > 0:
+        verdict.warnings.append(
+            f"the secret {key_id} goes {days} day(s) before its overlap is over, because two may live at a time: see "
+            "to it that the fax server reads the store"
+        )
+
+
+def _judge_by_dates(desired: Desired, ours: t.Sequence[Key], now: dt.datetime) -> Verdict:
+    """The value went to whoever asked for it, so the name and the dates are all there is to decide by."""
+    verdict = Verdict()
+    newest = max(ours, key=lambda key: (key.end > now, key.start, key.end), default=None)
+    if newest is None:
+        verdict.reason = "there is none yet"
+        return verdict
+    verdict.front, verdict.reason, verdict.replaces = newest.key_id, _due(newest, desired, now), True
+    for key in ours:
+        if key is newest:
+            continue
+        if key.end <= now:
+            verdict.drop[key.key_id] = "expired"
+        elif now - newest.start >= desired.overlap:
+            verdict.drop[key.key_id] = "its overlap is over"
+    if verdict.reason is not None:
+        for key in [key for key in ours if key is not newest and key.key_id not in verdict.drop]:
+            verdict.drop[key.key_id] = "a newer one takes its place"
+            _warn_of_haste(verdict, key.key_id, desired.overlap - (now - newest.start))
+        if newest.end <= now:
+            verdict.drop_after[newest.key_id] = "expired"
+    return verdict
+
+
+def _reason(
+    current: State, front: StoredSecret | None, ours: t.Sequence[Key], desired: Desired, now: dt.datetime
+) -> str | None:
+    """Why a new secret is needed, in words; None when the one in front will do."""
+    if current.stale:
+        return "the store held the secret of an application that is gone"
+    if front is None:
+        return "its value is not in the store" if ours else "there is none yet"
+    key = next((key for key in ours if key.key_id == front.key_id), None)
+    if key is None:
+        renamed = any(key.key_id == front.key_id for key in current.keys)
+        return "the stored one bears another name" if renamed else "the stored one was removed outside"
+    if key.end <= now:
+        return _due(key, desired, now)
+    if not front.value:
+        return "its value is not in the store"
+    if key.key_id in current.refused:
+        return f"the stored value no longer signs in, {current.refused[key.key_id]}"
+    return _due(key, desired, now)
 
 
 def _due(key: Key, desired: Desired, now: dt.datetime) -> str | None:
     if key.end <= now:
-        return "the old one has expired"
+        return "the old one has expired, AADSTS7000222"
     if desired.rotate == "always":
         return "asked for"
-    if desired.rotate == "if_needed" and key.end - now <= desired.renew_before:
+    life = key.end - key.start
+    # A policy may have made it live no longer than renew_before: then every run would renew it.
+    renew_before = desired.renew_before if life > desired.renew_before else life / 2
+    if desired.rotate == "if_needed" and key.end - now <= renew_before:
         return f"the old one ends in {(key.end - now).days} days"
     return None
 
 
-def _kept(entry: Entry | None, left: t.Sequence[Key], verdict: Verdict) -> Key:
-    wanted = None
-    if entry is not None:
-        wanted = entry.following if verdict.commit else entry.current
-    by_id = {key.key_id: key for key in left}
-    if wanted is not None and wanted.key_id in by_id:
-        return by_id[wanted.key_id]
-    return max(left, key=lambda key: key.end)
+def predecessor(
+    entry: Entry, ours: t.Sequence[Key], refused: t.Mapping[str, str], desired: Desired, now: dt.datetime
+) -> StoredSecret | None:
+    """What the new secret will replace, which is alive and gets its overlap.
+
+    That is the stored one; where it is dead the one before it; else one of our name that somebody made by hand.
+    """
+    alive = {key.key_id: key for key in ours if key.end > now}
+    if entry.current is not None and entry.current.key_id in alive:
+        return replace(entry.current, value=None) if entry.current.key_id in refused else entry.current
+    if entry.previous is not None and entry.previous.key_id in alive:
+        return entry.previous
+    unknown = [
+        key
+        for key_id, key in alive.items()
+        if key_id not in entry.known() and not (entry.intent and entry.intent.explains(key_id, key.start))
+    ]
+    if not unknown:
+        return None
+    key = max(unknown, key=lambda item: (item.start, item.end))
+    return StoredSecret("", desired.app_id, key.key_id, key.display_name, iso(key.start), iso(key.end))
+
+
+def _in_use_since(entry: Entry, alive: t.Mapping[str, Key], now: dt.datetime) -> dt.datetime:
+    """From when on whoever reads the store gets the current value: the overlap counts from there."""
+    if entry.proof is not None:
+        return instant(entry.proof.at)
+    if entry.current is not None and entry.current.key_id in alive:
+        return alive[entry.current.key_id].start
+    return now
 
 
 def _stored_key(entry: Entry | None) -> str | None:
@@ -266,6 +427,14 @@ def _end(desired: Desired, limits: Limits, now: dt.datetime) -> tuple[dt.datetim
             return now + limits.longest, None, note
         return end, lifetime_too_long(limits.longest.days), None
     return end, None, None
+
+
+def ends_to_try(end: dt.datetime, desired: Desired, limits: Limits, now: dt.datetime) -> list[dt.datetime]:
+    """``end``, and what to fall back to when the service finds that too long, longest first."""
+    candidates = [end, end - CLOCK_GRACE]
+    if desired.allow_shorter and limits.longest is None:
+        candidates += [now + dt.timedelta(days=days) for days in SHORTER_LIVES]
+    return [item for index, item in enumerate(candidates) if now < item and item <= min(candidates[: index + 1])]
 
 
 def secrets_forbidden(display_name: str) -> Blocked:
@@ -300,20 +469,37 @@ def _too_many(desired: Desired, alive: t.Sequence[Key], now: dt.datetime) -> Blo
 
 
 class Secret:
-    """The resource behind ``entra_application_secret``. The store comes from outside, as a service of the task."""
+    """The resource behind ``entra_application_secret``.
+
+    Services of the task: ``store`` keeps the value, or ``seal`` (with ``sealed_for``, in words) hides it in the result.
+    """
 
     def __init__(self, tenant: Tenant, task: Task) -> None:
         params = task.params
         self._tenant = tenant
         self._check_mode = task.check_mode
-        self._return_value = bool(params["return_value"])
         self._store: Store | None = task.services.get("store")
-        self._minted: StoredSecret | None = None
+        self._seal: Seal | None = task.services.get("seal")
         self._held = Entry()
+        self._was_empty = True
+        self._minted: StoredSecret | None = None
+        self._removed: list[str] = []
+        self._rotated = False
+        self._unsettled = False
+        self._waited_for_lost = False
+        self._probed = False
+        self._pending: str | None = None
+        self._warnings: list[str] = []
         app_id = _names.guid(params["app_id"], "app_id")
         if app_id == _names.ZERO_GUID and not task.check_mode:
             raise InvalidInput("app_id is all zeros", cure="give the Application (client) ID")
-        if params["state"] == "present" and self._store is None and not self._return_value and not task.check_mode:
+        if params.get("store") and self._store is None and self._seal is None:
+            raise InvalidInput(
+                "a secret store can be opened only where Ansible itself runs",
+                cure="set ansible_connection: local for the tenant (or delegate_to: localhost), without async",
+            )
+        receives = self._store is not None or self._seal is not None or params["return_value"]
+        if params["state"] == "present" and not receives and not task.check_mode:
             raise InvalidInput(
                 "nobody would receive the new secret's value",
                 cure="name a store; or set return_value together with no_log on the task",
@@ -330,6 +516,7 @@ class Secret:
             rotate=params["rotate"],
             allow_shorter=params["allow_shorter"],
             stored_in=self._store.describe() if self._store is not None else None,
+            handed_over=task.services.get("sealed_for"),
         )
         lifetime = (self._desired.end - now) if self._desired.end else self._desired.lifetime
         if self._desired.rotate == "if_needed" and lifetime <= self._desired.renew_before:
@@ -339,21 +526,38 @@ class Secret:
                 cure="make renew_before shorter than the lifetime",
             )
 
+    # --- looking -------------------------------------------------------------------------------------------
+
     def read(self) -> State:
         entry = self._store.read() if self._store is not None else None
-        self._held = entry or Entry()
+        self._held, self._was_empty = entry or Entry(), entry is None
+        unwritable = self._unwritable(entry)
         if self._desired.app_id == _names.ZERO_GUID:
-            return State(exists=False, entry=entry)
+            return State(exists=False, entry=entry, unwritable=unwritable)
         key = f"/applications(appId={_names.odata(self._desired.app_id)})"
+        others = self._other_applications(entry)
         parts = self._tenant.graph.batch(
             [
-                Call("GET", f"{key}?$select=id,appId,displayName,passwordCredentials", self._purpose("read")),
+                Call(
+                    "GET",
+                    f"{key}?$select=id,appId,displayName,createdDateTime,passwordCredentials",
+                    self._purpose("read"),
+                ),
                 Call("GET", "/policies/defaultAppManagementPolicy", "read the tenant's app-management policy"),
                 Call("GET", f"{key}/appManagementPolicies", "read the application's app-management policy"),
+                *(
+                    Call("GET", f"/applications(appId={_names.odata(other)})?$select=id", self._purpose("read"))
+                    for other in others
+                ),
             ],
             purpose=self._purpose("read"),
         )
         document = parts[0].found()
+        tenant_id = self._tenant_id()
+        stale = self._check_owner(entry, tenant_id, dict(zip(others, parts[3:], strict=True)))
+        if stale and self._desired.state == "present":
+            entry = None
+            self._held = Entry(others=self._held.others)
         if document is None and self._desired.state == "absent":
             return State(exists=False, entry=entry)
         if document is None:
@@ -362,97 +566,263 @@ class Secret:
                 attempted=self._purpose("read"),
                 cure="check app_id; an application in the recycle bin has to be restored first",
             )
-        tenant_id = self._tenant.sign_in.token(self._tenant.cloud.graph_audience).tenant_id
-        self._check_owner(entry, tenant_id)
         keys = tuple(_key(item) for item in document.get("passwordCredentials") or [])
-        return State(True, keys, entry, _limits(parts[1].body, parts[2].body), tenant_id)
+        if self._desired.state == "absent":
+            return State(True, keys, entry, tenant_id=tenant_id)
+        keys = self._with_the_lost(entry, keys)
+        refused, waiting = self._tried(entry, keys)
+        limits = _limits(parts[1].body, parts[2].body, str(document.get("createdDateTime") or ""))
+        return State(True, keys, entry, limits, tenant_id, refused, waiting, stale, unwritable)
 
     def plan(self, current: State) -> Plan:
         self._state = current
-        return plan(current, self._desired, self._tenant.clock.now())
+        made = plan(current, self._desired, self._tenant.clock.now())
+        self._mints = any(step.name == "mint" for step in made.steps)
+        return made
+
+    def _unwritable(self, entry: Entry | None) -> Blocked | None:
+        """In check mode the store is tried as well, where something would have to be stored."""
+        if self._store is None or not self._check_mode or (entry is not None and entry.current is not None):
+            return None
+        try:
+            self._store.probe()
+        except Blocked as exc:
+            return exc
+        return None
+
+    def _tenant_id(self) -> str:
+        claimed = self._tenant.sign_in.token(self._tenant.cloud.graph_audience).tenant_id
+        return (claimed or str(self._tenant.options.get("tenant") or "")).lower()
+
+    def _other_applications(self, entry: Entry | None) -> list[str]:
+        """Whose secrets the store holds, if not ours: whether they still live decides what may be done."""
+        stored = entry.secrets() if entry is not None else []
+        found = dict.fromkeys(item.client_id for item in stored if item.client_id != self._desired.app_id)
+        return [item for item in found if _names.is_guid(item)]
+
+    def _check_owner(self, entry: Entry | None, tenant_id: str, others: t.Mapping[str, Part]) -> bool:
+        """Whether the stored secret is of an application that is gone. Raises Blocked where it is of a living one."""
+        stored = entry.secrets() if entry is not None else []
+        for item in stored:
+            if _names.is_guid(tenant_id) and _names.is_guid(item.tenant_id) and item.tenant_id != tenant_id:
+                raise Blocked(
+                    f"{self._desired.stored_in} holds the secret of another tenant ({item.tenant_id})",
+                    attempted=self._purpose("read"),
+                    cure="give every tenant a store path of its own",
+                )
+        for other, part in others.items():
+            if not isinstance(part.error, NotFound):
+                raise Blocked(
+                    f"{self._desired.stored_in} holds the secret of another application ({other})",
+                    attempted=self._purpose("read"),
+                    cure="give every application a store path of its own; or remove what is stored there, if it was "
+                    "the application before this one",
+                )
+        return bool(others)
+
+    def _with_the_lost(self, entry: Entry | None, keys: tuple[Key, ...]) -> tuple[Key, ...]:
+        """The keys, after a short wait for one that an interrupted mint may have made and Graph not yet lists."""
+        if entry is None or entry.intent is None or entry.following is not None or self._waited_for_lost:
+            return keys
+        noted = instant(entry.intent.at)
+        overtaken = entry.proof is not None and instant(entry.proof.at) >= noted
+        if overtaken or abs(self._tenant.clock.now() - noted) > BORN_WITHIN:
+            return keys
+        self._waited_for_lost = True
+        latest = list(keys)
+
+        def shows() -> bool:
+            return any(self._is_lost(entry, key) for key in latest)
+
+        def look() -> bool:
+            latest[:] = self._list_keys()
+            return shows()
+
+        if not shows() and not self._tenant.patiently(look, budget_s=self._at_most(LOST_KEY_SHOWS_WITHIN_S)):
+            self._unsettled = True
+        return tuple(latest)
+
+    def _is_lost(self, entry: Entry, key: Key) -> bool:
+        return (
+            key.display_name == self._desired.display_name
+            and key.key_id not in entry.known()
+            and entry.intent is not None
+            and entry.intent.explains(key.key_id, key.start)
+        )
+
+    def _tried(self, entry: Entry | None, keys: t.Sequence[Key]) -> tuple[dict[str, str], bool]:
+        """(stored keys whose value Entra refuses, whether the unproven one may only be too young).
+
+        Tried is only what has never signed in: a renewal left unfinished, and a value changed in its store.
+        """
+        now = self._tenant.clock.now()
+        ours = {key.key_id: key for key in keys if key.display_name == self._desired.display_name and key.end > now}
+        refused: dict[str, str] = {}
+        waiting = False
+        following = entry.following if entry is not None else None
+        if following is not None and following.key_id in ours:
+            young = now - ours[following.key_id].start < ACCEPTED_WITHIN
+            refusal = self._refusal(following, self._tenant.patience_s if young else self._at_most(SETTLED_TRIAL_S))
+            if refusal is not None and young:
+                waiting = True
+            elif refusal is not None:
+                refused[following.key_id] = refusal
+        current = entry.current if entry is not None else None
+        if entry is not None and current is not None and current.key_id in ours and current.value:
+            taken_over = following is not None and following.key_id in ours and not waiting and not refused
+            if not entry.proven() and not taken_over:
+                refusal = self._refusal(current, self._at_most(SETTLED_TRIAL_S))
+                if refusal is not None:
+                    refused[current.key_id] = refusal
+        return refused, waiting
+
+    def _refusal(self, secret: StoredSecret, budget_s: float) -> str | None:
+        """Entra's code when it refuses the value, None when the value signs in. Other hindrances raise SignInError.
+
+        With patience: a newborn secret fails for seconds. Every try is a new MSAL client. The audience is Graph,
+        because every tenant has it and no consent is needed to be let in.
+        """
+        tenant = self._tenant
+        sign_in = SecretSignIn(tenant.http, tenant.cloud, secret.tenant_id, secret.client_id, secret.value or "")
+        refusal: list[SignInError] = []
+
+        def works() -> bool:
+            refusal.clear()
+            try:
+                sign_in.token(tenant.cloud.graph_audience, fresh=True)
+            except SignInError as exc:
+                refusal.append(exc)
+                return exc.code not in _texts.NEWBORN_CREDENTIAL
+            return True
+
+        tenant.patiently(works, budget_s=budget_s)
+        if not refusal:
+            return None
+        if refusal[0].code in _texts.REFUSED_SECRET:
+            return str(refusal[0].code)
+        raise refusal[0]
+
+    def _at_most(self, seconds: float) -> float:
+        return min(self._tenant.patience_s, seconds)
+
+    # --- doing ---------------------------------------------------------------------------------------------
 
     def perform(self, step: Step) -> None:
+        if self._mints and self._store is not None and not self._probed:
+            self._store.probe()
+            self._probed = True
         if step.name == "drop":
-            self._remove_key(step.arguments["key_id"])
-            self._entry_without(step.arguments["key_id"])
+            key_id = step.arguments["key_id"]
+            self._remove_key(key_id)
+            self._removed.append(key_id)
+            if self._held.previous is not None and self._held.previous.key_id == key_id:
+                self._write(replace(self._held, previous=None))
         elif step.name == "forget":
-            self._write(replace(self._held, following=None, intent=None))
+            self._forget()
         elif step.name == "commit":
-            self._prove_and_commit(self._read_back())
+            self._commit(self._held)
         elif step.name == "erase":
             self._require_store().remove()
         else:
             self._mint(step)
 
     def settle(self, plan: Plan) -> Json:
+        plan.warnings += self._warnings
+        values: Json = {"retired": sorted(self._removed), "rotated": self._rotated}
         if self._minted is None:
-            return {}
+            return values
         minted = self._minted
-        values: Json = {
-            "key_id": minted.key_id,
-            "start_date_time": minted.start_date_time,
-            "end_date_time": minted.end_date_time,
-        }
-        if self._store is None:
-            self._wait_for(minted.key_id)
+        values.update(key_id=minted.key_id, start_date_time=minted.start_date_time, end_date_time=minted.end_date_time)
+        values["days_left"] = (instant(minted.end_date_time) - self._tenant.clock.now()).days
+        if self._pending is not None:
+            plan.pending = self._pending
+            plan.pending_until = iso(self._tenant.clock.now() + LOOK_AGAIN_AFTER)
+        if self._seal is not None:
+            values["sealed_value"] = self._seal(minted.value or "")
+        elif self._store is None:
             values["secret_text"] = minted.value
         return values
 
-    def _wait_for(self, key_id: str) -> None:
-        if not self._tenant.patiently(lambda: any(key.key_id == key_id for key in self._list_keys())):
-            raise ServiceError(
-                f"Graph made the secret {key_id} and does not list it",
-                attempted=self._purpose("read back"),
-                cure="two tools may have made secrets of this application at once; run again",
-            )
-
-    # --- minting -------------------------------------------------------------------------------------------
-
     def _mint(self, step: Step) -> None:
-        store = self._store
-        known = [key.key_id for key in self._state.keys]
-        if store is not None:
-            store.probe()
-            self._write(replace(self._held, following=None, intent=tuple(known)))
-        minted = self._add_password(step.arguments["end"], known)
-        if store is None:
-            self._minted = minted
+        known = tuple(key.key_id for key in self._state.keys)
+        before, was_empty = self._held, self._was_empty
+        if self._store is not None:
+            self._write(replace(before, following=None, intent=Intent(iso(self._tenant.clock.now()), known)))
+        try:
+            minted = self._add_password(instant(step.arguments["end"]), known)
+        except AnswerLost:
+            raise  # a key may have been born: the intent is what tells of it
+        except M365Error:
+            self._take_back_the_intent(before, was_empty)
+            raise
+        if self._store is None:
+            self._hand_over(minted)
             return
         try:
-            self._write(replace(self._held, following=minted))
+            self._write(replace(self._held, following=minted), patient=True)
             following = self._read_back()
+            refusal = self._refusal(following, self._tenant.patience_s)
         except M365Error as exc:
-            self._undo(minted.key_id, exc)
-            raise
-        self._prove_and_commit(following)
+            raise self._undone(minted.key_id, exc) from None
+        self._minted = following
+        if refusal is not None:
+            # What Entra refuses is what it has made: time will tell, and until then the old one stays in use.
+            self._pending = f"{WAITING} ({refusal})"
+            return
+        self._commit(self._held)
 
-    def _add_password(self, end: str, known: t.Sequence[str]) -> StoredSecret:
-        purpose = self._purpose("make")
-        body = {
-            "passwordCredential": {"displayName": self._desired.display_name, "endDateTime": end},
-        }
-        path = f"/applications(appId={_names.odata(self._desired.app_id)})/addPassword"
+    def _hand_over(self, minted: StoredSecret) -> None:
+        """No store: prove the value as Graph gave it, before it is the answer of the task."""
         try:
-            answer = self._tenant.graph.post(path, body, purpose, patient=True)
-        except AnswerLost:
-            # It may have been made, and nobody will ever know its value: drop it, then the caller plans anew.
-            self._drop_unknown(known)
-            raise
-        except ServiceError as exc:
-            if exc.code == _texts.GRAPH_SECRETS_FORBIDDEN:
-                raise secrets_forbidden(self._desired.display_name) from None
-            if exc.code == _texts.GRAPH_LIFETIME_TOO_LONG:
-                raise lifetime_too_long(None) from None
-            raise
-        return StoredSecret(
-            tenant_id=self._state.tenant_id,
-            client_id=self._desired.app_id,
-            key_id=str(answer["keyId"]).lower(),
-            display_name=self._desired.display_name,
-            start_date_time=iso(instant(str(answer.get("startDateTime") or iso(self._tenant.clock.now())))),
-            end_date_time=iso(instant(str(answer.get("endDateTime") or end))),
-            value=str(answer["secretText"]),
-        )
+            refusal = self._refusal(minted, self._tenant.patience_s)
+        except M365Error as exc:
+            raise self._undone(minted.key_id, exc) from None
+        if refusal is not None:
+            self._pending = f"the new secret is made, and Entra does not accept it yet ({refusal})"
+        self._minted = minted
+        self._rotated = any(key.display_name == self._desired.display_name for key in self._state.keys)
+
+    def _add_password(self, wanted: dt.datetime, known: t.Sequence[str]) -> StoredSecret:
+        """The new key. Raises Blocked where the tenant forbids it, AnswerLost where nobody knows."""
+        now = self._tenant.clock.now()
+        candidates = ends_to_try(wanted, self._desired, self._state.limits, now)
+        for end in candidates:
+            try:
+                answer = self._request_password(end)
+            except AnswerLost:
+                # It may have been made, and nobody will ever know its value: drop it, then the caller plans anew.
+                try:
+                    self._drop_unknown(known)
+                except M365Error:
+                    self._unsettled = True
+                raise
+            except ServiceError as exc:
+                if exc.code == _texts.GRAPH_SECRETS_FORBIDDEN:
+                    raise secrets_forbidden(self._desired.display_name) from None
+                if exc.code != _texts.GRAPH_LIFETIME_TOO_LONG:
+                    raise
+                continue
+            if wanted - end > CLOCK_GRACE:
+                self._warnings.append(
+                    f"the tenant's app-management policy refused {(wanted - now).days} days; the secret lives "
+                    f"{(end - now).days} days"
+                )
+            return StoredSecret(
+                tenant_id=self._state.tenant_id,
+                client_id=self._desired.app_id,
+                key_id=str(answer["keyId"]).lower(),
+                display_name=self._desired.display_name,
+                start_date_time=iso(instant(str(answer.get("startDateTime") or iso(now)))),
+                end_date_time=iso(instant(str(answer.get("endDateTime") or iso(end)))),
+                value=str(answer["secretText"]),
+            )
+        longest = self._state.limits.longest
+        raise lifetime_too_long(longest.days if longest is not None else None)
+
+    def _request_password(self, end: dt.datetime) -> Json:
+        body = {"passwordCredential": {"displayName": self._desired.display_name, "endDateTime": iso(end)}}
+        path = f"/applications(appId={_names.odata(self._desired.app_id)})/addPassword"
+        return self._tenant.graph.post(path, body, self._purpose("make"), patient=True)
 
     def _drop_unknown(self, known: t.Sequence[str]) -> None:
         born: list[Key] = []
@@ -463,76 +833,87 @@ class Secret:
             return bool(born)
 
         # If the request never arrived nothing will ever show: replication of one key takes seconds, not minutes.
-        self._tenant.patiently(shows, budget_s=min(self._tenant.patience_s, LOST_KEY_SHOWS_WITHIN_S))
+        self._waited_for_lost = True
+        if not self._tenant.patiently(shows, budget_s=self._at_most(LOST_KEY_SHOWS_WITHIN_S)):
+            self._unsettled = True
         for key in born:
             self._remove_key(key.key_id)
 
-    def _prove_and_commit(self, following: StoredSecret) -> None:
-        """Sign in with the value as the store gives it; only then is it the one that the fax server reads."""
+    def _take_back_the_intent(self, before: Entry, was_empty: bool) -> None:
+        """Nothing was made: the store looks as before. If it refuses, the intent there does no harm."""
+        if self._store is None:
+            return
         try:
-            self._sign_in_with(following)
-        except SignInError as exc:
-            self._undo(following.key_id, exc)
-            raise
-        committed = self._held.committed()
-        if committed.previous is None:
-            committed = replace(committed, previous=self._unknown_predecessor(following.key_id))
-        self._write(committed)
-        self._minted = following
+            if was_empty:
+                self._store.remove()
+                self._held = before
+            else:
+                self._write(before)
+        except M365Error:
+            pass
 
-    def _unknown_predecessor(self, new_key_id: str) -> StoredSecret | None:
-        """A secret of our name that somebody made by hand: it gets its overlap too, then it is retired."""
-        others = [
+    def _commit(self, entry: Entry) -> None:
+        """What was read back and has signed in becomes what the fax server reads."""
+        now = self._tenant.clock.now()
+        following = entry.following
+        if following is None:
+            raise AssertionError("there is nothing to commit")
+        ours = [
             key
             for key in self._state.keys
-            if key.display_name == self._desired.display_name and key.key_id != new_key_id
+            if key.display_name == self._desired.display_name
+            and key.key_id != following.key_id
+            and key.key_id not in self._removed
         ]
-        if not others:
-            return None
-        key = max(others, key=lambda item: item.end)
-        return StoredSecret(
-            self._state.tenant_id,
-            self._desired.app_id,
-            key.key_id,
-            key.display_name,
-            iso(key.start),
-            iso(key.end),
+        heir = predecessor(entry, ours, self._state.refused, self._desired, now)
+        if heir is not None and not heir.tenant_id:
+            heir = replace(heir, tenant_id=self._state.tenant_id)
+        try:
+            self._write(entry.committed(heir, iso(now), settled=not self._unsettled), patient=True)
+        except M365Error as exc:
+            exc.message += f"; the new secret {following.key_id} is stored and proven, the next run puts it in place"
+            raise
+        self._minted = following
+        self._rotated = heir is not None or entry.current is not None
+
+    def _forget(self) -> None:
+        """The store without what the tenant no longer has."""
+        alive = {key.key_id for key in self._state.keys} - set(self._removed)
+        following, previous = self._held.following, self._held.previous
+        refused = following is not None and following.key_id in self._state.refused
+        self._write(
+            replace(
+                self._held,
+                following=following if following and following.key_id in alive and not refused else None,
+                previous=previous if previous and previous.key_id in alive else None,
+            )
         )
 
-    def _sign_in_with(self, secret: StoredSecret) -> None:
-        """With patience: a newborn secret fails for seconds. Every try is a new MSAL client."""
-        tenant = self._tenant
-        sign_in = SecretSignIn(tenant.http, tenant.cloud, secret.tenant_id, secret.client_id, secret.value or "")
-        refusal: list[SignInError] = []
-
-        def works() -> bool:
-            try:
-                sign_in.token(tenant.cloud.exchange_audience, fresh=True)
-            except SignInError as exc:
-                if exc.code not in _texts.NEWBORN_CREDENTIAL:
-                    raise
-                refusal[:] = [exc]
-                return False
-            return True
-
-        if not tenant.patiently(works):
-            raise refusal[0]
-
-    def _undo(self, key_id: str, reason: M365Error) -> None:
+    def _undone(self, key_id: str, reason: M365Error) -> M365Error:
         """Remove a key that did not make it, and what the store says of it. What remains is said, never lost."""
         try:
-            self._remove_key(key_id)
-        except M365Error:
-            reason.cure = (
-                f"{reason.cure + '; ' if reason.cure else ''}the new secret {key_id} of application "
-                f"{self._desired.app_id} could not be removed either: run again when this is mended (the next run "
-                "removes it), or remove it by hand"
+            self._remove_newborn(key_id)
+        except M365Error as exc:
+            return M365Error(
+                f"{reason.message}; and the new secret {key_id} of application {self._desired.app_id}, whose value is "
+                f"lost, could not be removed ({exc.message})",
+                attempted=reason.attempted,
+                cure=f"{reason.cure + '; ' if reason.cure else ''}then run again: that run removes the secret {key_id}",
+                who=reason.who,
+                status=reason.status,
+                code=reason.code,
+                request_id=reason.request_id,
+                details={"orphan": {"app_id": self._desired.app_id, "key_id": key_id}, "reason": reason.details},
             )
-            return
+        if isinstance(reason, AnswerLost):
+            # The caller looks again after an AnswerLost, and here is nothing to be found any more.
+            reason = M365Error(reason.message, attempted=reason.attempted, cure=reason.cure, status=reason.status)
+        reason.message += f"; the new secret {key_id} was removed again"
         try:
             self._write(replace(self._held, following=None, intent=None))
         except M365Error:
-            reason.details = {**(reason.details or {}), "store": "still notes the interrupted renewal"}
+            reason.message += f", {self._desired.stored_in} may still name it until the next run"
+        return reason
 
     # --- keys and store ------------------------------------------------------------------------------------
 
@@ -541,7 +922,8 @@ class Secret:
         document = self._tenant.graph.get(path, self._purpose("list"), patient=True)
         return [_key(item) for item in document.get("passwordCredentials") or []]
 
-    def _remove_key(self, key_id: str) -> None:
+    def _remove_key(self, key_id: str) -> bool:
+        """True when Graph removed it, False when Graph knows no such key (any more)."""
         path = f"/applications(appId={_names.odata(self._desired.app_id)})/removePassword"
         purpose = f"remove the secret {key_id}"
         for last in (False, True):
@@ -553,30 +935,50 @@ class Secret:
             except ServiceError as exc:
                 if not _texts.says(exc.message, _texts.GRAPH_NO_SUCH_PASSWORD):
                     raise
-                return
+                return False
             else:
+                return True
+        raise AssertionError("unreachable")
+
+    def _remove_newborn(self, key_id: str) -> None:
+        """A key made a moment ago may not be known yet where the removal arrives: that is no success."""
+        if not self._tenant.patiently(
+            lambda: self._remove_key(key_id), budget_s=self._at_most(3 * LOST_KEY_SHOWS_WITHIN_S)
+        ):
+            raise ServiceError(f"Graph does not know the secret {key_id} yet", attempted=f"remove the secret {key_id}")
+
+    def _write(self, entry: Entry, *, patient: bool = False) -> None:
+        """``patient`` where a refusal would cost a secret that is made already."""
+        store = self._require_store()
+        for delay in (*STORE_RETRIES_S, None) if patient else (None,):
+            try:
+                store.write(entry)
+            except Conflict:
+                raise
+            except M365Error:
+                if delay is None:
+                    raise
+                self._tenant.clock.sleep(delay)
+            else:
+                self._held = entry
                 return
-
-    def _entry_without(self, key_id: str) -> None:
-        if self._store is None:
-            return
-        entry = self._held
-        if entry.previous is not None and entry.previous.key_id == key_id:
-            self._write(replace(entry, previous=None))
-
-    def _write(self, entry: Entry) -> None:
-        self._require_store().write(entry)
-        self._held = entry
 
     def _read_back(self) -> StoredSecret:
         """The new secret as the store gives it; what was sent there does not count."""
         store = self._require_store()
-        entry = store.read()
+        found: list[Entry | None] = []
+
+        def arrived() -> bool:
+            found[:] = [store.read()]
+            return found[0] == self._held
+
+        self._tenant.patiently(arrived, budget_s=self._at_most(READ_BACK_WITHIN_S))
+        entry = found[0]
         if entry != self._held or entry is None or entry.following is None or not entry.following.value:
             raise Blocked(
                 f"{store.describe()} gives back something else than was written",
                 attempted="read the new secret back",
-                cure="look into the store; the new secret was removed again",
+                cure="look into the store",
             )
         return entry.following
 
@@ -584,15 +986,6 @@ class Secret:
         if self._store is None:
             raise InvalidInput("a store is needed for this", cure="name a store")
         return self._store
-
-    def _check_owner(self, entry: Entry | None, tenant_id: str) -> None:
-        current = entry.current if entry is not None else None
-        if current is not None and tenant_id and current.tenant_id.lower() != tenant_id.lower():
-            raise Blocked(
-                f"{self._desired.stored_in} holds the secret of another tenant ({current.tenant_id})",
-                attempted=self._purpose("read"),
-                cure="give every tenant a store path of its own",
-            )
 
     def _purpose(self, verb: str) -> str:
         return f"{verb} the secret {self._desired.display_name!r} of application {self._desired.app_id}"
@@ -607,32 +1000,35 @@ def _key(item: t.Mapping[str, t.Any]) -> Key:
     )
 
 
-def _limits(default: t.Any, assigned: t.Any) -> Limits:
+def _limits(default: t.Any, assigned: t.Any, created: str = "") -> Limits:
     """From the application's own policy where there is one, else the tenant's default; unreadable stays open."""
     document: t.Any = default if isinstance(default, dict) and "error" not in default else None
-    own = assigned.get("value") if isinstance(assigned, dict) else None
+    own = [item or {} for item in (assigned.get("value") or [])] if isinstance(assigned, dict) else []
     restrictions: t.Any = None
-    if own:
-        restrictions = (own[0] or {}).get("restrictions")
+    in_force = next((item for item in own if item.get("isEnabled", True)), None)
+    if in_force is not None:
+        restrictions = in_force.get("restrictions")
     elif document is not None and document.get("isEnabled"):
         restrictions = document.get("applicationRestrictions")
     if restrictions is None:
         return Limits(readable=document is not None)
     allowed, longest = True, None
-    for rule in (restrictions or {}).get("passwordCredentials") or []:
+    for rule in restrictions.get("passwordCredentials") or []:
+        since = rule.get("restrictForAppsCreatedAfterDateTime")
         if (rule.get("state") or "enabled") != "enabled":
+            continue
+        if since and created and instant(created) < instant(str(since)):
             continue
         if rule.get("restrictionType") == "passwordAddition":
             allowed = False
         elif rule.get("restrictionType") == "passwordLifetime" and rule.get("maxLifetime"):
-            longest = duration(str(rule["maxLifetime"]))
+            limit = duration(str(rule["maxLifetime"]))
+            longest = limit if longest is None or (limit is not None and limit < longest) else longest
     return Limits(True, allowed, longest)
 
 
 def duration(text: str) -> dt.timedelta | None:
     """An ISO 8601 duration as app-management policies write it (P180D, P6M, P1Y, P4DT12H); None if unreadable."""
-    import re
-
     match = re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", text)
     if match is None or not any(match.groups()):
         return None
@@ -663,12 +1059,6 @@ def _future(value: str | None, now: dt.datetime) -> dt.datetime | None:
     return end
 
 
-STORE_OPTIONS: dict[str, dict[str, t.Any]] = {
-    "backend": {"type": "str", "required": True, "choices": ["vault_file"]},
-    "path": {"type": "path"},
-    "vault_id": {"type": "str"},
-    "password_file": {"type": "path", "no_log": False},
-}
 SPEC = ArgumentSpec(
     {
         "app_id": {"type": "str", "required": True},

@@ -5,18 +5,21 @@
 # Private to the collection: other collections must not import it.
 """The places where a secret's value can live. A new one is one file here and one line in ``BACKENDS``.
 
-A back end is a class with the methods of ``module_utils._store.Store`` and a constructor that takes the task's
-``store`` option and a Controller. It imports its libraries in the constructor, and raises Blocked with what to
-install when one is missing.
+A back end is a class with the methods of ``module_utils._store.Store`` and a constructor ``from_options`` that takes
+the task's ``store`` option and a Controller. It imports its libraries there, and raises MissingLibrary with what to
+install when one is missing. docs/secrets-and-stores.md tells the rest.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Store
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Store, misplaced
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.azure_key_vault import AzureKeyVault
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.none import Sealed
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
 
 if t.TYPE_CHECKING:
@@ -25,21 +28,52 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Controller:
-    """What a back end may need of the run: its loader, which holds the run's vault passwords."""
+    """What a back end may need of the run: its loader, which holds the run's vault passwords, and the connection.
+
+    ``connection`` has the task's connection options, for a back end that signs in as the operator.
+    """
 
     loader: DataLoader
+    connection: t.Mapping[str, t.Any] = field(default_factory=dict, repr=False)
 
 
 BACKENDS: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any], Controller], Store]] = {
-    "vault_file": lambda options, controller: VaultFile.from_options(options, controller.loader),
+    "vault_file": VaultFile.from_options,
+    "hashi_vault": HashiVault.from_options,
+    "azure_key_vault": AzureKeyVault.from_options,
 }
+NO_BACKEND = "none"
 
 
 def open_store(options: t.Mapping[str, t.Any], controller: Controller) -> Store:
-    """The store that a task names."""
-    backend = BACKENDS.get(str(options.get("backend")))
-    if backend is None:
+    """The store that a task names, for whoever wants to read from it or write into it."""
+    _check(options)
+    if options["backend"] == NO_BACKEND:
         raise InvalidInput(
-            f"store.backend is {options.get('backend')!r}", cure=f"choose one of {', '.join(sorted(BACKENDS))}"
+            "store.backend is none, so there is nothing to read the secret from",
+            cure="give app_secret, or use a store that keeps the value",
         )
-    return backend(options, controller)
+    return BACKENDS[options["backend"]](options, controller)
+
+
+def open_receiver(options: t.Mapping[str, t.Any], controller: Controller) -> dict[str, t.Any]:
+    """What receives a new secret, as services of the task: ``store``; or ``seal`` and ``sealed_for`` for ``none``."""
+    _check(options)
+    if options["backend"] == NO_BACKEND:
+        sealed = Sealed.from_options(options)
+        return {"seal": sealed.seal, "sealed_for": sealed.describe()}
+    return {"store": open_store(options, controller)}
+
+
+def _check(options: t.Mapping[str, t.Any]) -> None:
+    if options.get("backend") not in (*BACKENDS, NO_BACKEND):
+        raise InvalidInput(
+            f"store.backend is {options.get('backend')!r}",
+            cure=f"choose one of {', '.join(sorted([*BACKENDS, NO_BACKEND]))}",
+        )
+    wrong = misplaced(options)
+    if wrong:
+        raise InvalidInput(
+            f"the store {options['backend']} has no option {', '.join(wrong)}",
+            cure="remove it, or choose the back end that it belongs to",
+        )

@@ -8,22 +8,40 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     Blocked,
     Conflict,
     InvalidInput,
     M365Error,
+    Throttled,
+    Unreachable,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
 
 VERSION = "7.4"
 CONTENT_TYPE = "application/vnd.mail2fax.m365+json"
+SUFFIXES = {
+    "global": "vault.azure.net",
+    "gcc_high": "vault.usgovcloudapi.net",
+    "dod": "vault.usgovcloudapi.net",
+    "china": "vault.azure.cn",
+}
+DELETED = "ObjectIsDeletedButRecoverable"
+RECOVERY_S = 60.0
+
+
+class _NoAnswer(Blocked):
+    """The request went out, and whether the work was done is unknown."""
 
 
 class AzureKeyVault:
@@ -32,16 +50,16 @@ class AzureKeyVault:
     Key Vault has no check-and-set, so the version is compared before every write.
     """
 
-    def __init__(self, http: Http, sign_in: SignIn, host: str, name: str) -> None:
-        self._http = http
-        self._sign_in = sign_in
-        self._host = host
+    def __init__(self, tenant: Tenant, vault: str, name: str) -> None:
+        self._tenant = tenant
+        self._suffix = SUFFIXES[tenant.cloud.name]
+        self._host = f"{vault.lower()}.{self._suffix}"
         self._name = name
         self._seen: str | None = None
         self._was_read = False
 
     @classmethod
-    def from_options(cls, options: t.Mapping[str, t.Any], http: Http, sign_in: SignIn, suffix: str) -> AzureKeyVault:
+    def from_options(cls, options: t.Mapping[str, t.Any], controller: Controller) -> AzureKeyVault:
         vault, name = str(options.get("vault") or ""), str(options.get("name") or "")
         if not re.fullmatch(r"[A-Za-z0-9-]{3,24}", vault) or not re.fullmatch(r"[A-Za-z0-9-]{1,127}", name):
             raise InvalidInput(
@@ -49,7 +67,7 @@ class AzureKeyVault:
                 cure="give the vault's name (3 to 24 letters, digits, dashes) and the secret's name (letters, digits, "
                 "dashes)",
             )
-        return cls(http, sign_in, f"{vault.lower()}.{suffix}", name)
+        return cls(Tenant(controller.connection, environment=os.environ), vault, name)
 
     def describe(self) -> str:
         return f"Azure Key Vault {self._host}, secret {self._name}"
@@ -87,38 +105,66 @@ class AzureKeyVault:
         body: dict[str, t.Any] = {"value": json.dumps(entry.as_mapping()), "contentType": CONTENT_TYPE}
         if entry.current is not None:
             body["tags"] = {"client_id": entry.current.client_id, "key_id": entry.current.key_id}
-        try:
-            answer = self._call("PUT", "write the secret", body)
-        except AnswerLost:
-            # The same value again is harmless: it only makes one more version.
-            answer = self._call("PUT", "write the secret", body)
+        answer = self._put(body)
+        if _inner_code(answer) == DELETED:
+            self._recover()
+            answer = self._put(body)
         document = self._document(answer, "write the secret")
         self._seen, self._was_read = str(document["id"]), True
 
     def remove(self) -> None:
-        answer = self._call("DELETE", "remove the stored secret")
+        """Key Vault keeps a removed secret for a while; its values are dead by then, and a write takes it up again."""
+        answer = self._call("DELETE", f"secrets/{self._name}", "remove the stored secret")
         if answer.status != 404:
             self._document(answer, "remove the stored secret")
         self._seen, self._was_read = None, True
 
+    def _put(self, body: dict[str, t.Any]) -> Response:
+        for last in (False, True):
+            try:
+                return self._call("PUT", f"secrets/{self._name}", "write the secret", body)
+            except _NoAnswer:
+                # The same value again is harmless: it only makes one more version.
+                if last:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _recover(self) -> None:
+        """A secret of this name was removed earlier: until it is taken up again the name is taken."""
+        purpose = "take up the removed secret again"
+        answer = self._call("POST", f"deletedsecrets/{self._name}/recover", purpose, {})
+        self._document(answer, purpose)
+        if not self._tenant.patiently(lambda: self._get(purpose) is not None, budget_s=RECOVERY_S):
+            raise Blocked(
+                f"{self.describe()} is still being recovered", attempted=purpose, cure="run again in a minute"
+            )
+
     def _get(self, purpose: str) -> dict[str, t.Any] | None:
-        answer = self._call("GET", purpose)
-        problem = answer.json()
-        code = ((problem or {}).get("error") or {}).get("code") if isinstance(problem, dict) else None
-        if answer.status == 404 and code == "SecretNotFound":
+        answer = self._call("GET", f"secrets/{self._name}", purpose)
+        if answer.status == 404 and _problem(answer).get("code") == "SecretNotFound":
             return None
         return self._document(answer, purpose)
 
-    def _call(self, method: str, purpose: str, body: dict[str, t.Any] | None = None) -> Response:
-        audience = "https://" + self._host.split(".", 1)[1]
-        headers = {"Authorization": f"Bearer {self._sign_in.token(audience).value}"}
+    def _call(self, method: str, path: str, purpose: str, body: dict[str, t.Any] | None = None) -> Response:
+        token = self._tenant.sign_in.token(f"https://{self._suffix}").value
+        headers = {"Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        url = f"https://{self._host}/secrets/{self._name}?api-version={VERSION}"
+        url = f"https://{self._host}/{path}?api-version={VERSION}"
         data = None if body is None else json.dumps(body).encode()
-        return self._http.call(
-            Request(method, url, headers, data), purpose=f"{purpose} ({self.describe()})", idempotent=method != "PUT"
-        )
+        try:
+            return self._tenant.http.call(
+                Request(method, url, headers, data), purpose=purpose, idempotent=method in ("GET", "DELETE")
+            )
+        except (AnswerLost, Unreachable, Throttled) as exc:
+            # A store's silence is not a lost answer of the tenant, after which the caller would look again.
+            kind = _NoAnswer if isinstance(exc, AnswerLost) else Blocked
+            raise kind(
+                f"{self.describe()}: {exc.message}",
+                attempted=exc.attempted,
+                status=exc.status,
+                cure=exc.cure or "check the vault and the way to it",
+            ) from None
 
     def _document(self, answer: Response, purpose: str) -> dict[str, t.Any]:
         document = answer.json()
@@ -127,14 +173,13 @@ class AzureKeyVault:
         raise self._refused(answer, purpose)
 
     def _refused(self, answer: Response, purpose: str) -> M365Error:
-        document = answer.json()
-        problem = document.get("error") if isinstance(document, dict) else None
-        code = str((problem or {}).get("code") or answer.status)
+        """Only code and status are kept: the text may quote what was sent."""
+        code = str(_problem(answer).get("code") or answer.status)
         cure = {
             401: "sign in with an identity of the tenant that owns the vault",
             403: "give the operator the role Key Vault Secrets Officer on this vault, and let its network through",
             404: "check store.vault",
-            409: "recover or purge the deleted secret of this name first",
+            409: "another operation on this secret is still going on: run again in a minute",
         }.get(answer.status, "check the vault")
         return Blocked(
             f"{self.describe()} answered {answer.status} {code}",
@@ -145,3 +190,14 @@ class AzureKeyVault:
             cure=cure,
             who="an owner of the key vault",
         )
+
+
+def _problem(answer: Response) -> dict[str, t.Any]:
+    document = answer.json()
+    problem = document.get("error") if isinstance(document, dict) else None
+    return problem if isinstance(problem, dict) else {}
+
+
+def _inner_code(answer: Response) -> str | None:
+    inner = _problem(answer).get("innererror")
+    return str(inner.get("code")) if isinstance(inner, dict) else None

@@ -8,12 +8,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import os
 import pathlib
 import tempfile
 import typing as t
 
 import yaml
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, get_file_vault_secret, is_encrypted, match_encrypt_secret
 
@@ -21,11 +24,14 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Block
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry
 
 if t.TYPE_CHECKING:
-    from ansible.parsing.dataloader import DataLoader
+    from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
+
+
+BESIDE = "m365-"
 
 
 class VaultFile:
-    """One file, mode 0600, always replaced whole: written beside, synced, renamed.
+    """One file, mode 0600, always replaced whole: written beside, synced, renamed. A link is followed, not replaced.
 
     ``secrets`` are the vault secrets that may open it, as (vault id, secret) pairs; ``vault_id`` chooses the one
     that encrypts when there are several.
@@ -34,7 +40,8 @@ class VaultFile:
     def __init__(
         self, path: pathlib.Path, secrets: t.Sequence[tuple[str, t.Any]], *, vault_id: str | None = None
     ) -> None:
-        self._path = path
+        self._path = pathlib.Path(os.path.realpath(path))
+        self._named = path
         self._vault = VaultLib(list(secrets))
         self._seen: bytes | None = None
         self._was_read = False
@@ -53,8 +60,8 @@ class VaultFile:
         self._encrypting_id, self._encrypting = chosen
 
     @classmethod
-    def from_options(cls, options: t.Mapping[str, t.Any], loader: DataLoader) -> VaultFile:
-        path = options.get("path")
+    def from_options(cls, options: t.Mapping[str, t.Any], controller: Controller) -> VaultFile:
+        loader, path = controller.loader, options.get("path")
         if not path:
             raise InvalidInput("store.path is missing", cure="name the file that shall hold the secret")
         secrets: list[tuple[str, t.Any]] = []
@@ -73,15 +80,24 @@ class VaultFile:
             secrets.append((vault_id, secret))
         else:
             secrets.extend(_secrets_of(loader))
-        return cls(pathlib.Path(path).expanduser().absolute(), secrets, vault_id=options.get("vault_id"))
+        vault_id = options.get("vault_id") or (None if options.get("password_file") else _encrypting_id(secrets))
+        return cls(pathlib.Path(path).expanduser().absolute(), secrets, vault_id=vault_id)
 
     def describe(self) -> str:
-        return f"vault file {self._path}"
+        return f"vault file {self._named}"
 
     def probe(self) -> None:
-        """Write, sync and remove a file of the entry's size beside it."""
-        size = max(4096, len(self._seen or b""))
-        self._write_beside(b"\n" * size, keep=False)
+        """Write, sync and remove a file of the entry's size beside it; where the folder is still to be made, see
+        whether it can be."""
+        if os.path.isdir(self._path):
+            raise self._refused(IsADirectoryError(0, "it is a folder"))
+        if os.path.isdir(self._path.parent):
+            with self._locked():
+                self._write_beside(b"\n" * max(4096, 2 * len(self._seen or b"")), keep=False)
+            return
+        nearest = next(folder for folder in self._path.parents if os.path.exists(folder))
+        if not os.path.isdir(nearest) or not os.access(nearest, os.W_OK | os.X_OK):
+            raise self._refused(PermissionError(0, f"{nearest} does not let a folder be made"))
 
     def read(self) -> Entry | None:
         content = self._content()
@@ -113,25 +129,53 @@ class VaultFile:
         return Entry.from_mapping(mapping, self.describe())
 
     def write(self, entry: Entry) -> None:
-        if self._was_read and self._content() != self._seen:
-            raise Conflict(
-                f"{self.describe()} was changed by somebody else meanwhile",
-                attempted="write the secret",
-                cure="see to it that two runs do not work on one tenant at once, then run again",
-            )
         text = yaml.safe_dump(entry.as_mapping(), sort_keys=False, allow_unicode=True)
         encrypted = self._vault.encrypt(text, self._encrypting, vault_id=self._encrypting_id)
         content = encrypted if isinstance(encrypted, bytes) else str(encrypted).encode()
-        self._write_beside(content, keep=True)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as exc:
+            raise self._refused(exc) from None
+        with self._locked():
+            if self._was_read and self._content() != self._seen:
+                raise Conflict(
+                    f"{self.describe()} was changed by somebody else meanwhile",
+                    attempted="write the secret",
+                    cure="see to it that two runs do not work on one tenant at once, then run again",
+                )
+            self._sweep()
+            self._write_beside(content, keep=True)
         self._seen, self._was_read = content, True
 
     def remove(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                self._path.unlink()
-            except PermissionError as exc:
-                raise self._refused(exc) from None
+        try:
+            self._path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            pass
+        except OSError as exc:
+            raise self._refused(exc) from None
         self._seen, self._was_read = None, True
+
+    @contextlib.contextmanager
+    def _locked(self) -> t.Iterator[None]:
+        """Two runs that write into one folder take turns, so that comparing and replacing is one step. A file system
+        without locks goes without."""
+        try:
+            folder = os.open(self._path.parent, os.O_RDONLY)
+        except OSError as exc:
+            raise self._refused(exc) from None
+        try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _sweep(self) -> None:
+        """What a killed run left beside the file: encrypted, and of no use."""
+        for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.{BESIDE}*"):
+            with contextlib.suppress(OSError):
+                left.unlink()
 
     def _content(self) -> bytes | None:
         try:
@@ -144,9 +188,8 @@ class VaultFile:
     def _write_beside(self, content: bytes, *, keep: bool) -> None:
         name = ""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # mkstemp makes it 0600, in the same folder and thus on the same disk
-            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.{BESIDE}", dir=self._path.parent)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
                 stream.flush()
@@ -172,6 +215,12 @@ class VaultFile:
             attempted=f"{verb} the secret",
             cure="give the run's user the right to write in that folder, make room on the disk, or choose another path",
         )
+
+
+def _encrypting_id(secrets: t.Sequence[tuple[str, t.Any]]) -> str | None:
+    """Ansible's own choice (DEFAULT_VAULT_ENCRYPT_IDENTITY) where the run has it; else the first one encrypts."""
+    chosen = constants.config.get_config_value("DEFAULT_VAULT_ENCRYPT_IDENTITY")
+    return str(chosen) if chosen and any(vault_id == chosen for vault_id, _secret in secrets) else None
 
 
 def _secrets_of(loader: t.Any) -> t.Sequence[tuple[str, t.Any]]:

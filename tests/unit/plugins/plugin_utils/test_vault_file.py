@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+import threading
 
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
+
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import BACKENDS, Controller, open_store
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
 
 SECRETS = [("default", VaultSecret(b"correct horse"))]
@@ -143,6 +146,81 @@ def test_no_refusal_quotes_the_value(tmp_path, monkeypatch):
     assert "canary" not in str(caught.value) + repr(caught.value.__context__)
 
 
+def test_a_read_only_folder_is_said_before_a_secret_is_made(tmp_path):
+    (tmp_path / "sub").mkdir(mode=0o500)
+    if os.access(tmp_path / "sub", os.W_OK):
+        pytest.skip("root may write everywhere")
+    for path in (tmp_path / "sub" / "s.yml", tmp_path / "sub" / "deeper" / "s.yml"):
+        with pytest.raises(Blocked, match="cannot be written"):
+            VaultFile(path, SECRETS).probe()
+
+
+def test_a_read_only_disk_is_said_before_a_secret_is_made(tmp_path, monkeypatch):
+    def read_only(*_arguments, **_options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    with pytest.raises(Blocked, match="Read-only file system"):
+        VaultFile(tmp_path / "s.yml", SECRETS).probe()
+
+
+def test_a_probe_leaves_nothing_and_makes_nothing(tmp_path):
+    VaultFile(tmp_path / "s.yml", SECRETS).probe()
+    VaultFile(tmp_path / "not" / "yet" / "s.yml", SECRETS).probe()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_in_the_file_s_place_is_refused(tmp_path):
+    with pytest.raises(Blocked, match="it is a folder"):
+        VaultFile(tmp_path, SECRETS).probe()
+    with pytest.raises(Blocked, match="cannot be written"):
+        VaultFile(tmp_path, SECRETS).write(entry())
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "s.yml").symlink_to(tmp_path / "real" / "secret.yml")
+    VaultFile(tmp_path / "s.yml", SECRETS).write(entry())
+    assert (tmp_path / "s.yml").is_symlink()
+    assert VaultFile(tmp_path / "real" / "secret.yml", SECRETS).read() == entry()
+
+
+def test_what_a_killed_run_left_beside_is_swept_away(tmp_path):
+    (tmp_path / ".s.yml.m365-left").write_bytes(b"$ANSIBLE_VAULT;half")
+    (tmp_path / ".other.yml.m365-left").write_bytes(b"$ANSIBLE_VAULT;half")
+    VaultFile(tmp_path / "s.yml", SECRETS).write(entry())
+    assert sorted(os.listdir(tmp_path)) == [".other.yml.m365-left", "s.yml"]
+
+
+def test_two_writers_take_turns(tmp_path):
+    """Comparing and replacing is one step: of two that have read the same, one wins and one is told."""
+    store = VaultFile(tmp_path / "s.yml", SECRETS)
+    store.write(entry("old"))
+    writers = [VaultFile(tmp_path / "s.yml", SECRETS) for _number in range(8)]
+    for writer in writers:
+        writer.read()
+    start, outcomes = threading.Barrier(len(writers)), []
+
+    def write(number):
+        start.wait()
+        try:
+            writers[number].write(entry(f"new {number}"))
+        except Conflict:
+            outcomes.append("conflict")
+        else:
+            outcomes.append(f"new {number}")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(len(writers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [outcome for outcome in outcomes if outcome != "conflict"]
+    assert len(outcomes) == 8
+    assert len(winners) == 1
+    assert VaultFile(tmp_path / "s.yml", SECRETS).read() == entry(winners[0])
+
+
 def test_the_run_s_vault_passwords_are_used(tmp_path):
     loader = DataLoader()
     loader.set_vault_secrets(SECRETS)
@@ -161,13 +239,25 @@ def test_a_password_file_of_its_own(tmp_path):
         open_store(options, Controller(DataLoader()))
 
 
+def test_of_several_passwords_ansible_s_own_choice_encrypts(tmp_path, monkeypatch):
+    loader = DataLoader()
+    loader.set_vault_secrets([("dev", VaultSecret(b"one")), ("prod", VaultSecret(b"two"))])
+    options = {"backend": "vault_file", "path": str(tmp_path / "s.yml")}
+    header = {}
+    for name, environment, extra in (
+        ("first", {}, {}),
+        ("configured", {"ANSIBLE_VAULT_ENCRYPT_IDENTITY": "prod"}, {}),
+        ("named", {"ANSIBLE_VAULT_ENCRYPT_IDENTITY": "prod"}, {"vault_id": "dev"}),
+    ):
+        with monkeypatch.context() as patch:
+            for variable, value in environment.items():
+                patch.setenv(variable, value)
+            open_store({**options, **extra}, Controller(loader)).write(entry())
+        header[name] = (tmp_path / "s.yml").read_bytes().split(b"\n")[0].rpartition(b";")[2]
+    assert header == {"first": b"dev", "configured": b"prod", "named": b"dev"}
+
+
 @pytest.mark.parametrize("options", [{"backend": "vault_file"}, {"backend": "nowhere"}])
 def test_options_that_cannot_be_right(options):
     with pytest.raises(InvalidInput):
         open_store(options, Controller(DataLoader()))
-
-
-def test_every_backend_keeps_the_interface():
-    assert set(BACKENDS) == {"vault_file"}
-    for method in ("describe", "probe", "read", "write", "remove"):
-        assert callable(getattr(VaultFile, method))

@@ -9,16 +9,27 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import (
     Desired,
     Key,
     Limits,
     State,
+    _limits,
     duration,
+    ends_to_try,
     plan,
+    predecessor,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret, instant, iso
-
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
+    Entry,
+    Intent,
+    Proof,
+    StoredSecret,
+    instant,
+    iso,
+)
 from tests.unit.script import NOW, TENANT_ID
 
 APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
@@ -31,9 +42,13 @@ def key(number: int, *, name: str = NAME, age: int = 10, left: int = 300) -> Key
     return Key(f"00000000-0000-4000-8000-{number:012d}", name, NOW - age * DAY, NOW + left * DAY)
 
 
-def stored(item: Key, **changes: str) -> StoredSecret:
+def stored(item: Key, **changes: str | None) -> StoredSecret:
     secret = StoredSecret(TENANT_ID, APP, item.key_id, item.display_name, iso(item.start), iso(item.end), "value")
     return replace(secret, **changes)
+
+
+def noted(*keys: Key, age: dt.timedelta = dt.timedelta(0)) -> Intent:
+    return Intent(iso(NOW - age), tuple(item.key_id for item in keys))
 
 
 def steps(current: State, desired: Desired = WANTED) -> list[tuple[str, object]]:
@@ -66,7 +81,14 @@ def test_foreign_secrets_are_reported_and_never_touched():
 
 @pytest.mark.parametrize(("left", "due"), [(31, False), (30, True), (1, True)])
 def test_renewal_begins_thirty_days_before_the_end(left, due):
-    found = steps(state(key(1, left=left), entry=Entry(current=stored(key(1)))))
+    found = steps(state(key(1, age=300, left=left), entry=Entry(current=stored(key(1)))))
+    assert bool(found) is due
+
+
+@pytest.mark.parametrize(("left", "due"), [(16, False), (15, True)])
+def test_what_lives_no_longer_than_renew_before_is_renewed_at_half_its_life(left, due):
+    """A policy may have made it so short: else every run would renew it."""
+    found = steps(state(key(1, age=30 - left, left=left), entry=Entry(current=stored(key(1)))))
     assert bool(found) is due
 
 
@@ -74,7 +96,8 @@ def test_never_renews_only_what_is_dead():
     never = replace(WANTED, rotate="never")
     assert steps(state(key(1, left=1), entry=Entry(current=stored(key(1)))), never) == []
     assert steps(state(key(1, left=-1), entry=Entry(current=stored(key(1)))), never) == [
-        ("mint", "the old one has expired")
+        ("mint", "the old one has expired, AADSTS7000222"),
+        ("drop", key(1).key_id),
     ]
 
 
@@ -99,10 +122,26 @@ def test_two_unknown_live_ones_stop_the_run_with_a_list():
     assert key(2).key_id in str(made.blocked)
 
 
-def test_the_store_of_another_application_is_not_trusted():
-    other = stored(key(1), client_id="22222222-8724-4f32-8152-a16a230b682b")
-    assert steps(state(key(1), entry=Entry(current=other))) == [
-        ("mint", "the store holds the secret of another application")
+def test_the_secret_of_an_application_that_is_gone_counts_as_none():
+    assert steps(state(stale=True)) == [("mint", "the store held the secret of an application that is gone")]
+
+
+def test_a_value_that_entra_refuses_is_replaced_and_its_key_has_its_overlap():
+    current = state(key(1), entry=Entry(current=stored(key(1))), refused={key(1).key_id: "AADSTS7000215"})
+    assert steps(current) == [("mint", "the stored value no longer signs in, AADSTS7000215")]
+    heir = predecessor(current.entry, current.keys, current.refused, WANTED, NOW)
+    assert heir == stored(key(1), value=None)
+
+
+def test_a_secret_of_another_name_than_wanted_is_said_so():
+    assert steps(state(key(1, name="old name"), entry=Entry(current=stored(key(1))))) == [
+        ("mint", "the stored one bears another name")
+    ]
+
+
+def test_an_entry_without_a_value_is_no_secret():
+    assert steps(state(key(1), entry=Entry(current=stored(key(1), value="")))) == [
+        ("mint", "its value is not in the store")
     ]
 
 
@@ -116,12 +155,44 @@ def test_the_old_one_is_kept_during_the_overlap():
     assert steps(state(key(1, age=300, left=10), key(2, age=6), entry=entry)) == []
 
 
+def test_the_overlap_counts_from_when_the_new_one_came_into_use():
+    """A renewal that a later run finished: the key is old, its use is not."""
+    new = stored(key(2, age=20))
+    entry = Entry(new, stored(key(1, age=300, left=20)), proof=Proof.of(new, iso(NOW - 6 * DAY)))
+    keys = (key(1, age=300, left=20), key(2, age=20))
+    assert steps(state(*keys, entry=entry)) == []
+    entry = replace(entry, proof=Proof.of(new, iso(NOW - 7 * DAY)))
+    assert steps(state(*keys, entry=entry)) == [("drop", key(1).key_id)]
+
+
 def test_three_never_live():
-    entry = Entry(current=stored(key(2, age=1, left=20)), previous=stored(key(1)))
-    assert steps(state(key(1), key(2, age=1, left=20), entry=entry)) == [
-        ("drop", key(1).key_id),
-        ("mint", "the old one ends in 20 days"),
-    ]
+    entry = Entry(current=stored(key(2, age=1)), previous=stored(key(1)))
+    made = plan(state(key(1), key(2, age=1), entry=entry), replace(WANTED, rotate="always"), NOW)
+    assert [step.name for step in made.steps] == ["drop", "mint"]
+    assert made.result["retired"] == [key(1).key_id]
+    assert "6 day(s) before its overlap is over" in made.warnings[0]
+
+
+def test_of_two_the_one_before_stays_while_the_stored_one_is_dead():
+    """Whoever still has the one before in use keeps it until the new one is in place."""
+    entry = Entry(current=stored(key(2)), previous=stored(key(1)))
+    assert steps(state(key(1), entry=entry)) == [("mint", "the stored one was removed outside")]
+    assert predecessor(entry, [key(1)], {}, WANTED, NOW) == stored(key(1))
+
+
+def test_a_restored_old_store_does_not_cost_the_secret_in_use():
+    """The store knows a dead one; the living one of our name is what the fax server has."""
+    living = key(2, age=100)
+    entry = Entry(current=stored(key(1)), proof=Proof.of(stored(key(1)), iso(NOW - 300 * DAY)))
+    assert steps(state(living, entry=entry)) == [("mint", "the stored one was removed outside")]
+    heir = predecessor(entry, [living], {}, WANTED, NOW)
+    assert heir is not None
+    assert heir.key_id == living.key_id
+
+
+def test_a_predecessor_that_is_gone_is_cleared_from_the_store():
+    entry = Entry(current=stored(key(2)), previous=stored(key(1)))
+    assert steps(state(key(2), entry=entry)) == [("forget", None)]
 
 
 def test_an_expired_predecessor_is_removed():
@@ -130,29 +201,75 @@ def test_an_expired_predecessor_is_removed():
 
 
 def test_a_key_born_in_a_run_that_died_is_removed():
-    entry = Entry(current=stored(key(1, left=20)), intent=(key(1).key_id,))
-    assert steps(state(key(1, left=20), key(2, age=0), entry=entry)) == [
+    old = key(1, age=300, left=20)
+    entry = Entry(current=stored(old), intent=noted(old))
+    assert steps(state(old, key(2, age=0), entry=entry)) == [
+        ("drop", key(2).key_id),
+        ("mint", "the old one ends in 20 days"),
+    ]
+
+
+def test_a_first_key_born_in_a_run_that_died_is_removed():
+    assert steps(state(key(2, age=0), entry=Entry(intent=noted()))) == [
+        ("drop", key(2).key_id),
+        ("mint", "there is none yet"),
+    ]
+
+
+def test_an_intent_explains_only_what_was_born_about_then():
+    """It may outlive its run, for a key that shows late; it must not condemn what people make long after."""
+    entry = Entry(current=stored(key(1)), intent=noted(key(1), age=3 * DAY))
+    assert steps(state(key(1), key(2, age=1), entry=entry)) == []
+    assert steps(state(key(1), key(2, age=3), entry=entry)) == [("drop", key(2).key_id)]
+
+
+def test_an_intent_that_came_to_nothing_does_no_harm():
+    entry = Entry(current=stored(key(1)), intent=noted(key(1)))
+    assert steps(state(key(1), entry=entry)) == []
+
+
+def test_a_stored_but_unproven_key_is_committed():
+    entry = Entry(current=stored(key(1, left=20)), following=stored(key(2, age=0)), intent=noted(key(1)))
+    made = plan(state(key(1, left=20), key(2, age=0), entry=entry), WANTED, NOW)
+    assert [step.name for step in made.steps] == ["commit"]
+    assert made.result["key_id"] == key(2).key_id
+    assert made.result["rotated"] is True
+
+
+def test_an_interrupted_renewal_is_finished_and_not_repeated():
+    """rotate=always asks for one renewal, and that is the one which was begun."""
+    entry = Entry(current=stored(key(1)), following=stored(key(2, age=0)), intent=noted(key(1)))
+    assert steps(state(key(1), key(2, age=0), entry=entry), replace(WANTED, rotate="always")) == [("commit", None)]
+
+
+def test_an_unproven_key_that_entra_refuses_is_dropped_and_made_anew():
+    old = key(1, age=300, left=20)
+    entry = Entry(current=stored(old), following=stored(key(2)), intent=noted(key(1)))
+    assert steps(state(old, key(2), entry=entry, refused={key(2).key_id: "AADSTS7000215"})) == [
         ("drop", key(2).key_id),
         ("forget", None),
         ("mint", "the old one ends in 20 days"),
     ]
 
 
-def test_an_intent_that_came_to_nothing_is_forgotten():
-    entry = Entry(current=stored(key(1)), intent=(key(1).key_id,))
-    assert steps(state(key(1), entry=entry)) == [("forget", None)]
-
-
-def test_a_stored_but_unproven_key_is_committed():
-    entry = Entry(current=stored(key(1, left=20)), following=stored(key(2, age=0)), intent=(key(1).key_id,))
-    made = plan(state(key(1, left=20), key(2, age=0), entry=entry), WANTED, NOW)
-    assert [step.name for step in made.steps] == ["commit"]
-    assert made.result["key_id"] == key(2).key_id
+def test_an_unproven_key_that_is_too_young_is_waited_for():
+    entry = Entry(current=stored(key(1, left=20)), following=stored(key(2, age=0)), intent=noted(key(1)))
+    made = plan(state(key(1, left=20), key(2, age=0), entry=entry, waiting=True), WANTED, NOW)
+    assert (made.outcome, made.steps) == ("pending", [])
+    assert made.result["key_id"] == key(1).key_id
+    assert made.pending_until == iso(NOW + dt.timedelta(minutes=10))
+    first = plan(state(key(2, age=0), entry=Entry(following=stored(key(2)))), WANTED, NOW)
+    assert first.result["key_id"] == key(2).key_id
 
 
 def test_an_unproven_key_that_is_gone_is_forgotten():
-    entry = Entry(current=stored(key(1)), following=stored(key(2)), intent=(key(1).key_id,))
+    entry = Entry(current=stored(key(1)), following=stored(key(2)), intent=noted(key(1)))
     assert steps(state(key(1), entry=entry)) == [("forget", None)]
+
+
+def test_an_unproven_key_that_died_unproven_is_dropped():
+    entry = Entry(current=stored(key(1)), following=stored(key(2)))
+    assert steps(state(key(1), key(2, left=-1), entry=entry)) == [("drop", key(2).key_id), ("forget", None)]
 
 
 def test_an_unexplained_key_of_our_name_has_its_overlap_and_goes():
@@ -208,6 +325,122 @@ def test_graph_s_seven_decimals_are_read():
 
 
 def test_an_entry_survives_its_stored_form():
-    entry = Entry(stored(key(1)), stored(key(2), value="a~+/.=-$'\"\\"), stored(key(3)), (key(1).key_id,))
+    current = stored(key(1))
+    entry = Entry(
+        current,
+        stored(key(2), value="a~+/.=-$'\"\\"),
+        stored(key(3)),
+        noted(key(1)),
+        Proof.of(current, iso(NOW)),
+        {"note": "typed in by the fax team"},
+    )
     assert Entry.from_mapping(entry.as_mapping(), "x") == entry
+    assert entry.proven()
     assert Entry.from_mapping({}, "x") == Entry()
+    assert "a~+" not in repr(entry)
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"password": "somebody else's"},
+        {"key_id": "x"},
+        {"previous": "x"},
+        {"intent": ["x"]},
+        {"intent": {"at": "never", "keys": []}},
+        {"proof": {"at": "2026-11-21T12:00:00Z"}},
+    ],
+)
+def test_what_is_not_ours_is_not_written_over(mapping):
+    with pytest.raises(Blocked, match="not a secret of this collection"):
+        Entry.from_mapping(mapping, "x")
+
+
+def test_a_changed_value_is_not_the_one_that_signed_in():
+    secret = stored(key(1))
+    entry = Entry(secret, proof=Proof.of(secret, iso(NOW)))
+    assert entry.proven()
+    assert not replace(entry, current=replace(secret, value="other")).proven()
+    assert not replace(entry, current=replace(secret, key_id=key(2).key_id)).proven()
+    assert not Entry(secret).proven()
+
+
+HANDED = Desired(APP, NAME)
+
+
+def test_without_a_store_the_name_and_the_dates_decide():
+    assert steps(state(), HANDED) == [("mint", "there is none yet")]
+    assert steps(state(key(1)), HANDED) == []
+    assert steps(state(key(1, age=300, left=30)), HANDED) == [("mint", "the old one ends in 30 days")]
+    assert steps(state(key(1, left=-1)), HANDED) == [
+        ("mint", "the old one has expired, AADSTS7000222"),
+        ("drop", key(1).key_id),
+    ]
+
+
+def test_without_a_store_the_older_one_has_its_overlap():
+    older = key(1, age=300, left=20)
+    assert steps(state(older, key(2, age=6)), HANDED) == []
+    assert steps(state(older, key(2, age=7)), HANDED) == [("drop", older.key_id)]
+    assert steps(state(key(3, age=400, left=-2), key(2, age=1)), HANDED) == [("drop", key(3).key_id)]
+
+
+def test_without_a_store_two_live_at_most():
+    made = plan(state(key(1, age=5), key(2, age=1)), replace(HANDED, rotate="always"), NOW)
+    assert [(step.name, step.arguments.get("key_id")) for step in made.steps] == [
+        ("drop", key(1).key_id),
+        ("mint", None),
+    ]
+    assert made.warnings
+
+
+def test_shorter_lives_are_tried_where_the_policy_cannot_be_read():
+    year = NOW + 365 * DAY
+    hour = dt.timedelta(hours=1)
+    assert ends_to_try(year, WANTED, Limits(), NOW) == [year, year - hour]
+    shorter = replace(WANTED, allow_shorter=True)
+    assert ends_to_try(year, shorter, Limits(), NOW) == [
+        year,
+        year - hour,
+        *(NOW + days * DAY for days in (180, 90, 60, 30)),
+    ]
+    hundred = NOW + 100 * DAY
+    assert ends_to_try(hundred, shorter, Limits(), NOW) == [
+        hundred,
+        hundred - hour,
+        *(NOW + days * DAY for days in (90, 60, 30)),
+    ]
+    assert ends_to_try(hundred, shorter, Limits(True, True, 100 * DAY), NOW) == [hundred, hundred - hour]
+
+
+def policy(*rules: dict[str, object], enabled: bool = True) -> dict[str, object]:
+    return {"isEnabled": enabled, "applicationRestrictions": {"passwordCredentials": list(rules)}}
+
+
+FORBIDDEN = {"restrictionType": "passwordAddition", "state": "enabled"}
+
+
+@pytest.mark.parametrize(
+    ("default", "assigned", "limits"),
+    [
+        ({"error": {"code": "Authorization_RequestDenied"}}, {"error": {}}, Limits()),
+        (policy(FORBIDDEN), {"value": []}, Limits(True, False)),
+        (policy(FORBIDDEN, enabled=False), {"value": []}, Limits(True)),
+        (policy({**FORBIDDEN, "state": "disabled"}), {"value": []}, Limits(True)),
+        (
+            policy({**FORBIDDEN, "restrictForAppsCreatedAfterDateTime": "2026-06-01T00:00:00Z"}),
+            {"value": []},
+            Limits(True),
+        ),
+        (
+            policy({**FORBIDDEN, "restrictForAppsCreatedAfterDateTime": "2025-06-01T00:00:00Z"}),
+            {"value": []},
+            Limits(True, False),
+        ),
+        (policy({"restrictionType": "passwordLifetime", "maxLifetime": "P90D"}), {}, Limits(True, True, 90 * DAY)),
+        (policy(FORBIDDEN), {"value": [{"isEnabled": True, "restrictions": {}}]}, Limits(True)),
+        (policy(FORBIDDEN), {"value": [{"isEnabled": False, "restrictions": {}}]}, Limits(True, False)),
+    ],
+)
+def test_whose_policy_counts(default, assigned, limits):
+    assert _limits(default, assigned, "2026-01-01T00:00:00Z") == limits

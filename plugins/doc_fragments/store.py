@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The option ``store`` of whatever makes a secret or reads one back."""
+
+    DOCUMENTATION = r"""
+options:
+  store:
+    description:
+      - Where the client secret's value is kept.
+      - The store is opened where Ansible itself runs, so the task must run locally.
+    type: dict
+    suboptions:
+      backend:
+        description:
+          - The kind of store. What is kept is, for the current secret, C(tenant_id), C(client_id), C(key_id),
+            C(display_name), C(start_date_time), C(end_date_time) and C(value), and the same for the one being retired
+            under C(previous).
+          - V(vault_file) is a YAML file of these keys, encrypted with Ansible Vault.
+          - V(hashi_vault) is a secret of these keys in a KV version 2 mount of HashiCorp Vault or OpenBao. It needs the
+            Python library C(hvac).
+          - V(azure_key_vault) is a secret in Azure Key Vault whose value is a JSON object of these keys. The operator
+            needs the role Key Vault Secrets Officer.
+          - V(none) keeps nothing. The new value is returned sealed for the holder of a private key, see O(store.seal_to).
+        type: str
+        choices: [vault_file, hashi_vault, azure_key_vault, none]
+        required: true
+      path:
+        description: The file of V(vault_file); the secret's path below O(store.mount) of V(hashi_vault).
+        type: path
+      vault_id:
+        description:
+          - For V(vault_file), which of the run's vault passwords encrypts the file. By default the one that Ansible is
+            configured to encrypt with, else the first one.
+        type: str
+      password_file:
+        description:
+          - For V(vault_file), a file with the vault password, or an executable that prints it, instead of the run's own.
+        type: path
+      url:
+        description: For V(hashi_vault), the server. If not set, the environment variable E(VAULT_ADDR) is used.
+        type: str
+      mount:
+        description: For V(hashi_vault), where the KV version 2 engine is mounted; C(secret) if not set.
+        type: str
+      namespace:
+        description: For V(hashi_vault), the namespace. If not set, the environment variable E(VAULT_NAMESPACE) is used.
+        type: str
+      token:
+        description:
+          - For V(hashi_vault), the token. If not set, the environment variable E(VAULT_TOKEN) is used, or the file
+            C(~/.vault-token).
+        type: str
+      role_id:
+        description: For V(hashi_vault), sign in with this AppRole instead of a token.
+        type: str
+      secret_id:
+        description: For V(hashi_vault), the secret ID of O(store.role_id).
+        type: str
+      ca_path:
+        description:
+          - For V(hashi_vault), a PEM file with the certificate authorities to trust. If not set, the environment variable
+            E(VAULT_CACERT) is used.
+        type: path
+      vault:
+        description: For V(azure_key_vault), the vault's name.
+        type: str
+      name:
+        description: For V(azure_key_vault), the secret's name.
+        type: str
+      seal_to:
+        description:
+          - For V(none), an RSA public key in PEM, or the path of one. A new value is encrypted for it with RSA-OAEP
+            (SHA-256) and returned in base64.
+        type: str
+"""
