@@ -101,6 +101,16 @@ def test_an_open_list_is_left_alone(listed: str):
     assert "in_force_by" not in plan.result
 
 
+def test_an_open_list_is_worth_no_warning_but_the_end_of_ews():
+    assert len(made(True, APP, PRESENT).warnings) == 1
+    assert len(made(None, None, PRESENT).warnings) == 2
+    assert len(made(None, None, ENABLE).warnings) == 2
+
+
+def test_empty_entries_are_nobody_s():
+    assert EwsState(True, f" {APP.upper()} ,, ").ids() == [APP]
+
+
 def test_an_empty_list_becomes_a_list_of_one_and_says_so():
     assert any("only this application" in text for text in made(True, None, PRESENT).warnings)
     assert not any("only this application" in text for text in made(True, OTHER, PRESENT).warnings)
