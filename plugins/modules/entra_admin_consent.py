@@ -180,7 +180,7 @@ steps:
   type: list
   elements: str
 error:
-  description: What went wrong, for machines; RV(msg) says the same to people.
+  description: What went wrong, for machines; C(msg) says the same to people.
   returned: failure
   type: dict
 """

@@ -247,7 +247,7 @@ summary:
   returned: always
   type: str
 error:
-  description: What went wrong, for machines; RV(msg) says the same to people.
+  description: What went wrong, for machines; C(msg) says the same to people.
   returned: failure
   type: dict
 """

@@ -629,7 +629,7 @@ class Application:
                     item["owners"] = list(listed.get("value") or [])
         return State(
             application=application,
-            deleted=deleted if application is None else None,
+            deleted=deleted,
             namesakes=tuple(namesakes),
             holder=holder,
             service_principal=principals["principal"].found() if principals else None,
