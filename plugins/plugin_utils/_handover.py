@@ -230,7 +230,7 @@ class _Run:
         culprit = next((step for step in steps if step["outcome"] in ("blocked", "failed")), None)
         if culprit is None:
             # A task that could not even start registers nothing: it belongs to the first step with nothing to show.
-            culprit = next((step for step in steps if not self.of(step["step"])), steps[-1])
+            culprit = next((step for step in steps if step["outcome"] == "skipped"), steps[-1])
             message = str(stopped.get("msg") or "the task could not run")
             outcome = stopped.get("outcome") if stopped.get("outcome") in ("blocked", "failed") else "failed"
             culprit.update(outcome=outcome, summary=_first_line(message), msg=message, error=stopped.get("error"))

@@ -137,7 +137,7 @@ def parse(path: str, term: str) -> Json:
 
 def check(document: Json, term: str) -> Json:
     """The profile with its defaults filled in. Raises ProfileError naming every key that is missing or unknown."""
-    answer = ArgumentSpecValidator(SPEC).validate(_dates_as_text(document))
+    answer = ArgumentSpecValidator(SPEC).validate(_tidied(document))
     unknown = [".".join(key) for key in _keys(answer.unsupported_parameters)]
     complaints = [f"unknown key {key}{_meant(key)}" for key in unknown]
     # The validator's own sentence on unknown keys lists the known ones of one level only.
@@ -164,12 +164,12 @@ def _meant(key: str) -> str:
     return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
-def _dates_as_text(value: t.Any) -> t.Any:
-    """YAML reads an unquoted 2027-04-01 as a date, and JSON knows no dates."""
+def _tidied(value: t.Any) -> t.Any:
+    """YAML reads an unquoted 2027-04-01 as a date, and JSON knows no dates. A key without a value is not given."""
     if isinstance(value, dict):
-        return {key: _dates_as_text(item) for key, item in value.items()}
+        return {key: _tidied(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_dates_as_text(item) for item in value]
+        return [_tidied(item) for item in value]
     return value.isoformat() if isinstance(value, dt.date) else value
 
 

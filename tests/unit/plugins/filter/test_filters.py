@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible import constants
+from ansible.errors import AnsibleError, AnsibleFilterError
+
+from ansible_collections.mail2fax.m365.plugins.filter.outcome_table import outcome_table
+from ansible_collections.mail2fax.m365.plugins.filter.readable_time import readable_time
+from ansible_collections.mail2fax.m365.plugins.filter.refused_options import refused_options
+from ansible_collections.mail2fax.m365.plugins.filter.run_result import run_result
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+
+GROUP = {"name": "Fax", "alias": "fax", "members": ["fax@contoso.com"]}
+
+
+def context(**more: t.Any) -> dict[str, t.Any]:
+    return {"host": "contoso", "profile": _profile.load("imagicle_ews"), **more}
+
+
+def test_run_result_tells_whether_anything_is_new() -> None:
+    found = {"preflight": {"changed": False, "outcome": "ok", "summary": "fine"}}
+    first = run_result(found, context())
+    assert first["changed"] is True
+    assert first["outcome"] == "ok"
+    assert first["document"]["steps"][0]["summary"] == "fine"
+    assert run_result(found, context(previous=first["document"]))["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("results", "given", "complaint"),
+    [
+        ([], {}, "as dictionaries"),
+        ({}, {"profile": {"name": "x"}}, "the context lacks host"),
+        ({}, {"host": "x"}, "the context lacks profile"),
+        ({}, {"host": "x", "kind": "party"}, "the kind is 'party'"),
+    ],
+)
+def test_run_result_refuses_what_it_cannot_take(results: t.Any, given: t.Any, complaint: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=complaint):
+        run_result(results, given)
+
+
+def test_the_table_is_shaped_for_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = run_result({}, context())["document"]
+    lines = outcome_table(document, shape="lines")
+    assert outcome_table(document, shape="text") == "\n".join(lines)
+    for shown, expected in (("yaml", str), ("json", list)):
+        monkeypatch.setattr(constants.config, "get_config_value", lambda *_a, shown=shown, **_k: shown)
+        assert isinstance(outcome_table(document), expected)
+
+    def unknown(*_args: t.Any, **_kwargs: t.Any) -> None:
+        raise AnsibleError("another callback")
+
+    monkeypatch.setattr(constants.config, "get_config_value", unknown)
+    assert outcome_table(document) == lines
+
+
+def test_the_table_refuses_what_is_no_document() -> None:
+    with pytest.raises(AnsibleFilterError, match="the document of a run"):
+        outcome_table({"a": 1})
+    with pytest.raises(AnsibleFilterError, match="shape is 'round'"):
+        outcome_table({"steps": []}, shape="round")
+
+
+def test_an_unknown_time_zone_is_told() -> None:
+    assert readable_time("2026-11-21T15:30:00Z") == "21 Nov 2026, 15:30 UTC"
+    for zone in ("Europe/Roma", "../etc/passwd", ""):
+        with pytest.raises(AnsibleFilterError, match="there is no time zone"):
+            readable_time("2026-11-21T15:30:00Z", zone)
+
+
+def test_options_are_refused_without_a_request() -> None:
+    assert refused_options({"exchange_security_group": GROUP}) == []
+    refused = refused_options(
+        {
+            "exchange_security_group": {**GROUP, "name": "x" * 65},
+            "entra_application": {"unique_name": "u", "display_name": "n", "permissions": [{"resource": 5, "x": 1}]},
+            "exchange_application_access_policy": {"app_id": "da34aq4b-b01f-47e4-bfac-2f9fc3f1383e", "group": "g"},
+        }
+    )
+    assert len(refused) == 3
+    assert "64" in refused[0]
+    assert refused[1].startswith("entra_application: ")
+    assert "da34aq4b" in refused[2]
+
+
+def test_what_is_null_counts_as_not_given() -> None:
+    assert refused_options({"entra_application": {"unique_name": "u", "display_name": "n", "app_id": None}}) == []
+    assert "name" in refused_options({"exchange_security_group": {**GROUP, "name": None}})[0]
+
+
+def test_a_module_that_is_not_ours_cannot_be_asked() -> None:
+    with pytest.raises(AnsibleFilterError, match="there is no module 'copy'"):
+        refused_options({"copy": {}})
+    with pytest.raises(AnsibleFilterError, match="by the module's name"):
+        refused_options([])

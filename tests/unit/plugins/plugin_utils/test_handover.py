@@ -1,0 +1,462 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover, _profile
+
+Json = dict[str, t.Any]
+NOW = dt.datetime(2026, 11, 21, 12, 0, 30, 5, tzinfo=dt.UTC)
+APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
+ZERO = "00000000-0000-0000-0000-000000000000"
+FAX, OTHER = "fax@contoso.com", "adele@contoso.com"
+
+
+def results(**changes: Json | None) -> Json:
+    """The registered results of a first provisioning; a change of None: the step registered nothing."""
+    found: Json = {
+        "preflight": {
+            "changed": False,
+            "outcome": "ok",
+            "summary": "nothing in the way",
+            "tenant": {"id": "969d5b92-bc05-403f-b576-97201b665e65", "name": "Contoso", "domains": ["contoso.com"]},
+            "findings": [],
+            "ews": {"EwsEnabled": None, "EwsAllowedAppIDs": None, "allowed": None},
+        },
+        "application": {
+            "changed": True,
+            "outcome": "changed",
+            "summary": "created",
+            "steps": ["create the application"],
+            "app_id": APP,
+            "service_principal_id": "00000000-0000-4000-8000-000000000003",
+            "application": {"object_id": "00000000-0000-4000-8000-000000000002", "display_name": "Mail2DigitalFax"},
+        },
+        "scope_group": {
+            "changed": True,
+            "outcome": "changed",
+            "summary": "group created",
+            "group": {"guid": "00000000-0000-4000-8000-000000000004", "name": "Fax", "alias": "fax.group"},
+        },
+        "access_policy": {"changed": True, "outcome": "changed", "summary": "policy created"},
+        "ews_access": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
+        "client_secret": {
+            "changed": True,
+            "outcome": "changed",
+            "summary": "made",
+            "key_id": "00000000-0000-4000-8000-000000000005",
+            "display_name": "Secret",
+            "end_date_time": "2027-11-21T12:00:00Z",
+            "stored_in": "vault file /s/contoso.yml",
+            "value": "CANARY",
+        },
+        "admin_consent": {"changed": True, "outcome": "changed", "summary": "granted"},
+        "access_verdict": {
+            "changed": False,
+            "outcome": "ok",
+            "summary": "1 Granted, 1 Denied",
+            "verdicts": [
+                {"mailbox": OTHER, "verdict": "Denied", "expected": "Denied", "as_expected": True, "at": "t1"},
+                {"mailbox": FAX, "verdict": "Granted", "expected": "Granted", "as_expected": True, "at": "t1"},
+            ],
+        },
+        "mailbox_probe": {
+            "changed": False,
+            "outcome": "ok",
+            "summary": "as expected",
+            "probes": [
+                {"mailbox": FAX, "verdict": "opened", "expected": "opened", "as_expected": True, "at": "t2"},
+                {
+                    "mailbox": OTHER,
+                    "verdict": "denied_by_policy",
+                    "expected": "refused",
+                    "as_expected": True,
+                    "at": "t2",
+                },
+            ],
+        },
+    }
+    found.update(changes)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def compose(found: Json, **context: t.Any) -> Json:
+    known: Json = {
+        "host": "contoso",
+        "profile": _profile.load("imagicle_ews"),
+        "names": {"application": "Mail2DigitalFax", "group": "Fax", "group_alias": "fax.group", "secret": "Secret"},
+        "mailboxes": [FAX],
+        "renew_before": 30,
+        "at": NOW,
+    }
+    return _handover.compose(found, {**known, **context})
+
+
+def failed(outcome: str, msg: str, **more: t.Any) -> Json:
+    return {"failed": True, "changed": False, "outcome": outcome, "msg": msg, "summary": msg[:20], **more}
+
+
+def test_the_document_of_a_whole_run() -> None:
+    document = compose(results())
+    assert document["schema"] == _handover.SCHEMA
+    assert document["at"] == "2026-11-21T12:00:30Z"
+    assert document["outcome"] == "changed"
+    assert document["state"] == "ready"
+    assert [step["step"] for step in document["steps"]] == list(_handover.STEPS["provision"])
+    assert document["steps"][1]["changes"] == ["create the application"]
+    assert document["ids"]["application_id"] == APP
+    assert document["ids"]["group"] == "00000000-0000-4000-8000-000000000004"
+    assert document["tenant"] == {
+        "id": "969d5b92-bc05-403f-b576-97201b665e65",
+        "domain": "contoso.com",
+        "name": "Contoso",
+    }
+    assert document["secret"] == {
+        "display_name": "Secret",
+        "key_id": "00000000-0000-4000-8000-000000000005",
+        "end_date_time": "2027-11-21T12:00:00Z",
+        "renew_from": "2027-10-22T12:00:00Z",
+        "stored_in": "vault file /s/contoso.yml",
+    }
+    assert document["unprotected"] == "none"
+    assert "CANARY" not in json.dumps(document)
+    assert _handover.complaint(document) == ""
+
+
+def test_ews_that_needs_no_opening_is_ok_because_the_preflight_has_looked() -> None:
+    document = compose(results())
+    assert document["steps"][4] == {
+        "step": "ews_access",
+        "outcome": "ok",
+        "summary": "EWS is not restricted by the tenant, nothing to do",
+    }
+    wrong = {**results()["preflight"], "findings": [{"severity": "blocked", "step": "tenant", "what": "domain"}]}
+    assert compose(results(preflight=wrong), mode="audit")["steps"][4]["outcome"] == "skipped"
+
+
+def test_mailboxes_have_both_verdicts_and_the_fax_mailbox_comes_first() -> None:
+    rows = compose(results())["mailboxes"]
+    assert [(row["mailbox"], row["expected"], row["verdict"], row["probe"]) for row in rows] == [
+        (FAX, "granted", "Granted", "opened"),
+        (OTHER, "denied", "Denied", "denied_by_policy"),
+    ]
+    assert [(row["verdict_at"], row["probe_at"], row["as_expected"]) for row in rows] == [("t1", "t2", True)] * 2
+    # One contradiction is enough.
+    probe = copy.deepcopy(results()["mailbox_probe"])
+    probe["probes"][1].update(verdict="opened", as_expected=False)
+    rows = compose(results(mailbox_probe=probe))["mailboxes"]
+    assert [row["as_expected"] for row in rows] == [True, False]
+    # What was not asked is there, too.
+    untried = compose(results(access_verdict=None, mailbox_probe=None), mailboxes=f"{FAX}, second@contoso.com")
+    assert [(row["mailbox"], row["verdict"], row["as_expected"]) for row in untried["mailboxes"]] == [
+        (FAX, None, None),
+        ("second@contoso.com", None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "worst"),
+    [
+        ([], "ok"),
+        (["ok", "changed"], "changed"),
+        (["changed", "pending", "ok"], "pending"),
+        (["pending", "blocked", "skipped"], "blocked"),
+        (["blocked", "failed", "changed"], "failed"),
+    ],
+)
+def test_the_worst_outcome_is_the_runs(outcomes: list[str], worst: str) -> None:
+    assert _handover.worst(outcomes) == worst
+
+
+def test_pending_is_told_with_the_latest_time() -> None:
+    probe = {
+        **results()["mailbox_probe"],
+        "outcome": "pending",
+        "pending": "not in force",
+        "pending_until": "2026-11-21T13:00:00Z",
+    }
+    preflight = {**results()["preflight"], "outcome": "pending", "pending": "no proof", "pending_until": None}
+    document = compose(results(mailbox_probe=probe, preflight=preflight))
+    assert document["outcome"] == "pending"
+    assert document["state"] == "wait"
+    assert document["pending_until"] == "2026-11-21T13:00:00Z"
+    assert [item["step"] for item in document["pending"]] == ["preflight", "mailbox_probe"]
+    assert _handover.headline(document) == "wait until 21 Nov 2026, 13:00 UTC"
+    assert _handover.complaint(document) == ""
+
+
+def test_a_run_that_stopped_says_where_and_why() -> None:
+    stop = failed("blocked", "set on_other_policies to remove. More.", error={"kind": "Blocked"})
+    later: dict[str, Json | None] = dict.fromkeys(
+        ("client_secret", "admin_consent", "access_verdict", "mailbox_probe"), None
+    )
+    document = compose(
+        results(access_policy=stop, **later), stopped={"task": "Restrict", "msg": stop["msg"], "outcome": "blocked"}
+    )
+    outcomes = {step["step"]: step["outcome"] for step in document["steps"]}
+    assert outcomes["access_policy"] == "blocked"
+    assert [outcomes[name] for name in ("ews_access", "client_secret", "admin_consent")] == ["skipped"] * 3
+    assert document["steps"][3]["msg"] == stop["msg"]
+    assert document["steps"][3]["error"] == {"kind": "Blocked"}
+    assert document["stopped"]["step"] == "access_policy"
+    assert document["state"] == "draft"
+    assert document["unprotected"].startswith("not known")
+    # The message names the module's option; the inventory calls it otherwise.
+    assert _handover.complaint(document).endswith("(In the inventory: mail2fax_on_other_policies.)")
+
+
+def test_a_task_that_could_not_start_belongs_to_the_first_step_without_a_result() -> None:
+    later: dict[str, Json | None] = dict.fromkeys(("client_secret", "admin_consent", "access_verdict", "mailbox_probe"))
+    document = compose(results(**later), stopped={"task": "Validating", "msg": "value is wrong", "outcome": "failed"})
+    outcomes = {step["step"]: step["outcome"] for step in document["steps"]}
+    assert outcomes["client_secret"] == "failed"
+    assert outcomes["admin_consent"] == "skipped"
+    assert document["stopped"]["step"] == "client_secret"
+
+
+def test_what_a_stopped_run_does_not_know_is_taken_from_the_last_one() -> None:
+    before = compose(results())
+    stop = failed("failed", "no route")
+    document = compose(
+        {"preflight": stop}, stopped={"task": "Look", "msg": "no route"}, previous=json.dumps(before), mailboxes=[]
+    )
+    for key in ("ids", "secret", "tenant", "application", "group"):
+        assert document[key] == before[key], key
+    # But not what was proven: it would be taken for today's.
+    assert document["mailboxes"] == []
+    # Of a wrong tenant nothing is taken over.
+    wrong = {
+        **stop,
+        "tenant": {"id": "another", "domains": ["other.example"]},
+        "findings": [{"severity": "blocked", "step": "tenant", "what": "expected_domain", "found": "another"}],
+    }
+    assert compose({"preflight": wrong}, stopped={"msg": "x"})["tenant"] == {"id": None, "domain": None, "name": None}
+
+
+def test_ids_of_what_a_prediction_would_make_are_not_ids() -> None:
+    predicted = {**results()["application"], "app_id": ZERO, "service_principal_id": ZERO}
+    predicted["application"] = {"object_id": ZERO}
+    document = compose(
+        results(application=predicted, access_verdict={"skipped": True}, mailbox_probe={"skipped": True}), mode="check"
+    )
+    assert document["ids"]["application_id"] is None
+    assert document["ids"]["application_object_id"] is None
+    assert document["state"] == "draft"
+    assert document["steps"][-1]["summary"] == "nothing to prove before the steps above are done"
+    assert _handover.headline(document) == "plan only"
+
+
+def test_a_second_run_that_differs_in_times_alone_tells_the_same() -> None:
+    first = compose(results())
+    quiet = copy.deepcopy(results())
+    for result in quiet.values():
+        result.update(changed=False, outcome="ok", summary="as it was")
+        result.pop("steps", None)
+        for row in [*result.get("verdicts", []), *result.get("probes", [])]:
+            row["at"] = "later"
+    second = compose(quiet, previous=json.dumps(first), at=NOW + dt.timedelta(hours=1))
+    assert second != first
+    assert _handover.same(first, second)
+    quiet["client_secret"]["end_date_time"] = "2028-01-01T00:00:00Z"
+    assert not _handover.same(first, compose(quiet, previous=json.dumps(first)))
+    quiet = copy.deepcopy(results())
+    quiet["mailbox_probe"]["probes"][1].update(verdict="opened", as_expected=False)
+    assert not _handover.same(first, compose(quiet))
+
+
+def test_how_ews_was_found_is_noted_once_and_kept() -> None:
+    opened = {
+        "changed": True,
+        "outcome": "changed",
+        "summary": "opened",
+        "found": {"EwsEnabled": False, "EwsAllowedAppIDs": "x"},
+        "in_force_by": "2026-11-22T12:00:00Z",
+    }
+    first = compose(results(ews_access=opened))
+    assert first["ews_found"] == opened["found"]
+    assert first["ews_in_force_by"] == "2026-11-22T12:00:00Z"
+    # A later opening finds what the first one made; that is not how it was.
+    again = {**opened, "found": {"EwsEnabled": True, "EwsAllowedAppIDs": "y"}, "in_force_by": None}
+    second = compose(results(ews_access=again), previous=json.dumps(first))
+    assert second["ews_found"] == opened["found"]
+    assert second["ews_in_force_by"] == "2026-11-22T12:00:00Z"
+    # A prediction has opened nothing.
+    assert compose(results(ews_access=opened), mode="check")["ews_found"] is None
+    untouched = {**opened, "changed": False, "outcome": "ok"}
+    assert compose(results(ews_access=untouched))["ews_found"] is None
+
+
+def test_an_audit_tells_drift_as_a_reason_to_stop() -> None:
+    document = compose(
+        results(client_secret={**results()["client_secret"], "changed": False, "outcome": "ok"}), mode="audit"
+    )
+    assert document["outcome"] == "blocked"
+    assert document["drift"] == ["application", "scope_group", "access_policy", "admin_consent"]
+    assert document["ews_found"] is None
+    told = _handover.complaint(document)
+    assert "application: not as declared, to be done: create the application" in told
+    assert "client secret" not in told
+    assert _handover.headline(document) == "not as declared"
+    calm = {name: {**result, "changed": False, "outcome": "ok"} for name, result in results().items()}
+    document = compose(calm, mode="audit")
+    assert (document["outcome"], document["drift"], _handover.complaint(document)) == ("ok", [], "")
+
+
+def test_findings_that_did_not_stop_the_preflight_are_blocked_all_the_same() -> None:
+    finding = {"severity": "blocked", "step": "group", "what": "the group", "found": "has strangers"}
+    document = compose(results(preflight={**results()["preflight"], "findings": [finding]}), mode="audit")
+    assert document["steps"][0]["outcome"] == "blocked"
+    assert "preflight: the group: has strangers" in _handover.complaint(document)
+
+
+def test_reach_that_must_not_be_is_told() -> None:
+    verdict = copy.deepcopy(results()["access_verdict"])
+    verdict["verdicts"][0].update(verdict="Granted", as_expected=False)
+    document = compose(results(access_verdict={**verdict, **failed("blocked", "reach")}))
+    assert document["unprotected"] == f"the application can reach {OTHER}"
+
+
+def test_warnings_are_gathered_and_the_end_of_ews_is_told_once() -> None:
+    preflight = {
+        **results()["preflight"],
+        "warnings": ["Exchange Web Services: they end on 2027-04-01.", "Something else."],
+    }
+    document = compose(results(preflight=preflight))
+    assert len([warning for warning in document["warnings"] if "2027-04-01" in warning]) == 1
+    assert "Something else." in document["warnings"]
+
+
+# --- removal -------------------------------------------------------------------------------------------------
+
+
+def removal(**changes: Json | None) -> Json:
+    found: Json = {
+        "preflight": results()["preflight"],
+        "admin_consent": {"changed": True, "outcome": "changed", "summary": "revoked", "foreign": []},
+        "client_secret": {"changed": True, "outcome": "changed", "summary": "1 removed", "key_id": None},
+        "application": {
+            "changed": True,
+            "outcome": "changed",
+            "summary": "deleted",
+            "app_id": None,
+            "application": None,
+            "recoverable_until": "2026-12-21T12:00:00Z",
+        },
+        "ews_access": {"changed": False, "outcome": "ok", "summary": "not on the list"},
+        "access_policy": {"changed": True, "outcome": "changed", "summary": "removed", "other_policies": []},
+        "scope_group": {"changed": True, "outcome": "changed", "summary": "removed", "group": None},
+    }
+    found.update(changes)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def test_after_a_removal_only_what_names_it_is_kept() -> None:
+    before = {**compose(results()), "ews_found": {"EwsEnabled": None, "EwsAllowedAppIDs": None}}
+    document = compose(removal(), kind="decommission", previous=json.dumps(before))
+    assert document["state"] == "removed"
+    assert document["ids"] == before["ids"]
+    assert document["secret"] is None
+    assert document["ews_found"] is None
+    assert document["mailboxes"] == []
+    assert document["unprotected"] == "none"
+    assert document["leftovers"] == [
+        "The application lies in the recycle bin until 21 Dec 2026; it can be restored from there."
+    ]
+    # What is provisioned after that is new.
+    anew = compose({"preflight": failed("blocked", "no")}, stopped={"msg": "no"}, previous=json.dumps(document))
+    assert anew["ids"]["application_id"] is None
+    assert anew["secret"] is None
+
+
+def test_a_removal_that_stopped_keeps_everything_for_the_next_try() -> None:
+    before = {**compose(results()), "ews_found": {"EwsEnabled": None, "EwsAllowedAppIDs": None}}
+    found = removal(access_policy=failed("failed", "no answer"), scope_group=None)
+    document = compose(found, kind="decommission", previous=json.dumps(before), stopped={"msg": "no answer"})
+    assert document["state"] == "draft"
+    assert document["outcome"] == "failed"
+    assert document["ews_found"] == before["ews_found"]
+    assert document["secret"] == before["secret"]
+    assert document["steps"][-1] == {
+        "step": "scope_group",
+        "outcome": "skipped",
+        "summary": "not run, because access policy stopped",
+    }
+    again = compose(results(), previous=json.dumps(document))
+    assert again["ews_found"] == before["ews_found"]
+
+
+def test_leftovers_are_listed() -> None:
+    found = removal(
+        application=None,
+        admin_consent={
+            "changed": True,
+            "outcome": "changed",
+            "foreign": [{"resource": "microsoft_graph", "application": ["Mail.Read"], "delegated": []}],
+        },
+        access_policy={
+            "changed": True,
+            "outcome": "changed",
+            "other_policies": [{"scope_name": "Sales", "app_id": APP}, {"scope_name": "All", "app_id": "*"}],
+        },
+        scope_group={"changed": False, "outcome": "ok", "group": {"name": "Fax"}},
+    )
+    document = compose(found, kind="decommission", kept=["", "It was adopted."])
+    assert document["leftovers"] == [
+        "It was adopted.",
+        "The application keeps Mail.Read of microsoft_graph.",
+        "Other access policies of the application stay: Sales.",
+        "The group Fax stays.",
+    ]
+
+
+# --- reading, times, the table -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", None, "{", "[]", '{"schema": 99}', "null"])
+def test_a_document_that_cannot_be_read_is_none(text: t.Any) -> None:
+    assert _handover.read(text) == {}
+
+
+def test_times_are_readable() -> None:
+    assert _handover.readable_time("2026-11-21T15:30:00Z") == "21 Nov 2026, 15:30 UTC"
+    assert _handover.readable_time("2026-07-01T23:30:00+00:00", "Europe/Rome") == "2 Jul 2026, 01:30 CEST"
+    assert _handover.readable_time("2026-07-01T23:30:00", date_only=True) == "1 Jul 2026"
+    assert _handover.readable_time("2027-04-01", date_only=True) == "1 Apr 2027"
+    assert _handover.readable_time(None) == ""
+    assert _handover.readable_time("soon") == "soon"
+
+
+def test_the_table_tells_steps_and_mailboxes_within_its_width() -> None:
+    lines = _handover.table(compose(results()), 80)
+    assert lines[0] == "contoso (contoso.com): changed. READY"
+    assert "admin consent   changed  granted" in lines
+    assert "fax@contoso.com    granted  Granted        opened" in lines
+    assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
+
+
+def test_the_table_stays_narrow_and_harmless_whatever_is_in_it() -> None:
+    long = "x" * 70 + "@contoso.com"
+    hostile = {**results()["preflight"], "summary": "\x1b[31mred\u202e " + "word " * 40}
+    verdict = copy.deepcopy(results()["access_verdict"])
+    verdict["verdicts"][0].update(mailbox=long, verdict="Granted", as_expected=False)
+    lines = _handover.table(compose(results(preflight=hostile, access_verdict=verdict)), 90)
+    assert all(len(line) <= 90 for line in lines)
+    text = "\n".join(lines)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\\u202e" in text
+    assert "..." in text
+    assert "(not as meant)" in text
+
+
+def test_the_table_of_a_prediction_speaks_of_what_would_be() -> None:
+    predicted = _handover.table(compose(results(), mode="check"))
+    assert any("application     to change  created" in line for line in predicted)
+    assert any(line.startswith("application     drift") for line in _handover.table(compose(results(), mode="audit")))

@@ -1,0 +1,252 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hand-over sheet: what it says in each state, and that nothing in it is taken for markup."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shlex
+import typing as t
+from html.parser import HTMLParser
+
+import jinja2
+import pytest
+import yaml
+
+from ansible_collections.mail2fax.m365.plugins.filter.readable_time import readable_time
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from tests.tools import layout
+
+ROLE = layout.ROOT / "roles" / "handover"
+HOSTILE = "<script>alert(1)</script>\"' & {{ 7 * 7 }}"
+
+
+def document(**changes: t.Any) -> dict[str, t.Any]:
+    return {
+        "host": "contoso",
+        "at": "2026-11-21T12:00:00Z",
+        "mode": "apply",
+        "state": "ready",
+        "outcome": "changed",
+        "tenant": {"id": "969d5b92-bc05-403f-b576-97201b665e65", "domain": "contoso.com", "name": "Contoso"},
+        "ids": {"application_id": "1cb8b5d2-8724-4f32-8152-a16a230b682b"},
+        "application": {"display_name": "Mail2DigitalFax"},
+        "group": {"address": "fax.group@contoso.com", "alias": "fax.group"},
+        "secret": {
+            "display_name": "Secret",
+            "key_id": "00000000-0000-4000-8000-000000000005",
+            "end_date_time": "2027-11-21T12:00:00Z",
+            "renew_from": "2027-10-22T12:00:00Z",
+            "stored_in": "vault file /srv/fax server/contoso.yml",
+        },
+        "steps": [{"step": "preflight", "outcome": "ok", "summary": "fine"}],
+        "mailboxes": [
+            {
+                "mailbox": "fax@contoso.com",
+                "expected": "granted",
+                "verdict": "Granted",
+                "verdict_at": "2026-11-21T12:00:00Z",
+                "probe": "opened",
+                "probe_at": "2026-11-21T12:00:01Z",
+                "as_expected": True,
+            }
+        ],
+        "pending": [],
+        "pending_until": None,
+        "unprotected": "none",
+        "warnings": [],
+        **changes,
+    }
+
+
+def render(doc: dict[str, t.Any], **variables: t.Any) -> str:
+    # As Ansible renders it: undefined names are errors, and nothing is escaped by itself.
+    loader = jinja2.FileSystemLoader(ROLE / "templates")
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["mail2fax.m365.readable_time"] = readable_time
+    environment.filters["quote"] = shlex.quote
+    known = {
+        "handover_result": {"document": doc},
+        "handover_definition": _profile.load("imagicle_ews"),
+        "handover_time_zone": "UTC",
+        "handover_contacts": {},
+        "handover_prepared_by": "",
+        "handover_ticket": "",
+        "handover_mailboxes": ["fax@contoso.com"],
+        "handover_cloud": "global",
+        "inventory_hostname": "contoso",
+    }
+    return environment.get_template("sheet.html.j2").render({**known, **variables})
+
+
+class Reader(HTMLParser):
+    """The elements, whether they are closed in order, and the text as a person sees it."""
+
+    VOID: t.ClassVar = {"meta", "br", "img", "link"}
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def test_ready_tells_what_to_type_where_and_where_the_secret_lies() -> None:
+    page = render(document())
+    text = Reader(page).text
+    assert "READY" in text
+    assert "NOT READY" not in text
+    assert re.search(r"Application ID .*1cb8b5d2.* Directory ID .*969d5b92.* Client Secret .*Not printed here", text)
+    assert "ansible-vault view '/srv/fax server/contoso.yml'" in text
+    assert "Valid until 21 Nov 2027 ; it will be renewed from 22 Oct 2027 on" in text
+    assert "outlook.office365.com , port 443" in text
+    assert "Granted 21 Nov 2026, 12:00 UTC" in text
+    assert "00000000-0000-4000-8000-000000000005" not in page, "the secret's id is what gets pasted by mistake"
+    assert "Ends on 1 Apr 2027" in text
+    for error in _profile.load("imagicle_ews")["errors"]:
+        assert error["seen"] in text
+
+
+def test_wait_tells_until_when() -> None:
+    pending = [{"step": "mailbox_probe", "what": "not in force", "until": "2026-11-21T13:00:00Z"}]
+    doc = document(state="wait", pending=pending, pending_until="2026-11-21T13:00:00Z")
+    text = Reader(render(doc, handover_time_zone="Europe/Rome")).text
+    assert "WAIT until 21 Nov 2026, 14:00 CET" in text
+    assert "not in force, until 21 Nov 2026, 14:00 CET" in text
+    assert "WAIT You may" not in text
+    text = Reader(render(document(state="wait", pending=[{"what": "no negative proof", "until": None}]))).text
+    assert "WAIT Everything is set" in text
+
+
+def test_a_draft_tells_what_stands_in_the_way() -> None:
+    steps = [
+        {"step": "preflight", "outcome": "ok", "summary": "fine"},
+        {"step": "application", "outcome": "blocked", "summary": "taken", "msg": "The name is taken. Choose another."},
+    ]
+    ids = {"application_id": None}
+    text = Reader(render(document(state="draft", steps=steps, ids=ids, secret=None, mailboxes=[]))).text
+    assert "NOT READY (DRAFT)" in text
+    assert "Application, blocked: The name is taken. Choose another." in text
+    assert "not yet known" in text
+    assert "not yet made" in text
+    assert "Then test" not in text
+
+
+def test_removed_tells_what_is_left() -> None:
+    text = Reader(render(document(state="removed", secret=None, leftovers=["The group stays."]))).text
+    assert "REMOVED" in text
+    assert "The group stays." in text
+    assert "Client Secret" not in text
+
+
+def test_reach_that_must_not_be_is_seen() -> None:
+    mailbox = {**document()["mailboxes"][0], "expected": "denied", "as_expected": False}
+    text = Reader(render(document(mailboxes=[mailbox], unprotected="the application can reach a@b.example"))).text
+    assert "must be kept out" in text
+    assert "not as it must be" in text
+    assert "Not safe yet, or not known to be: the application can reach a@b.example" in text
+
+
+def hostile(value: t.Any) -> t.Any:
+    """Every text replaced that does not steer the page."""
+    if isinstance(value, dict):
+        steering = ("state", "outcome", "step", "expected", "mode", "at", "end_date_time", "renew_from")
+        return {key: item if key in steering else hostile(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    return HOSTILE if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("state", ["ready", "wait", "draft", "removed"])
+def test_nothing_is_taken_for_markup(state: str) -> None:
+    steps = [{"step": "preflight", "outcome": "blocked", "summary": "x", "msg": "x"}]
+    doc = hostile(document(state=state, steps=steps, leftovers=["x"], pending=[{"what": "x", "until": "x"}]))
+    doc["tenant"]["domain"] = HOSTILE
+    profile = _profile.load("imagicle_ews")
+    wild = hostile(profile)
+    for field, wanted in zip(wild["handover"]["fields"], profile["handover"]["fields"], strict=True):
+        field["value"] = wanted["value"]
+    for error in wild["errors"]:
+        error["call"] = "fax"
+    page = render(
+        doc,
+        handover_definition=wild,
+        handover_contacts={"fax": HOSTILE, "entra": HOSTILE, "exchange": HOSTILE},
+        handover_prepared_by=HOSTILE,
+        handover_ticket=HOSTILE,
+        handover_mailboxes=[HOSTILE],
+        inventory_hostname=HOSTILE,
+    )
+    reader = Reader(page)
+    assert "script" not in reader.tags
+    assert HOSTILE in reader.text
+    assert all(name in ("href", "content", "class", "scope", "data-name", "lang", "charset", "name", "aria-label",
+                        "http-equiv", "colspan") for name, _value in reader.attributes)  # fmt: skip
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    page = render(document())
+    reader = Reader(page)
+    assert not {"img", "link", "script", "iframe", "object", "base"} & set(reader.tags)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in reader.attributes
+
+
+def test_colours_have_enough_contrast_and_no_meaning_of_their_own() -> None:
+    style = (ROLE / "templates" / "sheet.html.j2").read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
+    named = dict(re.findall(r"--(\w+): (#\w+);", style))
+    grounds = ["#ffffff", *re.findall(r"\.state\.[^{]*\{ background: (#\w{6})", style), named["shade"]]
+    for ink in (named["ink"], named["soft"], named["mark"]):
+        for ground in grounds:
+            assert contrast(ink, ground) >= 4.5, (ink, ground)
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_option_of_a_role_is_described_and_has_a_default() -> None:
+    """No role has a knob that only its tasks know of."""
+    for role in sorted(path for path in (layout.ROOT / "roles").iterdir() if path.is_dir()):
+        described = set(_yaml(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"])
+        defaults = set(_yaml(role / "defaults" / "main.yml"))
+        assert described <= defaults, role.name
+        # What is worked out inside stands in no description, and bears the role's name all the same.
+        assert all(name.startswith(f"{role.name}_") for name in defaults), role.name
+        assert {name for name in defaults - described if not name.endswith("_definition")} == set(), role.name
+
+
+def _yaml(path: pathlib.Path) -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", yaml.safe_load(path.read_text(encoding="utf-8")))
