@@ -15,8 +15,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _powers
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError, Throttled
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
+from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted as Permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import Desired as Wanted
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import State as Application
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group import Desired as Group
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_findings import (
     Desired,
     Operator,
@@ -404,8 +408,6 @@ def judge(desired: Desired, **state: t.Any) -> Plan:
 
 def test_an_old_list_does_not_count_and_is_told():
     app = {"appId": APP.upper(), "id": "o"}
-    from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import State as Application
-
     configuration = {
         "EwsEnabled": True,
         "EwsAllowedAppIDs": "11111111-0000-4000-8000-000000000001",
@@ -437,6 +439,80 @@ def test_every_reason_has_its_cure_and_who_can_help():
     assert "an Exchange Administrator" in result.blocked.who
     assert len(result.blocked.details["findings"]) == 3
     assert "and 2 more" in result.summary
+
+
+EVERYTHING = Desired(
+    application=Wanted(unique_name="fax", display_name="Fax"),
+    permissions=(Permissions(APP, ("x",)),),
+    mailboxes=("a@contoso.com",),
+    control=("b@contoso.com",),
+    group=Group(alias="fax", name="Fax"),
+    ews=True,
+)
+
+
+def test_what_could_not_be_read_is_not_met_and_breaks_nothing():
+    result = judge(EVERYTHING)
+    assert found(result) == (
+        "the operator's rights: the operator may not read the application, the permissions that APIs offer, the "
+        "mailboxes, the scope group, the EWS settings, so the expectations cannot be checked"
+    )
+    assert result.result["mailboxes"][0]["exists"] is None
+    assert result.result["group"]["state"] is None
+    assert (result.result["application"], result.result["ews"], result.result["control_mailboxes"]) == (None, None, [])
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_each_thing_that_could_not_be_read_is_named_by_itself(number: int):
+    read: Json = {
+        "application": Application(),
+        "offers": {},
+        "recipients": [Recipient.of(mailbox("a@contoso.com")), Recipient.of(mailbox("b@contoso.com"))],
+        "group": [],
+        "configuration": {"EwsEnabled": None},
+    }
+    words = ["the application", "the permissions", "the mailboxes", "the scope group", "the EWS settings"]
+    read.pop(list(read)[number])
+    told = found(judge(EVERYTHING, **read))
+    assert [word in told for word in words] == [word == words[number] for word in words]
+
+
+def test_a_deleted_application_does_not_hide_a_namesake():
+    deleted = {
+        "id": "o",
+        "appId": APP,
+        "uniqueName": "fax",
+        "displayName": "Fax",
+        "deletedDateTime": "2026-11-20T00:00:00Z",
+    }
+    namesake = {"id": "p", "appId": "99999999-0000-4000-8000-000000000001", "displayName": "Fax"}
+    desired = Desired(application=Wanted(unique_name="fax", display_name="Fax"))
+    told = found(judge(desired, application=Application(deleted=deleted, namesakes=(namesake,))))
+    assert "recycle bin" in told
+    assert "99999999-0000-4000-8000-000000000001" in told
+    assert told.count("\n") == 1
+
+
+def test_the_summary_is_short_and_says_how_much_is_to_be_noted():
+    calm = judge(Desired(), organization={"displayName": "Contoso"})
+    assert calm.summary == "Contoso: nothing in the way"
+    noted = judge(Desired(ews=True), configuration={"EwsEnabled": None})
+    assert noted.summary == "contoso.com: nothing in the way, 2 to note"
+    nameless = plan(State(Operator("", "")), Desired(), NOW)
+    assert nameless.summary == "the tenant: nothing in the way"
+    assert nameless.result["tenant"] == {"id": None, "name": None, "domains": None}
+    assert nameless.result["operator"]["directory_roles"] is None
+
+
+def test_a_mailbox_with_two_reasons_has_one_entry_and_the_first_address_counts():
+    recipients = [Recipient.of(mailbox("a@contoso.com", EmailAddresses=["SMTP:a@contoso.com", "smtp:b@contoso.com"]))]
+    result = judge(
+        Desired(mailboxes=("b@contoso.com", "a@contoso.com"), control=("x@contoso.com",)), recipients=recipients
+    )
+    told = found(result, "warning")
+    assert "mailbox b@contoso.com: it is a further address of a@contoso.com" in told
+    assert "mailbox a@contoso.com: it is the same mailbox as b@contoso.com" in told
+    assert told.count("\n") == 1
 
 
 def test_one_reason_stands_for_itself():
