@@ -338,7 +338,7 @@ def test_two_groups_of_one_name_stop_the_task():
 
 
 def test_the_strictest_way_to_name_a_group_wins():
-    by_display_name = group("a", display_name="fax")
+    by_display_name = group("a", display_name="Fax")
     by_name = group("b", name="FAX")
     by_alias = group("c", alias="Fax")
     by_address = group("d", addresses=frozenset({"fax@contoso.com"}))
