@@ -290,7 +290,10 @@ class MailboxProbe:
                 any(probe.opening.verdict == _ews.NO_ROLE for probe in probes.values())
                 or self._tenant.clock.monotonic() - taken > TOKEN_GOOD_FOR_S
             ):
-                token, taken = sign_in.token(self._audience, fresh=True), self._tenant.clock.monotonic()
+                try:
+                    token, taken = sign_in.token(self._audience, fresh=True), self._tenant.clock.monotonic()
+                except SignInError as exc:
+                    raise in_words(exc) from None
             for mailbox, expected in waiting:
                 # Without the role every mailbox refuses, and that would look like a policy at work.
                 opening = service.open(token, mailbox) if desired.role in token.roles else _ews.Opening(_ews.NO_ROLE)
