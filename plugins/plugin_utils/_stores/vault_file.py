@@ -102,6 +102,9 @@ class VaultFile:
     def read(self) -> Entry | None:
         content = self._content()
         self._seen, self._was_read = content, True
+        if self._leftovers():
+            with self._locked():
+                self._sweep()
         if content is None:
             return None
         if not is_encrypted(content):
@@ -172,10 +175,16 @@ class VaultFile:
             os.close(folder)
 
     def _sweep(self) -> None:
-        """What a killed run left beside the file: encrypted, and of no use."""
-        for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.{BESIDE}*"):
+        """Away with what killed runs left beside the file: encrypted, and of no use. Whoever writes holds the lock."""
+        for left in self._leftovers():
             with contextlib.suppress(OSError):
                 left.unlink()
+
+    def _leftovers(self) -> list[pathlib.Path]:
+        try:
+            return list(self._path.parent.glob(f".{glob.escape(self._path.name)}.{BESIDE}*"))
+        except OSError:
+            return []
 
     def _content(self) -> bytes | None:
         try:

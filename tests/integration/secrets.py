@@ -1,0 +1,225 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tenant with one application, whose client secret is managed in this process through the real HTTP stack.
+
+Time is the tenant's: it passes by ``World.pass_days``, and waiting costs none of ours.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import time
+import typing as t
+
+import requests
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.vault import VaultSecret
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _module
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import (
+    Clock,
+    Request,
+    RequestsTransport,
+    Response,
+    Transport,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import DOOR
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Store, StoredSecret
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
+from tests.emulator.testing import Emulator
+from tests.integration.harness import DOMAIN, OPERATOR, TENANT_ID
+
+Json = dict[str, t.Any]
+
+APP_ID = "aaaaaaaa-0000-4000-8000-000000000001"
+NAME = "DigitalFaxMailServiceSecret"
+FOREIGN = "somebody else's"
+FOREIGN_KEY = "ffffffff-0000-4000-8000-000000000001"
+TENANTS: Json = {
+    "tenants": [
+        {
+            "id": TENANT_ID,
+            "domains": [DOMAIN],
+            "operators": [
+                {
+                    "client_id": OPERATOR["client_id"],
+                    "client_secret": OPERATOR["client_secret"],
+                    "app_roles": ["Application.ReadWrite.All"],
+                }
+            ],
+            "applications": [
+                {
+                    "appId": APP_ID,
+                    "displayName": "Mail2DigitalFax",
+                    "passwordCredentials": [
+                        {
+                            "keyId": FOREIGN_KEY,
+                            "displayName": FOREIGN,
+                            "secretText": "foreign~value.of-somebody_else",
+                            "endDateTime": "2099-01-01T00:00:00Z",
+                        }
+                    ],
+                }
+            ],
+        }
+    ]
+}
+
+
+class TenantClock(Clock):
+    """The tenant's time. Sleeping passes no time of ours, and none of the tenant's either."""
+
+    def __init__(self) -> None:
+        self.ahead = dt.timedelta(0)
+        self.slept = 0.0
+
+    def now(self) -> dt.datetime:
+        return super().now() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+
+class World:
+    """One emulator, one application, one store. ``begin`` starts anew."""
+
+    def __init__(self, emulator: Emulator, folder: pathlib.Path) -> None:
+        self.emulator = emulator
+        self.folder = folder
+        self.clock = TenantClock()
+        self.store: t.Callable[[], Store] = self.vault_file
+        self._fax = requests.Session()
+        self._fax.trust_env = False
+        self._fax.proxies = {"https": emulator.proxy}
+
+    def begin(self) -> None:
+        self.emulator.reset()
+        self.emulator.faults([])
+        self.clock = TenantClock()
+        for path in self.folder.glob("**/*"):
+            if path.is_file():
+                path.unlink()
+
+    def pass_days(self, days: float) -> None:
+        self.emulator.clock(days)
+        self.clock.ahead += dt.timedelta(days=days)
+
+    def vault_file(self) -> VaultFile:
+        return VaultFile(self.folder / "secret.yml", [("default", VaultSecret(b"correct horse"))])
+
+    def run(
+        self,
+        *,
+        store: Store | None = None,
+        transport: t.Callable[[Transport], Transport] = lambda inner: inner,
+        check_mode: bool = False,
+        services: Json | None = None,
+        **params: t.Any,
+    ) -> Json:
+        """The result of one task, as the lane's worker would have it."""
+        spec = DOOR.argument_spec.kwargs()
+        given = {**OPERATOR, "patience": 30, "app_id": APP_ID, "display_name": NAME, **params}
+        checked = ArgumentSpecValidator(**spec).validate(given)
+        assert not checked.error_messages, checked.error_messages
+        options = checked.validated_parameters
+        task = Task(options, check_mode, services if services is not None else {"store": store or self.store()})
+        network = transport(RequestsTransport(self.emulator.env()))
+        return _module.execute(DOOR, task, lambda: Tenant(options, transport=network, clock=self.clock))
+
+    # --- what people and the fax server see ------------------------------------------------------------------
+
+    def entry(self) -> Entry:
+        return self.store().read() or Entry()
+
+    def keys(self) -> list[Json]:
+        """The application's living password credentials."""
+        app = next(app for app in self.emulator.state(TENANT_ID)["applications"] if app["appId"] == APP_ID)
+        now = self.clock.now().strftime("%Y-%m-%dT%H:%M:%S")
+        return [item for item in app["passwordCredentials"] if item["endDateTime"] > now]
+
+    def ours(self) -> list[str]:
+        return [item["keyId"].lower() for item in self.keys() if item["displayName"] == NAME]
+
+    def foreign(self) -> list[str]:
+        return [item["keyId"].lower() for item in self.keys() if item["displayName"] != NAME]
+
+    def signs_in(self, secret: StoredSecret | None) -> bool:
+        """Whether a client of its own, the fax server, is let in with this."""
+        if secret is None or not secret.value:
+            return False
+        answer = self._fax.post(
+            f"https://login.microsoftonline.com/{secret.tenant_id}/oauth2/v2.0/token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": secret.client_id,
+                "client_secret": secret.value,
+                "scope": "https://outlook.office365.com/.default",
+            },
+            timeout=30,
+            verify=self.emulator.ca,
+        )
+        return answer.status_code == 200
+
+    def by_hand(self, action: str, body: Json) -> Json:
+        """What somebody does to the application: ``addPassword`` or ``removePassword``."""
+        token = self.emulator.token(DOMAIN, OPERATOR["client_id"], OPERATOR["client_secret"])
+        with self.emulator.session() as session:
+            answer = session.post(
+                f"https://graph.microsoft.com/v1.0/applications(appId='{APP_ID}')/{action}",
+                json=body,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=30,
+            )
+        assert answer.status_code < 300, answer.text
+        return t.cast("Json", answer.json()) if answer.content else {}
+
+
+class Watched:
+    """A transport that tells ``gate`` of every request, before and after."""
+
+    def __init__(self, inner: Transport, gate: t.Callable[[str, str], None]) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    def send(self, request: Request, timeout_s: float) -> Response:
+        step = f"{request.method} {request.host} {request.url.partition(request.host)[2].partition('?')[0]}"
+        self._gate("before", step)
+        answer = self._inner.send(request, timeout_s)
+        self._gate("after", step)
+        return answer
+
+
+class WatchedStore:
+    """A store that tells ``gate`` of every step, before and after."""
+
+    def __init__(self, inner: Store, gate: t.Callable[[str, str], None]) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    def describe(self) -> str:
+        return self._inner.describe()
+
+    def probe(self) -> None:
+        self._step("probe", self._inner.probe)
+
+    def read(self) -> Entry | None:
+        return t.cast("Entry | None", self._step("read", self._inner.read))
+
+    def write(self, entry: Entry) -> None:
+        self._step("write", lambda: self._inner.write(entry))
+
+    def remove(self) -> None:
+        self._step("remove", self._inner.remove)
+
+    def _step(self, name: str, work: t.Callable[[], t.Any]) -> t.Any:
+        self._gate("before", f"store {name}")
+        result = work()
+        self._gate("after", f"store {name}")
+        return result
