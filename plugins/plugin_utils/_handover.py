@@ -526,18 +526,20 @@ def table(document: Json, width: int = 90) -> list[str]:
     domain = (document.get("tenant") or {}).get("domain")
     name = str(document["host"]) + (f" ({domain})" if domain and domain != document["host"] else "")
     outcome = labels.get(document["outcome"], document["outcome"])
-    lines = _wrap(f"{name}: {outcome}. {headline(document).upper()}", width)
+    state, _blank, rest = headline(document).partition(" until ")
+    lines = _wrap(f"{name}: {outcome}. {state.upper()}" + (f" until {rest}" if rest else ""), width)
     rows = [
         (spoken(step["step"]), labels.get(step["outcome"], step["outcome"]), step["summary"])
         for step in document["steps"]
     ]
     lines += ["", *_columns([("STEP", "OUTCOME", ""), *rows], width)]
+    wrong = " (not yet)" if document["state"] == "wait" else " (not as meant)"
     proven = [
         (
             row["mailbox"],
             row["expected"],
             str(row["verdict"] or "-"),
-            str(row["probe"] or "-").replace("_", " ") + ("  (not as meant)" if row["as_expected"] is False else ""),
+            spoken(str(row["probe"] or "-")) + (wrong if row["as_expected"] is False else ""),
         )
         for row in document["mailboxes"]
     ]
@@ -599,7 +601,7 @@ def _plain(text: t.Any) -> str:
 
 
 def spoken(step: str) -> str:
-    return {"ews_access": "EWS access"}.get(step, step.replace("_", " "))
+    return step.replace("_", " ").replace("ews ", "EWS ")
 
 
 def _first_line(text: str) -> str:
