@@ -162,7 +162,7 @@ class RequestsTransport:
                 f"the TLS certificate of {where} is not trusted here",
                 cure="a proxy that inspects TLS needs its CA in ca_path (or REQUESTS_CA_BUNDLE)",
             )
-        if isinstance(exc, requests.exceptions.ProxyError):
+        if isinstance(exc, requests.exceptions.ProxyError) and _refused_by_proxy(exc):
             return Unreachable(
                 f"the proxy did not connect to {where}",
                 cure=f"check proxy or HTTPS_PROXY, and that the proxy lets {where} through",
@@ -185,6 +185,12 @@ def _never_sent(exc: BaseException) -> bool:
     """Whether urllib3 says that not even a connection came about."""
     seen = str(exc)
     return "NewConnectionError" in seen or "NameResolutionError" in seen or "Failed to establish" in seen
+
+
+def _refused_by_proxy(exc: BaseException) -> bool:
+    """Whether the proxy said no or could not be reached. urllib3 also calls it a proxy's error when a tunnel that
+    stood already breaks with the request in it."""
+    return "Tunnel connection failed" in str(exc) or _never_sent(exc)
 
 
 def _bypasses_proxy(host: str, no_proxy: str) -> bool:

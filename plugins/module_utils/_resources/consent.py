@@ -404,7 +404,6 @@ class Consent:
         self._desired = _desired(task)
         self._steps: list[Step] = []
         self._sent = False
-        self._sure = True
         self._revoked: list[Json] | None = None
 
     def read(self) -> State:
@@ -495,16 +494,10 @@ class Consent:
             again = []
             failed.clear()
             for step, part in zip(tuple(waiting), parts, strict=True):
-                if part.error is None:
-                    # A created grant came with the answer; a changed one is worth a second look.
-                    self._sure = self._sure and part.status == 201
-                elif self._is_done(step, part.error):
-                    self._sure = False
-                else:
+                if part.error is not None and not self._is_done(step, part.error):
                     failed.append(part.error)
                     if _replicates(step, part.error):
                         again.append(step)
-                        self._sure = False
                     continue
                 done.append(step.title)
             if len(again) < len(failed):
@@ -568,8 +561,6 @@ class Consent:
 
     def settle(self, plan: Plan) -> Json:
         values: Json = {"revoked": self._revoked or []}
-        if self._sure and plan.steps:
-            return values
         left: list[Step] = []
 
         def arrived() -> bool:

@@ -181,3 +181,21 @@ def test_a_ca_file_that_is_not_there_is_said(tmp_path):
 def test_a_refused_connection_never_arrived():
     with pytest.raises(Unreachable):
         RequestsTransport({}).send(Request("GET", "http://127.0.0.1:9/"), 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Cannot connect to proxy. OSError('Tunnel connection failed: 403 Forbidden')", Unreachable),
+        ("Cannot connect to proxy. NewConnectionError: Failed to establish a new connection", Unreachable),
+        ("Unable to connect to proxy. RemoteDisconnected('Remote end closed connection')", AnswerLost),
+        ("Unable to connect to proxy. ConnectionResetError(104)", AnswerLost),
+    ],
+)
+def test_a_tunnel_that_breaks_with_the_request_in_it_may_have_delivered_it(monkeypatch, text, kind):
+    def broken(*_args, **_kwargs):
+        raise requests.exceptions.ProxyError(text)
+
+    monkeypatch.setattr(requests.Session, "request", broken)
+    with pytest.raises(kind):
+        RequestsTransport({"HTTPS_PROXY": "http://p:1"}).send(WRITE, 5.0)
