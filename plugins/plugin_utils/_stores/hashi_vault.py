@@ -152,6 +152,8 @@ class HashiVault:
                     path=self._path, mount_point=self._mount, raise_on_deleted_version=True
                 )
             except self._errors.InvalidPath as exc:
+                if exc.errors:
+                    raise  # a missing secret is told without a word, a missing mount is not
                 # A deleted version is told from a path that never was by its metadata: the number counts on.
                 document = exc.json if isinstance(exc.json, dict) else {}
                 return {"data": {"metadata": (document.get("data") or {}).get("metadata") or {}, "data": None}}

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HashiCorp Vault through the real hvac: check-and-set, and every refusal in words."""
+
+from __future__ import annotations
+
+import sys
+
+import hvac.exceptions
+import pytest
+import requests
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Blocked,
+    Conflict,
+    InvalidInput,
+    M365Error,
+    MissingLibrary,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
+from tests.vault_server import ROLE_ID, SECRET_ID, TOKEN, vault_server
+
+PATH = "mail2fax/contoso"
+
+
+@pytest.fixture
+def vault():
+    with vault_server() as server:
+        yield server
+
+
+def entry(value: str = "canary~value") -> Entry:
+    return Entry(StoredSecret("t", "c", "k", "n", "2026-11-21T12:00:00Z", "2027-11-21T12:00:00Z", value))
+
+
+def opened(vault, **options) -> HashiVault:
+    store = HashiVault.from_options({"url": vault.url, "token": TOKEN, "path": PATH, **options}, None)
+    store._pause = lambda _seconds: None
+    return store
+
+
+def test_what_is_written_is_read(vault):
+    store = opened(vault)
+    assert store.read() is None
+    store.probe()
+    store.write(entry("one"))
+    store.write(entry("two"))
+    assert opened(vault).read() == entry("two")
+    assert vault.secrets[PATH][-1]["value"] == "two"
+    assert vault.secrets[PATH][-1]["key_id"] == "k"
+    assert len(vault.secrets[PATH]) == 2
+
+
+def test_what_others_keep_beside_it_stays(vault):
+    opened(vault).write(entry("one"))
+    vault.secrets[PATH].append({**vault.secrets[PATH][-1], "note": "for the fax team"})
+    store = opened(vault)
+    found = store.read()
+    store.write(found)
+    assert vault.secrets[PATH][-1]["note"] == "for the fax team"
+
+
+def test_somebody_else_s_secret_is_not_written_over(vault):
+    vault.secrets[PATH] = [{"password": "x"}]
+    with pytest.raises(Blocked, match="not a secret of this collection"):
+        opened(vault).read()
+
+
+def test_a_write_builds_on_what_was_read(vault):
+    ours, theirs = opened(vault), opened(vault)
+    ours.read()
+    theirs.read()
+    theirs.write(entry("theirs"))
+    for _attempt in range(2):  # also not the second time
+        with pytest.raises(Conflict, match="changed by somebody else"):
+            ours.write(entry("ours"))
+    assert opened(vault).read() == entry("theirs")
+
+
+def test_a_deleted_version_is_no_entry_and_its_number_counts_on(vault):
+    vault.secrets[PATH] = [{"value": "old"}, None]
+    store = opened(vault)
+    assert store.read() is None
+    store.write(entry())
+    assert len(vault.secrets[PATH]) == 3
+
+
+def test_removing_takes_every_version(vault):
+    store = opened(vault)
+    store.write(entry("one"))
+    store.write(entry("two"))
+    store.remove()
+    assert vault.secrets == {}
+    store.remove()
+    assert store.read() is None
+    store.write(entry("three"))
+
+
+def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_else_s(vault):
+    store = opened(vault)
+    store.write(entry("one"))
+    losses = ["drop"]
+    vault.fault = lambda method, _path, after: losses.pop() if after and method == "POST" and losses else None
+    store.write(entry("two"))
+    assert [version["value"] for version in vault.secrets[PATH]] == ["one", "two"]
+    vault.fault = lambda *_arguments: None
+    store.write(entry("three"))
+    assert opened(vault).read() == entry("three")
+
+
+def test_a_write_that_never_arrived_is_repeated(vault):
+    store = opened(vault)
+    store.read()
+    losses = [500, "drop"]
+    vault.fault = lambda method, _path, after: losses.pop() if not after and method == "POST" and losses else None
+    store.write(entry())
+    assert len(vault.secrets[PATH]) == 1
+
+
+def test_a_vault_that_stays_silent_is_given_up(vault):
+    store = opened(vault)
+    store.read()
+    vault.fault = lambda *_arguments: "drop"
+    seen = len(vault.seen)
+    with pytest.raises(Blocked, match="does not answer"):
+        store.write(entry())
+    # The connection may be reopened by the HTTP library, so at least our own three attempts.
+    assert len(vault.seen) - seen >= 3
+
+
+@pytest.mark.parametrize("ask", ["read", "probe", "write", "remove"])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda vault: setattr(vault, "sealed", True), "sealed"),
+        (lambda vault: vault.tokens.clear(), "refuses the token"),
+        (lambda vault: setattr(vault, "fault", lambda *_arguments: 429), "throttled"),
+        (lambda vault: setattr(vault, "fault", lambda *_arguments: 500), "does not answer"),
+        (lambda vault: setattr(vault, "mount", "elsewhere"), "mount"),
+    ],
+)
+def test_refusals_in_words(vault, ask, spoil, words):
+    store = opened(vault)
+    store.write(entry("canary~old"))
+    spoil(vault)
+    if (ask, words) in (("probe", "mount"), ("probe", "refuses the token")):
+        store.probe()  # tells nothing of it; the noted intent is the first write
+        return
+    with pytest.raises(Blocked, match=words) as caught:
+        {"read": store.read, "probe": store.probe, "write": lambda: store.write(entry()), "remove": store.remove}[ask]()
+    said = str(caught.value) + repr(caught.value.__context__) + str(caught.value.as_result())
+    assert "canary" not in said
+    assert TOKEN not in said
+    assert caught.value.cure
+
+
+@pytest.mark.parametrize("may", [("read",), ("read", "create"), ("read", "update"), ()])
+def test_a_token_that_may_not_write_is_found_out_before_a_secret_is_made(vault, may):
+    vault.tokens[TOKEN] = may
+    with pytest.raises(Blocked, match="may not write") as caught:
+        opened(vault).probe()
+    assert f"secret/data/{PATH}" in caught.value.cure
+
+
+def test_root_may(vault):
+    vault.tokens[TOKEN] = ("root",)
+    opened(vault).probe()
+
+
+def test_a_token_that_may_not_ask_is_let_try(vault):
+    vault.fault = lambda _method, path, _after: 403 if path == "sys/capabilities-self" else None
+    opened(vault).probe()
+
+
+def test_what_answers_like_kv_version_1_is_refused(vault, monkeypatch):
+    monkeypatch.setattr(type(vault), "_read", lambda _self, _versions: (200, {"data": {"value": "x"}}))
+    with pytest.raises(Blocked, match="KV version 2"):
+        opened(vault).read()
+
+
+def test_an_approle_signs_in(vault):
+    store = opened(vault, token=None, role_id=ROLE_ID, secret_id=SECRET_ID)
+    store.write(entry())
+    assert opened(vault).read() == entry()
+    with pytest.raises(Blocked, match="refuses the request") as caught:
+        opened(vault, token=None, role_id=ROLE_ID, secret_id="canary-wrong")
+    assert "canary" not in str(caught.value)
+
+
+def test_the_environment_of_vault_s_own_client_is_used(vault, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("VAULT_ADDR", vault.url)
+    with pytest.raises(InvalidInput, match="nobody signs in"):
+        HashiVault.from_options({"path": PATH}, None)
+    (tmp_path / ".vault-token").write_text(f"{TOKEN}\n")
+    assert HashiVault.from_options({"path": PATH}, None).read() is None
+    (tmp_path / ".vault-token").unlink()
+    monkeypatch.setenv("VAULT_TOKEN", TOKEN)
+    assert HashiVault.from_options({"path": f"/{PATH}/"}, None).read() is None
+
+
+@pytest.mark.parametrize("options", [{}, {"path": "x"}, {"url": "http://127.0.0.1:1"}, {"url": "x", "path": "/"}])
+def test_options_that_cannot_be_right(options, monkeypatch):
+    monkeypatch.delenv("VAULT_ADDR", raising=False)
+    with pytest.raises(InvalidInput):
+        HashiVault.from_options({"token": "t", **options}, None)
+
+
+def test_nobody_there():
+    store = HashiVault.from_options({"url": "http://127.0.0.1:9", "token": "t", "path": "x"}, None)
+    store._pause = lambda _seconds: None
+    with pytest.raises(Blocked, match="does not answer"):
+        store.read()
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(vault):
+    store = opened(vault)
+    tries = []
+
+    def untrusted():
+        tries.append(1)
+        raise requests.exceptions.SSLError("canary")
+
+    with pytest.raises(Blocked, match="not trusted"):
+        store._said("read", untrusted)
+    assert len(tries) == 1
+
+
+def test_a_missing_library_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hvac", None)
+    with pytest.raises(MissingLibrary, match="hvac"):
+        HashiVault.from_options({"url": "http://127.0.0.1:9", "token": "t", "path": "x"}, None)
+
+
+def test_whatever_hvac_raises_becomes_an_error_of_ours(vault):
+    store = opened(vault)
+    kinds = [kind for kind in vars(hvac.exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert len(kinds) > 10
+    for kind in kinds:
+
+        def fail(kind=kind):
+            raise kind("canary")
+
+        with pytest.raises(M365Error) as caught:
+            store._said("read the stored secret", fail)
+        assert "canary" not in str(caught.value)
