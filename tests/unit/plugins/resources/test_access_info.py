@@ -80,10 +80,17 @@ def test_an_answer_that_is_no_verdict_is_an_error(output: Output):
         verdicts(Desired(APP, {FAX: GRANTED}), [output], NOW)
 
 
+def test_what_is_no_verdict_is_quoted():
+    with pytest.raises(ServiceError, match=r"gave 'Perhaps' for fax@contoso\.com"):
+        verdicts(Desired(APP, {FAX: GRANTED}), [said("Perhaps")], NOW)
+
+
 def test_what_is_as_expected_is_ok():
     made = plan([Verdict(FAX, GRANTED, GRANTED), Verdict(LEE, DENIED, DENIED), Verdict(ADA, DENIED)], DESIRED)
     assert (made.outcome, made.summary) == ("ok", "1 Granted, 2 Denied")
     assert [one["mailbox"] for one in made.result["verdicts"]] == [FAX, LEE, ADA]
+    assert plan([Verdict(FAX, GRANTED)], DESIRED).summary == "1 Granted"
+    assert plan([Verdict(FAX, DENIED)], DESIRED).summary == "1 Denied"
 
 
 @pytest.mark.parametrize("wrong", [Verdict(FAX, DENIED, GRANTED), Verdict(LEE, GRANTED, DENIED)])
@@ -119,6 +126,11 @@ def batch(*results: str) -> Exchange:
         for number, result in enumerate(results)
     ]
     return Exchange("POST", "/$batch", answer(200, {"responses": parts}))
+
+
+def one_answer(result: str) -> Exchange:
+    """To a single cmdlet, which travels without a batch."""
+    return Exchange("POST", "/InvokeCommand", answer(200, {"value": [{"AccessCheckResult": result}]}))
 
 
 def ask(params: dict[str, t.Any], *exchanges: Exchange, check_mode: bool = False) -> tuple[dict[str, t.Any], FakeClock]:
@@ -172,6 +184,8 @@ def test_mailboxes_are_asked_about_once_in_any_spelling():
     exchange.body = fits
     result, _clock = ask({"mailboxes": [FAX.upper(), ADA, ADA]}, exchange)
     assert [one["expected"] for one in result["verdicts"]] == [GRANTED, DENIED, None]
+    result, _clock = ask({"expect": {"granted": [FAX.upper(), FAX]}, "mailboxes": [FAX]}, one_answer(GRANTED))
+    assert [(one["mailbox"], one["expected"]) for one in result["verdicts"]] == [(FAX.upper(), GRANTED)]
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,10 @@ def test_other_policies_are_removed_after_ours_is_there():
     plan = made([WIDER, OURS], replace(WANTED, on_other_policies="remove"))
     assert steps(plan) == [("remove", WIDER.identity)]
     assert plan.result["in_force_by"]
+    assert plan.summary == "RestrictAccess on Display fax, 1 other removed"
+    assert made().summary == "RestrictAccess on Display fax created"
+    assert made().steps[0].title == f"limit {APP} to Display fax"
+    assert made(found=[replace(FAX, display_name="")]).steps[0].title == f"limit {APP} to fax@contoso.com"
 
 
 def test_a_policy_for_every_application_is_never_removed():
@@ -398,6 +402,7 @@ def test_no_policy_no_work():
     assert plan.before == plan.after == {}
     assert len(plan.warnings) == 1
     assert str(WIDER) in plan.warnings[0]
+    assert str(EVERYONE) not in plan.warnings[0]
     assert made([], GONE, found=()).warnings == []
 
 
@@ -451,6 +456,10 @@ def test_bad_options_are_refused_without_a_request(wrong: dict[str, t.Any], said
     with pytest.raises(InvalidInput) as refused:
         AccessPolicy(Tenant({}), Task({**PARAMS, **wrong}))
     assert said in str(refused.value)
+
+
+def test_blanks_around_the_group_do_not_matter():
+    assert AccessPolicy(Tenant({}), Task({**PARAMS, "group": " fax "}))._desired.group == "fax"
 
 
 def test_an_application_to_be_made_passes_in_check_mode():

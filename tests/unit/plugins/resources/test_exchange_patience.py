@@ -305,7 +305,19 @@ def test_a_policy_that_is_refused_as_existing_counts_when_it_is_ours():
     for wrong in ({"AccessRight": "DenyAccess"}, {"AppId": APP.replace("1", "2")}, {"ScopeIdentityRaw": "S-2;other"}):
         shown = View(GROUP, policies=[{**POLICY, **wrong}])
         late = Late([WITHOUT, shown], {"New-ApplicationAccessPolicy": [Conflict("exists")]})
-        assert policy(late)[0]["outcome"] == "failed", wrong
+        result, clock = policy(late)
+        assert (result["outcome"], clock.sleeps) == ("failed", []), wrong
+        assert "exists" in result["msg"]
+
+
+def test_each_step_is_its_own_cmdlet():
+    other = {**POLICY, "Identity": "t\\old", "ScopeIdentityRaw": "S-2;other"}
+    late = Late([View(GROUP, policies=[{**POLICY, "Description": "old"}, other]), WITH_POLICY])
+    assert policy(late, description="text", on_other_policies="remove")[0]["outcome"] == "changed"
+    assert late.written == [
+        ("Set-ApplicationAccessPolicy", {"Identity": "t\\p", "Description": "text"}),
+        ("Remove-ApplicationAccessPolicy", {"Identity": "t\\old", "Confirm": False}),
+    ]
 
 
 def test_a_policy_removed_meanwhile_is_removed():

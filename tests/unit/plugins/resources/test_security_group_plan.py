@@ -180,8 +180,8 @@ def test_names_and_addresses_match_in_any_case_and_any_address_of_the_mailbox():
 
 def test_the_alias_alone_identifies_the_group_in_any_case():
     assert steps(plan(state(), replace(WANTED, alias=ALIAS.upper()))) == []
-    other = replace(SETTINGS, recipient=replace(GROUP, alias=ALIAS.title()))
-    assert steps(plan(state(group=other), WANTED)) == []
+    other = replace(SETTINGS, recipient=replace(GROUP, alias=ALIAS.title(), address=GROUP.address.title()))
+    assert steps(plan(state(group=other), replace(WANTED, address=GROUP.address))) == []
 
 
 def test_one_mailbox_under_two_addresses_is_one_member():
@@ -253,6 +253,13 @@ def test_foreign_members_are_removed_before_others_are_added():
         ("set", {"HiddenFromAddressListsEnabled": True}),
         ("add", FAX.guid),
     ]
+    assert [step.title for step in made.steps] == [
+        f"remove {ADELE.address} from the group {NAME}",
+        f"remove {NESTED.address} from the group {NAME}",
+        f"set HiddenFromAddressListsEnabled of the group {NAME}",
+        f"add {FAX.address} to the group {NAME}",
+    ]
+    assert made.summary == "group with 1 member, 1 added, 2 removed, HiddenFromAddressListsEnabled set"
     assert made.result["members_removed"] == [ADELE.address, NESTED.address]
     assert made.after["Members"] == [FAX.address]
     assert made.warnings == []
@@ -377,6 +384,15 @@ def test_a_recipient_whose_alias_is_the_owner_s_name_is_not_the_owner():
     assert [one["address"] for one in blocked.details["foreign_owners"]] == [intruder.address]
 
 
+def test_an_owner_printed_by_display_name_is_the_owner_unless_two_bear_it():
+    group = replace(SETTINGS, managed_by=("display adelev",))
+    desired = replace(WANTED, owners=(ADELE.address,))
+    assert steps(plan(state(group=group), desired)) == []
+    twin = recipient("twin", display_name=ADELE.display_name)
+    blocked = stopped(plan(state(group=group, known=(FAX, ADELE, twin)), desired))
+    assert [one["address"] for one in blocked.details["foreign_owners"]] == [None]
+
+
 @pytest.mark.parametrize("kind", ["MailContact", "MailUniversalDistributionGroup", "GroupMailbox"])
 def test_what_cannot_own_a_group_is_refused(kind: str):
     wrong = recipient("wrong", kind)
@@ -409,6 +425,10 @@ def test_alias_and_address_of_two_groups_are_ambiguous():
     desired = replace(WANTED, address=other.address)
     blocked = stopped(plan(state((), group=None, found=[GROUP, other]), desired))
     assert [one["address"] for one in blocked.details["found"]] == [GROUP.address, other.address]
+    assert f"alias {ALIAS} or the address {other.address}" in blocked.message
+    assert NAME in blocked.attempted
+    gone = replace(GONE, address=other.address)
+    assert ALIAS in stopped(plan(state((), group=None, found=[GROUP, other]), gone)).attempted
 
 
 @pytest.mark.parametrize(
@@ -460,6 +480,11 @@ def test_our_own_group_is_removed():
     assert made.after == {}
     assert made.before["Members"] == [FAX.address]
     assert made.result["group"] is None
+
+
+def test_who_only_bears_the_name_is_not_the_one_to_remove():
+    rival = recipient("rival", "MailUniversalSecurityGroup", display_name=NAME)
+    assert steps(plan(state((), group=None, found=[rival]), replace(GONE, name=NAME))) == []
 
 
 def test_no_group_no_work():
