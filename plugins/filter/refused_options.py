@@ -13,6 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
 name: refused_options
@@ -55,7 +56,7 @@ def refused_options(modules: t.Any) -> list[str]:
         raise AnsibleFilterError("mail2fax.m365.refused_options takes options by the module's name")
     refused: list[str] = []
     for name, options in modules.items():
-        given = {str(key): value for key, value in options.items() if value is not None}
+        given = {key: value for key, value in plain(options).items() if value is not None}
         refused += _refused(str(name), given)
     return refused
 

@@ -16,13 +16,10 @@ later say "Action failed" instead of "Module failed" in front of an error's text
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import json
 import os
 import shutil
 import sys
 import typing as t
-from collections.abc import Mapping
 
 from ansible import constants
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
@@ -36,12 +33,17 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Block
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute, refusal, unforeseen
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import SharedSignIn
 
+preload()
+
 Json = dict[str, t.Any]
 SWITCH = "mail2fax_in_process"
-"""A variable; false makes the modules run as modules, which helps to tell the lanes apart."""
+"""A variable; false makes the modules run as modules, which helps to tell the lanes apart. Only what needs the
+controller stays here even so."""
 
 DISCOVERED = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 """What ansible_python_interpreter says where it names none."""
@@ -59,10 +61,13 @@ class LaneAction(ActionBase):
         variables = task_vars or {}
         result: Json = super().run(tmp, variables) or {}
         del tmp
+        only_here = self.needs_controller(self._task.args)
         reason = self._reason_for_a_process(variables)
+        if reason is None and not only_here and not self._switched_on(variables):
+            reason = f"{SWITCH} is false"
         if reason is None:
             result.update(self._in_process(variables))
-        elif self.needs_controller(self._task.args):
+        elif only_here:
             result.update(
                 refusal(
                     Blocked(
@@ -87,10 +92,11 @@ class LaneAction(ActionBase):
         store = params.get("store")
         return {"store": open_store(store, Controller(self._loader, params))} if store else {}
 
+    def _switched_on(self, variables: Json) -> bool:
+        return bool(boolean(self._templar.template(variables.get(SWITCH, True)), strict=False))
+
     def _reason_for_a_process(self, variables: Json) -> str | None:
         """Why this task cannot run in this process, in words; None when it can."""
-        if not boolean(self._templar.template(variables.get(SWITCH, True)), strict=False):
-            return f"{SWITCH} is false"
         if self._connection.transport != "local":
             return f"its connection is {self._connection.transport}"
         if self._task.async_val:
@@ -113,7 +119,7 @@ class LaneAction(ActionBase):
 
     def _in_process(self, variables: Json) -> Json:
         with environment(self._own_environment()), contextlib.ExitStack() as task_end:
-            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(as_sent(self._task.args))
+            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(plain(self._task.args))
             params: Json = checked.validated_parameters
             if checked.error_messages:
                 return self._shown({"failed": True, "msg": self._complaint(checked)}, checked, variables)
@@ -149,7 +155,7 @@ class LaneAction(ActionBase):
         if wants_invocation(variables):
             result["invocation"] = {"module_args": checked.validated_parameters}
         secrets = sorted((str(value) for value in checked._no_log_values if str(value)), key=len, reverse=True)
-        shown: Json = masked(as_sent(result), secrets)
+        shown: Json = masked(plain(result), secrets)
         if warnings:
             shown["warnings"] = [masked(str(warning), secrets) for warning in warnings]
         if checked._deprecations:
@@ -166,24 +172,6 @@ class LaneAction(ActionBase):
 def shared(sign_in: SignIn, params: Json) -> SignIn:
     """The same identity, with the tokens of the run. Ready tokens are the user's own to share."""
     return sign_in if isinstance(sign_in, ReadyTokens) else SharedSignIn(sign_in, params, constants.DEFAULT_LOCAL_TMP)
-
-
-def as_sent(value: t.Any) -> t.Any:
-    """``value`` as it would come out of a pipe: in JSON's own types, without ansible-core's tags and subclasses."""
-    return json.loads(json.dumps(value, default=_in_json))
-
-
-def _in_json(value: t.Any) -> t.Any:
-    if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    # Text that is no str, such as a decrypted !vault value of ansible-core 2.18.
-    return str(value)
 
 
 def masked(value: t.Any, secrets: t.Sequence[str]) -> t.Any:

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""One file of a hand-over: whole or not at all, and nobody's to read but the owner's and the group's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import stat
+import tempfile
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+FILE_MODE, FOLDER_MODE = 0o640, 0o750
+
+
+@dataclass(frozen=True)
+class State:
+    """``content`` is None while there is no file; ``mode`` are its permission bits."""
+
+    content: bytes | None = None
+    mode: int | None = None
+
+
+@dataclass(frozen=True)
+class Desired:
+    path: pathlib.Path
+    content: bytes
+
+
+def plan(current: State, desired: Desired) -> Plan:
+    """One step where content or mode differ."""
+    result: Json = {"file": str(desired.path)}
+    if (current.content, current.mode) == (desired.content, FILE_MODE):
+        return Plan(result=result, summary=f"{desired.path.name} is as it should be")
+    return Plan(
+        before=_for_people(current.content),
+        after=_for_people(desired.content),
+        steps=[Step("write", f"write {desired.path}")],
+        result=result,
+        summary=f"{desired.path.name} written",
+    )
+
+
+def _for_people(content: bytes | None) -> Json:
+    """A document by its fields, another text by its lines."""
+    if content is None:
+        return {}
+    text = content.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError):
+        document = json.loads(text)
+        if isinstance(document, dict):
+            return document
+    return {"lines": text.splitlines()}
+
+
+class HandoverFile:
+    """Needs no tenant and no network."""
+
+    def __init__(self, tenant: Tenant, task: Task) -> None:
+        path, content = str(task.params["path"]), str(task.params["content"])
+        if not path or path.endswith("/"):
+            raise InvalidInput(f"path {path!r} does not name a file", cure="give the path of the file itself")
+        self._desired = Desired(pathlib.Path(path).absolute(), content.encode("utf-8", "surrogateescape"))
+
+    def read(self) -> State:
+        path = self._desired.path
+        try:
+            with path.open("rb") as stream:
+                return State(stream.read(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
+        except FileNotFoundError:
+            return State()
+        except OSError as exc:
+            raise self._refused(exc, "read") from None
+
+    def plan(self, current: State) -> Plan:
+        return plan(current, self._desired)
+
+    def perform(self, step: Step) -> None:
+        """Write beside it and rename: a reader sees the old file or the new one."""
+        path = self._desired.path
+        try:
+            path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(self._desired.content)
+                    os.fchmod(stream.fileno(), FILE_MODE)
+                os.replace(name, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+                raise
+        except OSError as exc:
+            raise self._refused(exc, "written") from None
+
+    def settle(self, plan: Plan) -> Json:
+        return {}
+
+    def _refused(self, exc: OSError, what: str) -> Blocked:
+        return Blocked(
+            f"{self._desired.path} cannot be {what} ({exc.strerror})",
+            attempted="write the hand-over",
+            cure="name a folder in mail2fax_handover_dir that the user who runs Ansible may write to",
+        )
+
+
+SPEC = ArgumentSpec(
+    {
+        "path": {"type": "path", "required": True},
+        "content": {"type": "str", "required": True},
+    }
+)
+DOOR = Door(HandoverFile, SPEC, base=ArgumentSpec())

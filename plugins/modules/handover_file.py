@@ -1,0 +1,82 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: handover_file
+short_description: Write one file of a tenant's hand-over
+version_added: 0.1.0
+description:
+  - Writes a text to a file, whole or not at all, with the mode C(0640). Missing folders are made with the mode C(0750).
+  - The role M(mail2fax.m365.handover#role) uses it for the sheet and the result of each tenant. Where Ansible itself
+    runs it needs no process, which M(ansible.builtin.template) and M(ansible.builtin.copy) do several times per file.
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+options:
+  path:
+    description: Path of the file.
+    type: path
+    required: true
+  content:
+    description: The whole text of the file.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Predicts what would change without changing it.
+    support: full
+  diff_mode:
+    description: Shows the state before and after.
+    support: full
+  idempotent:
+    description: When run twice with the same options, the second run changes nothing.
+    support: full
+seealso:
+  - module: ansible.builtin.copy
+"""
+
+EXAMPLES = r"""
+- name: Write what came of the run
+  mail2fax.m365.handover_file:
+    path: /srv/fax/handover/{{ inventory_hostname }}.json
+    content: "{{ handover_result.document | to_nice_json }}"
+"""
+
+RETURN = r"""
+file:
+  description: Path of the file.
+  returned: success
+  type: str
+outcome:
+  description: What became of the step.
+  returned: always
+  type: str
+  sample: changed
+summary:
+  description: The outcome in a few words.
+  returned: always
+  type: str
+steps:
+  description: What was changed, or would be in check mode.
+  returned: changed
+  type: list
+  elements: str
+error:
+  description: What went wrong, for machines; RV(msg) says the same to people.
+  returned: failure
+  type: dict
+"""
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import run_module
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.handover_file import DOOR
+
+
+def main() -> None:
+    run_module(DOOR)
+
+
+if __name__ == "__main__":
+    main()
