@@ -61,14 +61,140 @@ options:
   exchange_transport:
     description:
       - How Exchange cmdlets are carried. V(rest) calls the endpoint that Exchange's own PowerShell module calls.
+        V(winrm) lets that module itself do it, on the Windows management host O(winrm_host).
+      - If not set, the environment variable E(M365_EXCHANGE_TRANSPORT) is used.
     type: str
-    choices: [rest]
+    choices: [rest, winrm]
     default: rest
 notes:
   - Exactly one way to sign in is needed, O(client_secret), O(certificate_path), O(federated_token_path),
     O(managed_identity) or O(access_token).
 extends_documentation_fragment:
   - mail2fax.m365.connection.network
+  - mail2fax.m365.connection.windows_host
+"""
+
+    WINDOWS_HOST = r"""
+options:
+  winrm_host:
+    description:
+      - The Windows management host, by the name that is in its listener's certificate.
+      - If not set, the environment variable E(M365_WINRM_HOST) is used.
+    type: str
+  winrm_port:
+    description:
+      - Its port; 5986 with HTTPS and 5985 with HTTP by default.
+      - If not set, the environment variable E(M365_WINRM_PORT) is used.
+    type: int
+  winrm_scheme:
+    description:
+      - V(http) is for O(winrm_auth=ntlm), O(winrm_auth=kerberos) and O(winrm_auth=credssp) alone, which encrypt every
+        message.
+      - If not set, the environment variable E(M365_WINRM_SCHEME) is used.
+    type: str
+    choices: [https, http]
+    default: https
+  winrm_auth:
+    description:
+      - How to sign in to the host. V(kerberos) uses a ticket that is there already, by C(kinit) or a keytab. It needs
+        the extra C(pywinrm[kerberos]), and V(credssp) needs C(pywinrm[credssp]).
+      - If not set, the environment variable E(M365_WINRM_AUTH) is used.
+    type: str
+    choices: [ntlm, kerberos, credssp, certificate, basic]
+    default: ntlm
+  winrm_user:
+    description:
+      - The user, as C(DOMAIN\\user), C(user@domain), or a local user's name; with O(winrm_auth=kerberos) the principal
+        of the ticket.
+      - If not set, the environment variable E(M365_WINRM_USER) is used.
+    type: str
+  winrm_password:
+    description:
+      - The user's password.
+      - If not set, the environment variable E(M365_WINRM_PASSWORD) is used.
+    type: str
+  winrm_certificate_path:
+    description:
+      - A PEM file with the client certificate, for O(winrm_auth=certificate).
+      - If not set, the environment variable E(M365_WINRM_CERTIFICATE_PATH) is used.
+    type: path
+  winrm_certificate_key_path:
+    description:
+      - A PEM file with the key of O(winrm_certificate_path).
+      - If not set, the environment variable E(M365_WINRM_CERTIFICATE_KEY_PATH) is used.
+    type: path
+  winrm_ca_path:
+    description:
+      - A PEM file with the CA that issued the certificate of the host's listener. Without it, O(ca_path) holds.
+      - If not set, the environment variable E(M365_WINRM_CA_PATH) is used.
+    type: path
+  winrm_validate_certs:
+    description:
+      - Whether the certificate of the host's listener is verified.
+      - If not set, the environment variable E(M365_WINRM_VALIDATE_CERTS) is used.
+    type: bool
+    default: true
+  winrm_proxy:
+    description:
+      - The proxy that leads to the host. E(HTTPS_PROXY) is not used for it.
+      - If not set, the environment variable E(M365_WINRM_PROXY) is used.
+    type: str
+  winrm_operation_timeout:
+    description:
+      - Seconds after which the host tells that there is no output yet. It is asked again then.
+      - If not set, the environment variable E(M365_WINRM_OPERATION_TIMEOUT) is used.
+    type: int
+    default: 20
+  winrm_read_timeout:
+    description:
+      - Seconds to wait for an answer of the host. Has to be more than O(winrm_operation_timeout).
+      - If not set, the environment variable E(M365_WINRM_READ_TIMEOUT) is used.
+    type: int
+    default: 30
+  winrm_deadline:
+    description:
+      - Seconds that one list of cmdlets may take altogether. Exchange ends a cmdlet after 15 minutes.
+      - If not set, the environment variable E(M365_WINRM_DEADLINE) is used.
+    type: int
+    default: 900
+  winrm_powershell:
+    description:
+      - Which PowerShell of the host runs Exchange's module, V(powershell) for Windows PowerShell 5.1, with which every
+        version of the module works, or V(pwsh) for PowerShell 7.
+      - If not set, the environment variable E(M365_WINRM_POWERSHELL) is used.
+    type: str
+    choices: [powershell, pwsh]
+    default: powershell
+  winrm_connect:
+    description:
+      - How the host connects to Exchange Online. With V(access_token) it gets a token of the operator's, for this
+        connection only, and needs no secret of its own. The others use what the host has.
+      - If not set, the environment variable E(M365_WINRM_CONNECT) is used.
+    type: str
+    choices: [access_token, certificate_thumbprint, managed_identity]
+    default: access_token
+  winrm_certificate_thumbprint:
+    description:
+      - The thumbprint of a certificate of the host's, for O(winrm_connect=certificate_thumbprint).
+      - If not set, the environment variable E(M365_WINRM_CERTIFICATE_THUMBPRINT) is used.
+    type: str
+  winrm_app_id:
+    description:
+      - Application (client) ID that this certificate belongs to; O(client_id) by default.
+      - If not set, the environment variable E(M365_WINRM_APP_ID) is used.
+    type: str
+  winrm_managed_identity_id:
+    description:
+      - Client ID of a managed identity that was assigned by a user, for O(winrm_connect=managed_identity).
+      - If not set, the environment variable E(M365_WINRM_MANAGED_IDENTITY_ID) is used.
+    type: str
+  winrm_organization:
+    description:
+      - The tenant's C(.onmicrosoft.com) domain; O(tenant) by default, when that is a domain.
+      - If not set, the environment variable E(M365_WINRM_ORGANIZATION) is used.
+    type: str
+requirements:
+  - pywinrm >= 0.5, with O(exchange_transport=winrm)
 """
 
     NETWORK = r"""

@@ -63,7 +63,46 @@ NETWORK = ArgumentSpec(
 )
 """How to reach the services; enough for a module that signs in as somebody else than the operator."""
 
-CONNECTION = NETWORK.merge(
+WINDOWS_HOST = ArgumentSpec(
+    {
+        "winrm_host": _from("M365_WINRM_HOST", type="str"),
+        "winrm_port": _from("M365_WINRM_PORT", type="int"),
+        "winrm_scheme": _from("M365_WINRM_SCHEME", type="str", default="https", choices=["https", "http"]),
+        "winrm_auth": _from(
+            "M365_WINRM_AUTH",
+            type="str",
+            default="ntlm",
+            choices=["ntlm", "kerberos", "credssp", "certificate", "basic"],
+        ),
+        "winrm_user": _from("M365_WINRM_USER", type="str"),
+        "winrm_password": _from("M365_WINRM_PASSWORD", type="str", no_log=True),
+        "winrm_certificate_path": _from("M365_WINRM_CERTIFICATE_PATH", type="path"),
+        # a path, not a key
+        "winrm_certificate_key_path": _from("M365_WINRM_CERTIFICATE_KEY_PATH", type="path", no_log=False),
+        "winrm_ca_path": _from("M365_WINRM_CA_PATH", type="path"),
+        "winrm_validate_certs": _from("M365_WINRM_VALIDATE_CERTS", type="bool", default=True),
+        "winrm_proxy": _from("M365_WINRM_PROXY", type="str"),
+        "winrm_operation_timeout": _from("M365_WINRM_OPERATION_TIMEOUT", type="int", default=20),
+        "winrm_read_timeout": _from("M365_WINRM_READ_TIMEOUT", type="int", default=30),
+        "winrm_deadline": _from("M365_WINRM_DEADLINE", type="int", default=900),
+        "winrm_powershell": _from(
+            "M365_WINRM_POWERSHELL", type="str", default="powershell", choices=["powershell", "pwsh"]
+        ),
+        "winrm_connect": _from(
+            "M365_WINRM_CONNECT",
+            type="str",
+            default="access_token",
+            choices=["access_token", "certificate_thumbprint", "managed_identity"],
+        ),
+        "winrm_certificate_thumbprint": _from("M365_WINRM_CERTIFICATE_THUMBPRINT", type="str"),
+        "winrm_app_id": _from("M365_WINRM_APP_ID", type="str"),
+        "winrm_managed_identity_id": _from("M365_WINRM_MANAGED_IDENTITY_ID", type="str"),
+        "winrm_organization": _from("M365_WINRM_ORGANIZATION", type="str"),
+    }
+)
+"""How to reach a Windows management host, and how that connects to Exchange."""
+
+CONNECTION = NETWORK.merge(WINDOWS_HOST).merge(
     ArgumentSpec(
         {
             "tenant": _from("M365_TENANT", type="str"),
@@ -82,7 +121,9 @@ CONNECTION = NETWORK.merge(
                     "exchange": {"type": "str", "no_log": True},
                 },
             },
-            "exchange_transport": {"type": "str", "default": "rest", "choices": ["rest"]},
+            "exchange_transport": _from(
+                "M365_EXCHANGE_TRANSPORT", type="str", default="rest", choices=["rest", "winrm"]
+            ),
         },
         required_by={"certificate_passphrase": ("certificate_path",)},
     )

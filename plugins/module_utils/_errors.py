@@ -91,6 +91,13 @@ class Blocked(M365Error):
     outcome = "blocked"
 
 
+class HostNotReady(Blocked):
+    """The Windows management host does not let us in, or cannot run Exchange's module as it is.
+
+    ``code`` names the problem in the table of what can be wrong with a host (``_texts.HOST``).
+    """
+
+
 class Unreachable(M365Error):
     """The request never reached the service: name, route, proxy or TLS."""
 

@@ -35,8 +35,10 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
     done: list[str] = []
     lost: str | None = None
     first: Plan | None = None
+    opened: Tenant | None = None
     try:
-        resource = door.open(tenant(), task)
+        opened = tenant()
+        resource = door.open(opened, task)
         for attempt in range(1, REPLANS + 1):
             plan = resource.plan(resource.read())
             first = first or plan
@@ -61,6 +63,9 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
     except M365Error as exc:
         exc.done = [*done, *exc.done]
         return refusal(exc)
+    finally:
+        if opened is not None:
+            opened.close()
 
 
 def refusal(exc: M365Error) -> Json:

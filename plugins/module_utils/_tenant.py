@@ -20,6 +20,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Clock, Http, RequestsTransport, Transport
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 
+if t.TYPE_CHECKING:
+    from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.winrm import WinRmTransport
+
 
 class Tenant:
     """The connection options of one task, and what they open.
@@ -55,6 +58,10 @@ class Tenant:
         for option in ("timeout", "patience"):
             if (self.options.get(option) or 0) < 0:
                 raise InvalidInput(f"{option} is negative", cure="give a number of seconds")
+        self.windows_host: WinRmTransport | None = None
+        """The management host that carries Exchange's cmdlets, where one does."""
+        if self.options.get("exchange_transport") == "winrm":
+            self.windows_host = self._winrm()
 
     @property
     def patience_s(self) -> float:
@@ -85,10 +92,21 @@ class Tenant:
 
     @functools.cached_property
     def exchange(self) -> Exchange:
-        return Exchange(RestTransport(self.http, self.sign_in, self.cloud))
+        return Exchange(self.windows_host or RestTransport(self.http, self.sign_in, self.cloud))
+
+    def _winrm(self) -> WinRmTransport:
+        # pywinrm takes a quarter of a second to import: only who wants it pays.
+        from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host, winrm
+
+        settings = host.Settings.of(self.options, self._environment)
+        settings.check_connect()
+        policy = RetryPolicy(budget_s=self.patience_s)
+        return winrm.WinRmTransport(settings, lambda: self.sign_in, self.cloud, self.clock, policy)
 
     def close(self) -> None:
-        """End the connections, if any were made. A process ends them anyway, a worker in a loop does not."""
+        """End the connections, if any were made: a shell on a management host would outlive the task."""
+        if self.windows_host is not None:
+            self.windows_host.close()
         if "http" in self.__dict__ and isinstance(self.http.transport, RequestsTransport):
             self.http.transport.close()
 

@@ -139,3 +139,20 @@ def error(
 def transient(kind: str, message: str) -> bool:
     """Whether Exchange only stumbled, whatever status it gave it."""
     return kind in _texts.EXCHANGE_TRANSIENT or _texts.EXCHANGE_BUSY_WORDING in message
+
+
+def explained(document: t.Any) -> tuple[str, str]:
+    """(short exception type, text) of an error document; both empty when it is none."""
+    problem = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(problem, dict):
+        return "", ""
+    for detail in problem.get("details") or []:
+        pieces = str(detail.get("message") or "").split("|", 2) if isinstance(detail, dict) else []
+        if len(pieces) == 3:
+            return pieces[1].rsplit(".", 1)[-1], pieces[2].strip()
+        if pieces and pieces[0]:
+            return "", pieces[0].strip()
+    inner = problem.get("innererror") or problem.get("innerError") or {}
+    deeper = inner.get("internalexception") or inner.get("internalException") or {} if isinstance(inner, dict) else {}
+    message = (deeper.get("message") if isinstance(deeper, dict) else "") or problem.get("message") or ""
+    return str(problem.get("code") or ""), str(message).strip()

@@ -20,6 +20,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
     Json,
     Output,
     error,
+    explained,
     transient,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
@@ -131,7 +132,7 @@ class RestTransport:
             document = response.json()
             if response.status < 400:
                 return False
-            kind, message = _explained(document)
+            kind, message = explained(document)
             plain = response.body[:500].decode("utf-8", "replace") if document is None else ""
             return transient(kind, message or plain)
 
@@ -174,23 +175,6 @@ def _parameter(value: t.Any) -> t.Any:
     return value
 
 
-def _explained(document: t.Any) -> tuple[str, str]:
-    """(short exception type, text) of an error document; both empty when it is none."""
-    problem = document.get("error") if isinstance(document, dict) else None
-    if not isinstance(problem, dict):
-        return "", ""
-    for detail in problem.get("details") or []:
-        pieces = str(detail.get("message") or "").split("|", 2) if isinstance(detail, dict) else []
-        if len(pieces) == 3:
-            return pieces[1].rsplit(".", 1)[-1], pieces[2].strip()
-        if pieces and pieces[0]:
-            return "", pieces[0].strip()
-    inner = problem.get("innererror") or problem.get("innerError") or {}
-    deeper = inner.get("internalexception") or inner.get("internalException") or {} if isinstance(inner, dict) else {}
-    message = (deeper.get("message") if isinstance(deeper, dict) else "") or problem.get("message") or ""
-    return str(problem.get("code") or ""), str(message).strip()
-
-
 def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None) -> Output:
     if status < 300 and isinstance(document, dict) and not isinstance(document.get("error"), dict):
         value = [_plain(item) for item in document.get("value") or []]
@@ -199,7 +183,7 @@ def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None
     if status == 204:
         return Output()
     about: dict[str, t.Any] = {"attempted": cmdlet.purpose, "status": status, "request_id": request_id}
-    kind, message = _explained(document)
+    kind, message = explained(document)
     if kind or message:
         return Output(error=error(cmdlet, kind, message, status=status, request_id=request_id))
     if status == 403:
