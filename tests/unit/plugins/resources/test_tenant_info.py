@@ -224,6 +224,28 @@ def test_ninety_addresses_are_looked_for_in_one_batch():
     assert cmdlets.count("Get-Recipient") == 5
 
 
+def test_a_role_without_the_permission_does_not_call_exchange():
+    services = Services()
+    result = look(services, exchange_token=jwt(roles=[], wids=[EXCHANGE_ADMIN]), steps=["policy"])
+    assert services.of("exchange") == []
+    assert "Exchange.ManageAsApp of Office 365 Exchange Online is missing" in found(result)
+
+
+def test_one_page_of_mailboxes_is_enough_to_pick_from():
+    pages = [{"@odata.nextLink": "https://outlook.office365.com/adminapi/next"}, {}]
+
+    def listed(parameters: Json) -> t.Any:
+        if "RecipientTypeDetails" not in parameters:
+            return [mailbox("fax@contoso.com")]
+        people = [mailbox(f"user{number:03}@contoso.com") for number in range(60)]
+        return 200, {"value": people, **pages.pop(0)}
+
+    services = Services(exchange={"Get-Recipient": listed})
+    result = look(services, mailboxes=["fax@contoso.com"])
+    assert [item["address"] for item in result.result["control_mailboxes"]] == ["user000@contoso.com"]
+    assert len(services.of("exchange")) == 1
+
+
 def test_addresses_arrive_as_literals():
     services = Services(exchange={"Get-Recipient": [mailbox("o'hara$(x)@contoso.com")]})
     look(services, mailboxes=["o'hara$x@contoso.com"])
