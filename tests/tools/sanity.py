@@ -24,16 +24,21 @@ from tests.tools import layout, process
 HOME = layout.BUILD / "ansible-test"
 
 # What ansible-test runs as get-pip: "python THIS --disable-pip-version-check pip==X --no-setuptools --no-wheel".
-GET_PIP = '''\
-"""Puts pip into an environment from what Python carries, then installs what is asked for."""
+# The pip that Python carries installs pinned packages as well as version X would, and need not be fetched for each
+# environment.
+GET_PIP = """\
 import ensurepip
+import os
 import subprocess
 import sys
 
+# ensurepip switches pip's settings off for its own purposes, in this very process.
+environment = dict(os.environ)
 ensurepip.bootstrap(upgrade=True, default_pip=True)
-wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
-sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *wanted]))
-'''
+wanted = [word for word in sys.argv[1:] if not word.startswith(("--", "pip=="))]
+if wanted:
+    sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *wanted], env=environment))
+"""
 
 
 def pip_versions() -> set[str]:
@@ -53,7 +58,8 @@ def pip_settings() -> dict[str, str]:
 
     ansible-test hands no PIP_… and no proxy variables on to the programs it starts.
     """
-    command = [sys.executable, "-m", "pip", "config", "list"]
+    # Settings may say "quiet", and then pip lists nothing unless told otherwise.
+    command = [sys.executable, "-m", "pip", "--verbose", "config", "list"]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     settings: dict[str, str] = {"quiet": "1"}
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
