@@ -16,8 +16,8 @@ description:
     no role in the token, no such mailbox.
   - A credential, a grant or a service principal that was made a moment ago is given C(patience) seconds. Every attempt
     is a new sign-in, and only a token that carries O(role) counts.
-  - With O(store) the client secret is read back from where M(mail2fax.m365.entra_application_secret) put it, so that the
-    proof is about the value that the fax server gets.
+  - With O(store) the client secret is read back from where M(mail2fax.m365.entra_application_secret) put it, so that
+    the proof is about the value that the fax server gets.
 author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
