@@ -96,6 +96,18 @@ def application(services: Services) -> Starlette:
         ]
         return JSONResponse({"rules": rules})
 
+    async def winrm(request: Request) -> Response:
+        return JSONResponse(
+            {
+                host.name: {
+                    "open_shells": host.service.open_shells(),
+                    "running": host.service.programs(),
+                    "opened": host.service.opened,
+                }
+                for host in services.windows_hosts
+            }
+        )
+
     async def managed_identity(request: Request) -> Response:
         answer = await services.perform(await services.call_of(request))
         return JSONResponse(answer.body, answer.status, answer.headers)
@@ -108,6 +120,7 @@ def application(services: Services) -> Starlette:
             Route("/reset", reset, methods=["POST"]),
             Route("/clock", clock, methods=["GET", "POST"]),
             Route("/faults", faults, methods=["GET", "POST"]),
+            Route("/winrm", winrm),
             Route("/msi/token", managed_identity),
         ]
     )

@@ -424,6 +424,14 @@ class Entra:
         )
         tenant.settings["sign_ins"] = {"items": items[-SIGN_INS_KEPT:]}
 
+    def token_of(self, tenant: Tenant, client_id: str, audience: str) -> str | None:
+        """A token as an application gets it by its certificate; None where it gets none."""
+        principal = directory.service_principal_of(tenant, client_id)
+        try:
+            return self._mint(tenant, principal, audience, "2", "")[0] if principal is not None else None
+        except SignInRefused:
+            return None
+
     # --- managed identity --------------------------------------------------------------------------------------------
 
     def managed_identity(self, call: Call) -> Answer:

@@ -33,6 +33,9 @@ from .model import PROFILES, Answer, Call, Document, Principal, World, load_yaml
 from .relay import Relay
 from .store import Store
 
+if t.TYPE_CHECKING:
+    from .windows_host import WindowsHost
+
 _READING_CMDLETS = ("get-", "test-")
 
 
@@ -53,6 +56,7 @@ class Services:
         self.entra = entra.Entra(self.world, store.meta("signing_key"))
         self.graph = graph.Graph()
         self.relay: Relay | None = None
+        self.windows_hosts: list[WindowsHost] = []
         self._entries = entries
         for entry in entries:
             tenant = tenants.build(self.world, entry)
@@ -68,6 +72,8 @@ class Services:
         """Back to the tenants file, with the clock right and no faults. The journal goes on."""
         self.faults.replace([])
         self.world.clock.offset *= 0
+        for host in self.windows_hosts:
+            host.service.reset()
         for entry in self._entries:
             tenant = tenants.build(self.world, entry)
             self.store.save(tenant)
@@ -364,6 +370,38 @@ async def _until_gone(parent: int | None, stdin: bool, stop: asyncio.Event) -> N
         await asyncio.sleep(0.25)
 
 
+async def _windows_hosts(
+    services: Services, tenants_file: str, authority: trustme.CA, folder: str
+) -> tuple[Document, list[asyncio.Server]]:
+    """({name: {"http": port, "https": port}}, the listeners) of the file's Windows hosts."""
+    from . import windows_host  # what it needs takes its time to import, and few need it
+
+    services.windows_hosts = [windows_host.WindowsHost(services, entry) for entry in windows_host.read(tenants_file)]
+    users = [user for host in services.windows_hosts for user in host.users]
+    # The NTLM acceptor looks its users up in a file that the environment names.
+    store = pathlib.Path(folder, "ntlm-users")
+    store.write_text("".join(f"{user.store_line()}\n" for user in users), encoding="utf-8")
+    os.environ["NTLM_USER_FILE"] = str(store)
+    ports: Document = {}
+    servers = []
+    for host in services.windows_hosts:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1", "localhost", host.name).configure_cert(context)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        for user in host.users:
+            if user.certificate is not None:
+                context.load_verify_locations(cadata=user.certificate)
+        ports[host.name] = {}
+        for scheme, secure in (("http", None), ("https", context)):
+            server = await asyncio.start_server(
+                host.service.server(tls=secure is not None), sock=_listening(), ssl=secure
+            )
+            servers.append(server)
+            ports[host.name][scheme] = server.sockets[0].getsockname()[1]
+    return ports, servers
+
+
 async def serve(
     tenants_file: str,
     *,
@@ -403,17 +441,25 @@ async def serve(
         watch = asyncio.create_task(_until_gone(parent, stdin, stop))
         gc.collect()
         gc.freeze()
-        ready = {
+        ready: Document = {
             "proxy": f"http://127.0.0.1:{proxy_port}",
             "ca": str(ca_path),
             "control": f"http://127.0.0.1:{control_socket.getsockname()[1]}",
             "pid": os.getpid(),
         }
+        winrm_servers: list[asyncio.Server] = []
+        if "windows_hosts:" in pathlib.Path(tenants_file).read_text(encoding="utf-8"):
+            ready["winrm"], winrm_servers = await _windows_hosts(services, tenants_file, authority, folder)
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await stop.wait()
         watch.cancel()
         await relay.stop()
+        for listener in winrm_servers:
+            listener.close()
+        for host in services.windows_hosts:
+            for task in list(host.service.connections):
+                task.cancel()
         for server in servers:
             server.should_exit = server.force_exit = True
         await asyncio.wait(tasks, timeout=1)

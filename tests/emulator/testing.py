@@ -38,6 +38,8 @@ class Emulator:
         self.ca: str = ready["ca"]
         self.control: str = ready["control"]
         self.pid: int = ready["pid"]
+        self.winrm: dict[str, dict[str, int]] = ready.get("winrm", {})
+        """The ports of the Windows hosts by name: {"http": port, "https": port}."""
         self.process = process
         self._session = requests.Session()
         self._session.trust_env = False
@@ -86,6 +88,10 @@ class Emulator:
         """Every request so far, a dict each: seq, time, host, method, path, cmdlet, status, tenant, client_request_id;
         of a batch its parts as well, with ``batch`` = the seq of the batch's own row."""
         return t.cast("list[dict[str, t.Any]]", self._control("GET", "/journal"))
+
+    def windows_hosts(self) -> dict[str, dict[str, int]]:
+        """By name: ``open_shells``, ``running`` processes, and how many shells were ever ``opened``."""
+        return t.cast("dict[str, dict[str, int]]", self._control("GET", "/winrm"))
 
     def clear_journal(self) -> None:
         """Forget the journal and the exposures."""
