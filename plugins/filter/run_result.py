@@ -7,8 +7,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
 name: run_result
@@ -127,13 +129,15 @@ def run_result(results: t.Any, context: t.Any) -> dict[str, t.Any]:
         if not context.get(key):
             raise AnsibleFilterError(f"mail2fax.m365.run_result: the context lacks {key}")
     document = _handover.compose(results, context)
-    return {
+    result = {
         "document": document,
         "changed": not _handover.same(document, _handover.read(context.get("previous"))),
         "outcome": document["outcome"],
         "summary": _handover.headline(document),
         "complaint": _handover.complaint(document),
     }
+    # Names in a tenant may look like templates. ansible-core 2.18 would follow them; later ones never do.
+    return t.cast("dict[str, t.Any]", wrap_var(plain(result)))
 
 
 class FilterModule:

@@ -316,10 +316,13 @@ class _Run:
                 },
             )
 
+        # A mailbox opens by its primary address only, whatever alias it was given by.
+        looked_at = self.of("preflight").get("mailboxes") or []
+        primary = {str(item.get("address")).lower(): item.get("primary") for item in looked_at}
         fax = self._context.get("mailboxes") or []
         # A list of options may be given as one string with commas; the modules take it so.
         for address in fax.split(",") if isinstance(fax, str) else fax:
-            row(str(address).strip(), "granted")
+            row(primary.get(str(address).strip().lower()) or str(address).strip(), "granted")
         for step, verdict in (("access_verdict", "verdicts"), ("mailbox_probe", "probes")):
             for item in self.of(step).get(verdict) or []:
                 entry = row(item["mailbox"], _expected(item.get("expected")))

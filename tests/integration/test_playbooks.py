@@ -200,6 +200,7 @@ def life(folder: pathlib.Path) -> Story:
         story["removal"] = site.play("decommission", mail2fax_confirm=True)
         story["removed again"] = site.play("decommission", mail2fax_confirm=True)
         story["stored after"] = site.store.exists()
+        story["audit of nothing"] = site.play("audit")
     return story
 
 
@@ -217,6 +218,7 @@ def test_the_life_of_a_tenant(tmp_path: pathlib.Path, subtests: pytest.Subtests)
         the_table_fits_a_terminal,
         an_audit_finds_drift_and_writes_nothing,
         a_run_mends_drift_and_nothing_else,
+        an_audit_of_what_was_removed_says_that_and_no_more,
         a_decommission_wants_confirmation,
         a_decommission_leaves_the_tenant_as_it_was_found,
     ):
@@ -358,6 +360,18 @@ def an_audit_finds_drift_and_writes_nothing(story: Story) -> None:
     assert audit.sheet == story["second"].sheet
 
 
+def an_audit_of_what_was_removed_says_that_and_no_more(story: Story) -> None:
+    audit: Run = story["audit of nothing"]
+    assert audit.code != 0
+    assert audit.writes() == []
+    outcomes = {step["step"]: step["outcome"] for step in audit.audit["steps"]}
+    assert outcomes["application"] == "blocked"
+    assert "recycle bin" in audit.audit["steps"][1]["msg"]
+    assert {outcomes[step] for step in ("access_policy", "client_secret", "admin_consent", "mailbox_probe")} == {
+        "skipped"
+    }
+
+
 def a_run_mends_drift_and_nothing_else(story: Story) -> None:
     mended: Run = story["mended"]
     assert mended.code == 0, mended.output
@@ -438,8 +452,11 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
 
 def test_what_fails_halfway_is_told_and_mended_by_the_next_run(tmp_path: pathlib.Path) -> None:
     strange = "Fax' & $(x) {{ 7 * 7 }} \u202eend"
-    with start_emulator() as emulator:
-        site = Site(tmp_path, emulator)
+    alias = f"incoming.faxes@{DOMAIN}"
+    mailboxes = tenants()["tenants"][0]["mailboxes"]
+    mailboxes[0]["aliases"] = [alias]
+    with start_emulator(tenants(mailboxes=mailboxes)) as emulator:
+        site = Site(tmp_path, emulator, {"mail2fax_mailboxes": [alias]})
         site.folder.joinpath("host_vars").mkdir()
         host_vars = "mail2fax_application_name: !unsafe " + json.dumps(strange)
         site.folder.joinpath("host_vars", f"{HOST}.yml").write_text(host_vars, encoding="utf-8")
@@ -459,6 +476,9 @@ def test_what_fails_halfway_is_told_and_mended_by_the_next_run(tmp_path: pathlib
     assert whole.record["ids"] == broken.record["ids"]
     assert whole.record["state"] == "ready"
     assert broken.exposures == whole.exposures == []
+    # The mailbox was given by an alias, and opens by its primary address only.
+    assert (whole.record["mailboxes"][0]["mailbox"], whole.record["mailboxes"][0]["probe"]) == (FAX, "opened")
+    assert f'<span class="value">{FAX}</span>' in whole.sheet
     # Whatever is in a name arrives as it is, is shown as it is, and does nothing.
     assert strange in {app["displayName"] for app in whole.after["applications"]}
     assert whole.record["application"]["display_name"] == strange

@@ -74,7 +74,6 @@ def render(doc: dict[str, t.Any], **variables: t.Any) -> str:
         "handover_contacts": {},
         "handover_prepared_by": "",
         "handover_ticket": "",
-        "handover_mailboxes": ["fax@contoso.com"],
         "handover_cloud": "global",
         "inventory_hostname": "contoso",
     }
@@ -197,7 +196,6 @@ def test_nothing_is_taken_for_markup(state: str) -> None:
         handover_contacts={"fax": HOSTILE, "entra": HOSTILE, "exchange": HOSTILE},
         handover_prepared_by=HOSTILE,
         handover_ticket=HOSTILE,
-        handover_mailboxes=[HOSTILE],
         inventory_hostname=HOSTILE,
     )
     reader = Reader(page)

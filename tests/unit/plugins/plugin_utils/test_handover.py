@@ -175,6 +175,15 @@ def test_the_worst_outcome_is_the_runs(outcomes: list[str], worst: str) -> None:
     assert _handover.worst(outcomes) == worst
 
 
+def test_a_mailbox_given_by_an_alias_goes_by_its_primary_address() -> None:
+    looked_at = [{"address": "faxes@contoso.com", "primary": FAX}, {"address": "gone@contoso.com", "primary": None}]
+    document = compose(
+        results(preflight={**results()["preflight"], "mailboxes": looked_at}),
+        mailboxes=["Faxes@contoso.com", "gone@contoso.com"],
+    )
+    assert [row["mailbox"] for row in document["mailboxes"]] == [FAX, "gone@contoso.com", OTHER]
+
+
 def test_pending_is_told_with_the_latest_time() -> None:
     probe = {
         **results()["mailbox_probe"],
