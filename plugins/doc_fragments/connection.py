@@ -69,9 +69,6 @@ options:
 notes:
   - Exactly one way to sign in is needed, O(client_secret), O(certificate_path), O(federated_token_path),
     O(managed_identity) or O(access_token).
-extends_documentation_fragment:
-  - mail2fax.m365.connection.network
-  - mail2fax.m365.connection.windows_host
 """
 
     WINDOWS_HOST = r"""

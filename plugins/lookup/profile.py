@@ -4,13 +4,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
-
 DOCUMENTATION = r"""
 name: profile
 short_description: What a fax server's vendor wants in Microsoft 365
@@ -86,6 +79,13 @@ _raw:
       description: When a service that the profile needs ends.
       type: dict
 """
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 
 
 class LookupModule(LookupBase):

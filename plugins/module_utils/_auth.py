@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-import os
 import pathlib
 import traceback
 import typing as t
@@ -320,7 +319,7 @@ def sign_in_error(answer: t.Mapping[str, t.Any], purpose: str, tenant: str = "")
     codes = answer.get("error_codes") or []
     description = str(answer.get("error_description") or answer.get("error") or "no reason given")
     code = f"AADSTS{codes[0]}" if codes else _texts.aadsts_code(description)
-    line = description.split("\r\n")[0].split(" Trace ID:")[0].strip()
+    line = description.partition("\r\n")[0].partition(" Trace ID:")[0].strip()
     if answer.get("error") in ("temporarily_unavailable", "server_error"):
         return Throttled(line, attempted=purpose, code=code, request_id=answer.get("trace_id"))
     known = _texts.SIGN_IN.get(code or "")
@@ -422,16 +421,14 @@ def _pem_blocks(text: str) -> tuple[str, str]:
     return blocks["key"], blocks["certificate"]
 
 
-def choose(
-    options: t.Mapping[str, t.Any], http: Http, cloud: Cloud, environment: t.Mapping[str, str] = os.environ
-) -> SignIn:
+def choose(options: t.Mapping[str, t.Any], http: Http, cloud: Cloud) -> SignIn:
     """The one way to sign in that the options describe; InvalidInput names what is missing or too much."""
     tokens = options.get("access_token") or {}
     if any(tokens.values()):
         return ReadyTokens(tokens, cloud)
     if options.get("managed_identity"):
         return ManagedIdentitySignIn(http, options["managed_identity"])
-    tenant, client_id = options.get("tenant"), options.get("client_id")
+    tenant, client_id = str(options.get("tenant") or ""), str(options.get("client_id") or "")
     ways = [way for way in ("client_secret", "certificate_path", "federated_token_path") if options.get(way)]
     missing = [name for name, value in (("tenant", tenant), ("client_id", client_id)) if not value]
     if missing or not ways:
@@ -447,8 +444,6 @@ def choose(
             f"more than one way to sign in is set: {', '.join(ways)}",
             cure="keep one; an environment variable such as M365_CLIENT_SECRET may still be set",
         )
-    assert tenant is not None
-    assert client_id is not None
     if ways[0] == "client_secret":
         return SecretSignIn(http, cloud, tenant, client_id, options["client_secret"])
     if ways[0] == "certificate_path":

@@ -272,9 +272,8 @@ class Http:
             wanted = retry_after(response.headers.get("retry-after")) if response is not None else None
             delay = self.policy.wait(attempt, self.clock.monotonic() - started, wanted)
             if delay is None:
-                if problem is not None:
-                    raise self._about(problem, purpose) from None
-                assert response is not None
+                if response is None:
+                    raise self._about(problem or AnswerLost("no answer came"), purpose) from None
                 if response.status in TRANSIENT:
                     raise self._exhausted(request, response, purpose, attempt, wanted)
                 return response

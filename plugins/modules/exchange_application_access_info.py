@@ -20,6 +20,8 @@ author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
   - mail2fax.m365.connection
+  - mail2fax.m365.connection.network
+  - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes.info
 options:
   app_id:
@@ -119,7 +121,7 @@ summary:
   sample: 1 Granted, 1 Denied
 error:
   description:
-    - What went wrong, for machines; RV(msg) says the same to people.
+    - What went wrong, for machines; C(msg) says the same to people.
     - Its C(details) has C(mismatches), shaped as RV(verdicts), or C(unknown), the addresses that are no mailboxes.
   returned: failure
   type: dict

@@ -22,6 +22,8 @@ author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
   - mail2fax.m365.connection
+  - mail2fax.m365.connection.network
+  - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes
 options:
   app_id:
@@ -180,7 +182,7 @@ steps:
   elements: str
 error:
   description:
-    - What went wrong, for machines; RV(msg) says the same to people.
+    - What went wrong, for machines; C(msg) says the same to people.
     - Its C(details) has C(policies), shaped as RV(other_policies), when other policies stopped the task.
   returned: failure
   type: dict

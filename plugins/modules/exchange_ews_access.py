@@ -18,6 +18,8 @@ author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
   - mail2fax.m365.connection
+  - mail2fax.m365.connection.network
+  - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes
 options:
   app_id:
@@ -105,7 +107,7 @@ steps:
   type: list
   elements: str
 error:
-  description: What went wrong, for machines; RV(msg) says the same to people.
+  description: What went wrong, for machines; C(msg) says the same to people.
   returned: failure
   type: dict
 """

@@ -23,6 +23,8 @@ author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
   - mail2fax.m365.connection
+  - mail2fax.m365.connection.network
+  - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes
 options:
   alias:
@@ -212,7 +214,7 @@ steps:
   elements: str
 error:
   description:
-    - What went wrong, for machines; RV(msg) says the same to people.
+    - What went wrong, for machines; C(msg) says the same to people.
     - Its C(details) has C(foreign_members) and C(foreign_owners), each a list with C(address), C(display_name),
       C(type) and C(type_in_words), when somebody is in the group who was not declared.
   returned: failure

@@ -11,7 +11,7 @@ short_description: Write one file of a tenant's hand-over
 version_added: 0.1.0
 description:
   - Writes a text to a file, whole or not at all, with the mode C(0640). Missing folders are made with the mode C(0750).
-  - The role M(mail2fax.m365.handover#role) uses it for the sheet and the result of each tenant. Where Ansible itself
+  - The role P(mail2fax.m365.handover#role) uses it for the sheet and the result of each tenant. Where Ansible itself
     runs it needs no process, which M(ansible.builtin.template) and M(ansible.builtin.copy) do several times per file.
 author:
   - The mail2fax.m365 authors (@mail2fax)
@@ -65,7 +65,7 @@ steps:
   type: list
   elements: str
 error:
-  description: What went wrong, for machines; RV(msg) says the same to people.
+  description: What went wrong, for machines; C(msg) says the same to people.
   returned: failure
   type: dict
 """
