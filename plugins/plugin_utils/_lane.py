@@ -36,7 +36,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import SharedSignIn
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY, SharedSignIn
 
 preload()
 
@@ -171,7 +171,9 @@ class LaneAction(ActionBase):
 
 def shared(sign_in: SignIn, params: Json) -> SignIn:
     """The same identity, with the tokens of the run. Ready tokens are the user's own to share."""
-    return sign_in if isinstance(sign_in, ReadyTokens) else SharedSignIn(sign_in, params, constants.DEFAULT_LOCAL_TMP)
+    if isinstance(sign_in, ReadyTokens) or not KEY:
+        return sign_in
+    return SharedSignIn(sign_in, params, constants.DEFAULT_LOCAL_TMP)
 
 
 def masked(value: t.Any, secrets: t.Sequence[str]) -> t.Any:

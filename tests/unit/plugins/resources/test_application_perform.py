@@ -314,9 +314,10 @@ def test_all_pages_are_read_from_graphs_own_host() -> None:
     assert script.seen[1].host == "graph.microsoft.com"
 
 
-def test_a_created_grant_needs_no_second_look_and_a_changed_one_does() -> None:
-    first = batch(SEEN, listed(), listed(), RESOURCE)
-    result, *_rest = grant(first, batch((201, ASSIGNMENT)))
+def test_a_grant_is_looked_for_until_it_shows() -> None:
+    nothing = batch(SEEN, listed(), listed(), RESOURCE)
+    there = batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE)
+    result, *_rest = grant(nothing, batch((201, ASSIGNMENT)), nothing, there)
     assert result["outcome"] == "changed"
     joined = {**GRANT, "scope": "EWS.AccessAsUser.All old"}
     result, *_rest = grant(
