@@ -89,6 +89,11 @@ def test_options_are_refused_without_a_request() -> None:
     assert "da34aq4b" in refused[2]
 
 
+def test_what_an_earlier_step_would_make_may_be_missing() -> None:
+    policy = {"app_id": "00000000-0000-0000-0000-000000000000", "group": "fax"}
+    assert refused_options({"exchange_application_access_policy": policy}) == []
+
+
 def test_what_is_null_counts_as_not_given() -> None:
     assert refused_options({"entra_application": {"unique_name": "u", "display_name": "n", "app_id": None}}) == []
     assert "name" in refused_options({"exchange_security_group": {**GROUP, "name": None}})[0]

@@ -148,6 +148,8 @@ def test_mailboxes_have_both_verdicts_and_the_fax_mailbox_comes_first() -> None:
         (OTHER, "denied", "Denied", "denied_by_policy"),
     ]
     assert [(row["verdict_at"], row["probe_at"], row["as_expected"]) for row in rows] == [("t1", "t2", True)] * 2
+    # Also where the run's options do not tell which is which.
+    assert [row["mailbox"] for row in compose(results(), mailboxes=[])["mailboxes"]] == [FAX, OTHER]
     # One contradiction is enough.
     probe = copy.deepcopy(results()["mailbox_probe"])
     probe["probes"][1].update(verdict="opened", as_expected=False)
@@ -260,6 +262,8 @@ def test_ids_of_what_a_prediction_would_make_are_not_ids() -> None:
     assert document["state"] == "draft"
     assert document["steps"][-1]["summary"] == "nothing to prove before the steps above are done"
     assert _handover.headline(document) == "plan only"
+    # Not even where it finds nothing to do: it is no proof that was asked for.
+    assert compose(results(), mode="check")["state"] == "draft"
 
 
 def test_a_second_run_that_differs_in_times_alone_tells_the_same() -> None:
