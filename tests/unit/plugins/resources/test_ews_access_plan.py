@@ -71,7 +71,8 @@ def test_closed_ews_is_opened_with_the_list_first(desired: Desired):
 def test_closed_ews_with_the_application_on_the_list_is_only_switched_on():
     plan = made(False, f"{OTHER},{APP}", PRESENT)
     assert steps(plan) == [{"EwsEnabled": True}]
-    assert any(OTHER.lower() in text for text in plan.warnings)
+    assert any(text.endswith(f"list too: {OTHER.lower()}.") for text in plan.warnings)
+    assert len(made(False, APP, PRESENT).warnings) == 1
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,20 @@ def test_what_is_left_may_be_chosen(choice: str, value: bool | None, found: bool
     assert len(plan.steps) == 1 + (value is not found)
 
 
+@pytest.mark.parametrize(
+    ("plan", "summary"),
+    [
+        (made(None, None, PRESENT), "EWS not restricted by the tenant (EwsEnabled is not set)"),
+        (made(True, APP, PRESENT), "EWS open for this application"),
+        (made(False, None, PRESENT), "EWS opened for this application"),
+        (made(True, f"{OTHER},{APP}", ABSENT), "taken off the EWS list"),
+        (made(True, OTHER, ABSENT), "not on the EWS list"),
+    ],
+)
+def test_the_outcome_in_a_few_words(plan: Plan, summary: str):
+    assert plan.summary == summary
+
+
 def test_closing_and_opening_gives_back_what_was():
     before = EwsState(True, f" {OTHER}, {THIRD}")
     opened = plan(before, PRESENT, NOW).after
@@ -192,7 +207,8 @@ def test_the_list_is_read_with_the_switch_that_shows_it():
         ({"EwsEnabled": None, "EwsAllowedAppIDs": None}, EwsState(None, None)),
         ({}, EwsState(None, None)),
         ({"EwsEnabled": True, "EwsAllowedAppIDs": ""}, EwsState(True, None)),
-        ({"EwsEnabled": "False", "EwsAllowedAppIDs": APP}, EwsState(False, APP)),
+        ({"EwsEnabled": "False ", "EwsAllowedAppIDs": APP}, EwsState(False, APP)),
+        ({"EwsEnabled": "true", "EwsAllowedAppIDs": APP}, EwsState(True, APP)),
         ({"EwsEnabled": "", "EwsAllowedAppIDs": [APP, OTHER]}, EwsState(None, f"{APP},{OTHER}")),
     ],
 )

@@ -23,6 +23,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     among,
     by_address,
     by_properties,
+    ordered,
+    words,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import Policy
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group import (
@@ -543,18 +545,18 @@ def test_a_group_is_read_from_exchange_s_output():
             "Guid": "ABC",
             "RecipientTypeDetails": "MailUniversalSecurityGroup",
             "PrimarySmtpAddress": "Fax@Contoso.com",
-            "EmailAddresses": ["SMTP:Fax@Contoso.com", "smtp:Old@contoso.com", "X500:/o=x", "SIP:fax@contoso.com"],
+            "EmailAddresses": ["SMTP:Fax@Contoso.com", "smtp:Old@contoso.com", "X500:/o=x", "SIP:chat@contoso.com"],
             "ManagedBy": ["Adele"],
             "HiddenFromAddressListsEnabled": True,
             "MemberJoinRestriction": "Closed",
             "RequireSenderAuthenticationEnabled": True,
             "Description": [MARK],
-            "ExternalDirectoryObjectId": "",
+            "ExternalDirectoryObjectId": "DEF",
             "IsDirSynced": False,
         }
     )
     assert group.recipient.addresses == {"fax@contoso.com", "old@contoso.com"}
-    assert (group.recipient.guid, group.recipient.entra_id) == ("abc", "")
+    assert (group.recipient.guid, group.recipient.entra_id) == ("abc", "def")
     assert group.is_ours
     assert group.managed_by == ("Adele",)
     assert (group.hidden, group.join, group.sender_authentication, group.dir_synced) == (True, "Closed", True, False)
@@ -576,7 +578,41 @@ def test_a_recipient_answers_to_addresses_alias_name_and_ids(identity: str):
     assert not FAX.answers_to("")
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("GroupMailbox", "instead of the group"),
+        ("MailContact", "in this tenant's Exchange Online"),
+        ("MailUser", "in this tenant's Exchange Online"),
+        ("User", "licence"),
+        ("PublicFolder", "equipment mailbox"),
+        ("SomethingNew", "equipment mailbox"),
+    ],
+)
+def test_advice_fits_the_type(kind: str, said: str):
+    assert said in advice(kind)
+
+
+def test_types_have_words_and_unknown_ones_keep_theirs():
+    assert words("SharedMailbox") == "shared mailbox"
+    assert words("SomethingNew") == "SomethingNew"
+    assert words("") == "recipient of an unknown type"
+
+
+def test_recipients_are_put_in_order_without_regard_to_case():
+    one, two, three = recipient("Anna"), recipient("bert"), recipient("Carl")
+    assert ordered([three, two, one, two]) == [one, two, three]
+
+
+def test_blanks_around_what_is_asked_do_not_matter():
+    assert FAX.has_address(" telefax@contoso.com ")
+    assert FAX.answers_to(" fax ")
+    assert replace(FAX, alias="FAX").answers_to("fax")
+    assert FAX.is_printed_as(" Name fax ")
+
+
 def test_printed_names_may_be_paths():
+    assert not replace(FAX, name="a/fax").is_printed_as("b/fax")
     assert FAX.is_printed_as("contoso.com/Users/Name fax")
     assert not FAX.is_printed_as("fax")
     assert not recipient("x", name="", entra_id="", guid="").is_printed_as("")
@@ -638,6 +674,11 @@ def test_bad_options_are_refused_without_a_request(wrong: dict[str, t.Any], said
     with pytest.raises(InvalidInput) as refused:
         SecurityGroup(Tenant({}), Task({**PARAMS, **wrong}))
     assert said in str(refused.value)
+
+
+def test_an_address_given_twice_counts_once():
+    members = ["Fax@contoso.com", " fax@CONTOSO.com "]
+    assert SecurityGroup(Tenant({}), Task({**PARAMS, "members": members}))._desired.members == ("fax@CONTOSO.com",)
 
 
 def test_odd_but_good_names_pass():
