@@ -41,6 +41,8 @@ class Emulator:
         self.winrm: dict[str, dict[str, int]] = ready.get("winrm", {})
         """The ports of the Windows hosts by name: {"http": port, "https": port}."""
         self.process = process
+        self.connection: dict[str, t.Any] = {}
+        """Connection options that every task against this emulator takes, beside its operator's."""
         self._session = requests.Session()
         self._session.trust_env = False
 

@@ -49,7 +49,7 @@ def run(
     spec = entry.argument_spec.kwargs()
     given = {
         name: value
-        for name, value in {**OPERATOR, "patience": 20, **connection}.items()
+        for name, value in {**OPERATOR, "patience": 20, **emulator.connection, **connection}.items()
         if name in spec["argument_spec"]
     }
     checked = ArgumentSpecValidator(**spec).validate({**given, **params})

@@ -9,17 +9,18 @@ import typing as t
 
 import pytest
 
-from tests.emulator.testing import Emulator, start_emulator
+from tests.emulator.testing import Emulator
 from tests.integration.exchange_admin import ADELE, ALIAS, APP, FAX, HELP, LEE, LIDIA, NAME, TENANTS, admin, at, sent
 from tests.integration.harness import run
+from tests.integration.transports import TRANSPORTS, start_emulator
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 EXPECT = {"granted": [FAX, HELP], "denied": [LEE]}
 
 
-@pytest.fixture(scope="module")
-def running() -> t.Iterator[Emulator]:
-    with start_emulator(TENANTS) as emulator:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+    with start_emulator(TENANTS, request.param) as emulator:
         yield emulator
 
 
@@ -91,7 +92,8 @@ def test_more_mailboxes_than_a_batch_holds(emulator: Emulator):
     assert len(result["verdicts"]) == 14
     assert result["summary"] == "3 Granted, 11 Denied"
     assert [one["mailbox"] for one in result["verdicts"]] == mailboxes[:14]
-    assert sent(emulator) == ["$batch", "$batch"]
+    # ten to a batch of Exchange's endpoint, all of them to a request of the Windows host
+    assert sent(emulator) in (["$batch", "$batch"], ["$batch"])
 
 
 def test_waiting_for_what_never_comes_ends(emulator: Emulator):

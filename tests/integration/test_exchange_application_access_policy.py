@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError
-from tests.emulator.testing import Emulator, start_emulator
+from tests.emulator.testing import Emulator
 from tests.integration.exchange_admin import (
     ALIAS,
     APP,
@@ -28,15 +28,16 @@ from tests.integration.exchange_admin import (
     sent,
 )
 from tests.integration.harness import TENANT_ID, run
+from tests.integration.transports import TRANSPORTS, start_emulator
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 TEXT = "Restrict Imagicle Digital Fax accessible mailboxes"
 WANTED: dict[str, t.Any] = {"app_id": APP, "group": ALIAS, "description": TEXT}
 
 
-@pytest.fixture(scope="module")
-def running() -> t.Iterator[Emulator]:
-    with start_emulator(TENANTS) as emulator:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+    with start_emulator(TENANTS, request.param) as emulator:
         yield emulator
 
 
@@ -322,8 +323,9 @@ def test_an_answer_that_is_lost_costs_nothing(emulator: Emulator, cmdlet: str, e
     assert in_force(emulator) == [OURS]
 
 
-def test_a_group_without_an_object_id_yet_gets_its_policy():
-    with start_emulator(TENANTS, profile="realistic") as emulator:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_group_without_an_object_id_yet_gets_its_policy(transport: str):
+    with start_emulator(TENANTS, transport, profile="realistic") as emulator:
         made = run("exchange_security_group", {"name": NAME, "alias": ALIAS, "members": [FAX], "owners": []}, emulator)
         assert made["outcome"] == "changed", made
         first = apply(emulator)

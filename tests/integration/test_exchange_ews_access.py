@@ -9,17 +9,18 @@ import typing as t
 
 import pytest
 
-from tests.emulator.testing import Emulator, start_emulator
+from tests.emulator.testing import Emulator
 from tests.integration.exchange_admin import APP, OTHER_APP, TENANTS, admin, changes, sent
 from tests.integration.harness import TENANT_ID, run
+from tests.integration.transports import TRANSPORTS, start_emulator
 
 OTHERS = f" {OTHER_APP.upper()} ,3cb8b5d2-8724-4f32-8152-a16a230b682b"
 ZERO = "00000000-0000-0000-0000-000000000000"
 
 
-@pytest.fixture(scope="module")
-def running() -> t.Iterator[Emulator]:
-    with start_emulator(TENANTS) as emulator:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+    with start_emulator(TENANTS, request.param) as emulator:
         yield emulator
 
 

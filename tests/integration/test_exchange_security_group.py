@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from tests.emulator.testing import Emulator, start_emulator
+from tests.emulator.testing import Emulator
 from tests.integration.exchange_admin import (
     ADELE,
     ALIAS,
@@ -27,14 +27,15 @@ from tests.integration.exchange_admin import (
     sent,
 )
 from tests.integration.harness import TENANT_ID, run
+from tests.integration.transports import TRANSPORTS, start_emulator
 
 MODULE = "exchange_security_group"
 WANTED: dict[str, t.Any] = {"name": NAME, "alias": ALIAS, "members": [FAX], "owners": []}
 
 
-@pytest.fixture(scope="module")
-def running() -> t.Iterator[Emulator]:
-    with start_emulator(TENANTS) as emulator:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+    with start_emulator(TENANTS, request.param) as emulator:
         yield emulator
 
 
@@ -390,11 +391,12 @@ def test_a_stumbling_exchange_is_asked_again(emulator: Emulator):
     assert sent(emulator).count("New-DistributionGroup") == 2
 
 
-def test_many_members_take_few_requests_to_compare():
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_many_members_take_few_requests_to_compare(transport: str):
     people = [{"address": at(f"user{number:04}"), "display_name": f"User {number}"} for number in range(300)]
     tenants = {"tenants": [{**TENANTS["tenants"][0], "mailboxes": people, "groups": []}]}
     members = [person["address"] for person in people]
-    with start_emulator(tenants) as emulator:
+    with start_emulator(tenants, transport) as emulator:
         assert apply(emulator, members=members[:-1])["outcome"] == "changed"
         assert apply(emulator, members=members[:-1])["outcome"] == "ok"
         assert sent(emulator) == ["$batch"]
@@ -405,8 +407,9 @@ def test_many_members_take_few_requests_to_compare():
 
 
 @pytest.mark.slow
-def test_a_realistic_tenant_ends_where_a_calm_one_does():
-    with start_emulator(TENANTS, profile="realistic") as emulator:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_realistic_tenant_ends_where_a_calm_one_does(transport: str):
+    with start_emulator(TENANTS, transport, profile="realistic") as emulator:
         result = apply(emulator, members=[FAX, HELP], owners=[ADELE])
         assert result["outcome"] == "changed", result
         assert result["members"] == [FAX, HELP]

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two ways to Exchange, so that a test can go both: Exchange's endpoint itself, or a Windows host beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import typing as t
+
+import yaml
+
+from tests.emulator import testing
+from tests.emulator.testing import Emulator
+
+TRANSPORTS = ("rest", "winrm")
+HOST = "mgmt01"
+USER, PASSWORD = "CONTOSO\\svc-m365", "Canary-winrm-7f3a!Pa55"
+WINDOWS_HOST: dict[str, t.Any] = {"name": HOST, "users": [{"name": USER, "password": PASSWORD}]}
+
+
+def reached(emulator: Emulator, host: str = HOST, scheme: str = "https", auth: str = "basic") -> dict[str, t.Any]:
+    """The connection options that go by way of an emulated Windows host."""
+    return {
+        "exchange_transport": "winrm",
+        "winrm_host": "localhost",
+        "winrm_port": emulator.winrm[host][scheme],
+        "winrm_scheme": scheme,
+        "winrm_auth": auth,
+        "winrm_user": USER,
+        "winrm_password": PASSWORD,
+    }
+
+
+@contextlib.contextmanager
+def start_emulator(
+    tenants: dict[str, t.Any] | str | os.PathLike[str] = testing.DEMO_TENANT, transport: str = "winrm", **options: t.Any
+) -> t.Iterator[Emulator]:
+    """An emulator whose tasks go by ``transport``; with winrm it ends with no shell left open."""
+    if transport == "rest":
+        with testing.start_emulator(tenants, **options) as emulator:
+            yield emulator
+        return
+    if not isinstance(tenants, dict):
+        tenants = t.cast("dict[str, t.Any]", yaml.safe_load(pathlib.Path(tenants).read_text(encoding="utf-8")))
+    with testing.start_emulator({"windows_hosts": [WINDOWS_HOST], **tenants}, **options) as emulator:
+        emulator.connection = reached(emulator)
+        yield emulator
+        hosts = emulator.windows_hosts()
+        assert all(host["opened"] for host in hosts.values()), "nothing went by way of the Windows host"
+        assert {name: (host["open_shells"], host["running"]) for name, host in hosts.items()} == dict.fromkeys(
+            hosts, (0, 0)
+        )
+
+
+def round_trips(emulator: Emulator, host: str = HOST) -> dict[str, int]:
+    """WS-Man requests by action since the journal was cleared."""
+    counts: dict[str, int] = {}
+    for row in emulator.journal():
+        if row["host"] == host and row["path"].startswith("/wsman/"):
+            action = row["path"].rpartition("/")[2]
+            counts[action] = counts.get(action, 0) + 1
+    return counts
