@@ -42,7 +42,7 @@ SHIPPED_WHOLE = ("plugins/", "roles/", "playbooks/", "meta/")
 def galaxy(*arguments: str) -> None:
     """Run ansible-galaxy with a home and a temporary folder below ``.build``."""
     home = layout.BUILD / "home"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
     # It installs nothing that it finds elsewhere, so it must look nowhere else.
     environment = inherited | {
         "HOME": str(home),

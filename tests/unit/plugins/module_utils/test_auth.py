@@ -9,6 +9,12 @@ import datetime as dt
 import urllib.parse
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
+
 from ansible_collections.mail2fax.m365.plugins.module_utils import _auth
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
@@ -20,12 +26,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509.oid import NameOID
-
 from tests.unit.script import TENANT_ID, Exchange, FakeClock, Script, answer, jwt
 
 APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
@@ -64,7 +64,7 @@ def form(script: Script) -> dict[str, str]:
 
 
 def test_a_secret_gets_a_token_for_one_audience():
-    sign_in, script, _ = secret(FOUND, issued())
+    sign_in, script, _unused = secret(FOUND, issued())
     token = sign_in.token(CLOUD.graph_audience)
     assert token.roles == {"R"}
     assert token.tenant_id == TENANT_ID
@@ -73,7 +73,7 @@ def test_a_secret_gets_a_token_for_one_audience():
 
 
 def test_a_token_is_fetched_once_per_audience_unless_a_fresh_one_is_wanted():
-    sign_in, script, _ = secret(FOUND, issued(), FOUND, issued(), FOUND, issued())
+    sign_in, script, _unused = secret(FOUND, issued(), FOUND, issued(), FOUND, issued())
     sign_in.token(CLOUD.graph_audience)
     sign_in.token(CLOUD.graph_audience)
     sign_in.token(CLOUD.exchange_audience)
@@ -86,7 +86,7 @@ def test_a_token_is_fetched_once_per_audience_unless_a_fresh_one_is_wanted():
     [(7000215, "not its id"), (7000222, "expired"), (7000229, "service principal"), (53003, "Conditional Access")],
 )
 def test_a_refusal_is_said_in_words(code, words):
-    sign_in, _, _ = secret(FOUND, refused(code))
+    sign_in, _unused, _unused = secret(FOUND, refused(code))
     with pytest.raises(SignInError) as caught:
         sign_in.token(CLOUD.graph_audience)
     assert caught.value.code == f"AADSTS{code}"
@@ -103,14 +103,14 @@ def test_an_unknown_tenant_is_said_in_words():
         "error_description": "AADSTS90002: Tenant 'x' not found.",
         "error_codes": [90002],
     }
-    sign_in, _, _ = secret(Exchange("GET", "openid-configuration", answer(400, body)))
+    sign_in, _unused, _unused = secret(Exchange("GET", "openid-configuration", answer(400, body)))
     with pytest.raises(SignInError) as caught:
         sign_in.token(CLOUD.graph_audience)
     assert caught.value.code == "AADSTS90002"
 
 
 def test_a_proxy_s_page_in_place_of_the_service_is_not_a_tenant():
-    sign_in, _, _ = secret(Exchange("GET", "openid-configuration", answer(403, b"<html>blocked</html>")))
+    sign_in, _unused, _unused = secret(Exchange("GET", "openid-configuration", answer(403, b"<html>blocked</html>")))
     with pytest.raises(SignInError, match="403 without a reason"):
         sign_in.token(CLOUD.graph_audience)
 
@@ -125,7 +125,7 @@ def test_what_passes_is_waited_for_with_a_new_client(problem):
 
 def test_a_busy_service_ends_as_throttling_not_as_a_wrong_secret():
     steps = [FOUND, refused(90033, 503, "temporarily_unavailable")] * 12
-    sign_in, _, _ = secret(*steps)
+    sign_in, _unused, _unused = secret(*steps)
     with pytest.raises(Throttled):
         sign_in.token(CLOUD.graph_audience)
 
@@ -158,7 +158,7 @@ def test_a_certificate_signs_an_assertion(tmp_path, certificate, kind, passphras
         content = pkcs12.serialize_key_and_certificates(b"operator", *certificate, None, protection)
     path = tmp_path / f"operator.{kind}"
     path.write_bytes(content)
-    client, script, _ = http(FOUND, issued())
+    client, script, _unused = http(FOUND, issued())
     _auth.CertificateSignIn(client, CLOUD, TENANT_ID, APP, str(path), passphrase).token(CLOUD.graph_audience)
     sent = form(script)
     assert sent["client_assertion_type"].endswith("jwt-bearer")
@@ -171,7 +171,7 @@ def test_a_certificate_file_that_cannot_do_is_said_before_any_request(tmp_path, 
     path = tmp_path / "operator.pem"
     if content is not None:
         path.write_bytes(content)
-    client, script, _ = http()
+    client, script, _unused = http()
     with pytest.raises(InvalidInput, match="certificate_path"):
         _auth.CertificateSignIn(client, CLOUD, TENANT_ID, APP, str(path), None).token(CLOUD.graph_audience)
     assert not script.seen
@@ -180,7 +180,7 @@ def test_a_certificate_file_that_cannot_do_is_said_before_any_request(tmp_path, 
 def test_a_wrong_passphrase_is_a_sign_in_error_without_the_passphrase(tmp_path, certificate):
     path = tmp_path / "operator.pem"
     path.write_bytes(pem(*certificate, b"right"))
-    client, _, _ = http(FOUND)
+    client, _unused, _unused = http(FOUND)
     with pytest.raises(SignInError) as caught:
         _auth.CertificateSignIn(client, CLOUD, TENANT_ID, APP, str(path), "canary").token(CLOUD.graph_audience)
     assert "passphrase" in str(caught.value)
@@ -189,7 +189,7 @@ def test_a_wrong_passphrase_is_a_sign_in_error_without_the_passphrase(tmp_path, 
 
 def test_a_federated_token_is_read_anew_each_time(tmp_path):
     path = tmp_path / "token"
-    client, script, _ = http(FOUND, issued(), FOUND, issued())
+    client, script, _unused = http(FOUND, issued(), FOUND, issued())
     sign_in = _auth.FederatedSignIn(client, CLOUD, TENANT_ID, APP, str(path))
     for text in ("first", "second"):
         path.write_text(f"{text}\n")
@@ -223,7 +223,7 @@ BASE = {"tenant": TENANT_ID, "client_id": APP}
     ],
 )
 def test_the_options_choose_the_way(options, kind):
-    assert type(_auth.choose(options, http()[0], CLOUD)) is kind
+    assert _auth.choose(options, http()[0], CLOUD).__class__ is kind
 
 
 @pytest.mark.parametrize(
@@ -244,6 +244,6 @@ def test_a_managed_identity_asks_the_service_s_endpoint(monkeypatch):
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "h")
     body = {"access_token": jwt(appid=APP), "expires_on": "4102444800", "resource": "r", "token_type": "Bearer"}
-    client, script, _ = http(Exchange("GET", "/msi/token", answer(200, body)))
+    client, script, _unused = http(Exchange("GET", "/msi/token", answer(200, body)))
     assert _auth.ManagedIdentitySignIn(client, "system").token(CLOUD.graph_audience).app_id == APP
     assert "resource=https%3A%2F%2Fgraph.microsoft.com" in script.seen[0].url

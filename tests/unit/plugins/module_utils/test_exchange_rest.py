@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
@@ -23,7 +24,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
-
 from tests.unit.script import TENANT_ID, Exchange, FakeClock, Script, answer, jwt
 
 CLOUD = CLOUDS["global"]
@@ -65,7 +65,7 @@ def test_annotations_are_stripped():
         "B": "2",
         "C": [{"D@odata.type": "x", "D": 1}],
     }
-    client, _ = exchange(Exchange("POST", "", answer(200, {"value": [value], "@adminapi.warnings": ["w"]})))
+    client, _unused = exchange(Exchange("POST", "", answer(200, {"value": [value], "@adminapi.warnings": ["w"]})))
     assert client.invoke("Get-X", "read") == [{"A": ["1"], "B": "2", "C": [{"D": 1}]}]
 
 
@@ -88,15 +88,15 @@ def test_annotations_are_stripped():
     ],
 )
 def test_errors_are_typed(status, body, kind):
-    client, _ = exchange(Exchange("POST", "", answer(status, body)))
+    client, _unused = exchange(Exchange("POST", "", answer(status, body)))
     with pytest.raises(ServiceError) as caught:
         client.invoke("New-X", "make x")
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert caught.value.attempted == "make x"
 
 
 def test_a_404_without_exchange_s_word_is_never_absent():
-    client, _ = exchange(Exchange("POST", "", answer(404, b"<html/>")))
+    client, _unused = exchange(Exchange("POST", "", answer(404, b"<html/>")))
     with pytest.raises(ServiceError) as caught:
         client.invoke("Get-X", "read")
     assert not isinstance(caught.value, NotFound)
@@ -113,7 +113,7 @@ def test_a_hiccup_is_tried_again_whatever_its_status(kind):
 
 
 def test_a_hiccup_that_lasts_is_throttling():
-    client, _ = exchange(Exchange("POST", "", answer(400, problem("ServerBusyException", "busy"))), budget=0)
+    client, _unused = exchange(Exchange("POST", "", answer(400, problem("ServerBusyException", "busy"))), budget=0)
     with pytest.raises(Throttled):
         client.invoke("Get-X", "read")
 
@@ -126,7 +126,9 @@ def test_a_write_whose_answer_is_lost_is_not_repeated():
 
 
 def test_a_read_whose_answer_is_lost_is_repeated():
-    client, _ = exchange(Exchange("POST", "", AnswerLost("gone")), Exchange("POST", "", answer(200, {"value": []})))
+    client, _unused = exchange(
+        Exchange("POST", "", AnswerLost("gone")), Exchange("POST", "", answer(200, {"value": []}))
+    )
     assert client.invoke("Get-X", "read") == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
@@ -21,7 +22,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
-
 from tests.unit.script import Exchange, FakeClock, Script, answer, graph_error, jwt
 
 CLOUD = CLOUDS["global"]
@@ -44,30 +44,30 @@ def graph(*exchanges: Exchange, budget: float = 60.0) -> tuple[Graph, Script, Fa
     ],
 )
 def test_errors_are_typed(response, kind):
-    client, _, _ = graph(Exchange("GET", "/v1.0/thing", response))
+    client, _unused, _unused = graph(Exchange("GET", "/v1.0/thing", response))
     with pytest.raises(ServiceError) as caught:
         client.get("/thing", "read the thing")
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert "Could not read the thing" in str(caught.value)
     assert "rid-1" in str(caught.value)
 
 
 @pytest.mark.parametrize("body", [b"<html>not here</html>", None, {"error": {"code": "NotFound", "message": "x"}}])
 def test_a_foreign_404_is_never_absent(body):
-    client, _, _ = graph(Exchange("GET", "/thing", answer(404, body)))
+    client, _unused, _unused = graph(Exchange("GET", "/thing", answer(404, body)))
     with pytest.raises(ServiceError) as caught:
         client.get("/thing", "read the thing")
     assert not isinstance(caught.value, NotFound)
 
 
 def test_an_answer_that_is_not_json_is_no_document():
-    client, _, _ = graph(Exchange("GET", "/thing", answer(200, b"<html>proxy</html>")))
+    client, _unused, _unused = graph(Exchange("GET", "/thing", answer(200, b"<html>proxy</html>")))
     with pytest.raises(ServiceError, match="not Graph's"):
         client.get("/thing", "read the thing")
 
 
 def test_pages_are_followed():
-    client, script, _ = graph(
+    client, script, _unused = graph(
         Exchange(
             "GET",
             "/v1.0/apps",
@@ -82,7 +82,7 @@ def test_pages_are_followed():
 
 
 def test_a_token_never_follows_a_page_to_another_host():
-    client, script, _ = graph(
+    client, script, _unused = graph(
         Exchange("GET", "/apps", answer(200, {"value": [], "@odata.nextLink": "https://evil.example/v1.0/apps"})),
     )
     with pytest.raises(ServiceError, match="another host"):
@@ -91,7 +91,7 @@ def test_a_token_never_follows_a_page_to_another_host():
 
 
 def test_a_limit_stops_paging():
-    client, _, _ = graph(
+    client, _unused, _unused = graph(
         Exchange(
             "GET",
             "/apps",
@@ -102,15 +102,15 @@ def test_a_limit_stops_paging():
 
 
 def test_upsert_tells_created_from_updated():
-    created, _, _ = graph(Exchange("PATCH", "/applications(uniqueName='a')", answer(201, {"id": "1"})))
+    created, _unused, _unused = graph(Exchange("PATCH", "/applications(uniqueName='a')", answer(201, {"id": "1"})))
     assert created.upsert("/applications(uniqueName='a')", {}, "make") == {"id": "1"}
-    updated, script, _ = graph(Exchange("PATCH", "/applications", answer(204)))
+    updated, script, _unused = graph(Exchange("PATCH", "/applications", answer(204)))
     assert updated.upsert("/applications(uniqueName='a')", {}, "make") is None
     assert script.seen[0].headers["Prefer"] == "create-if-missing"
 
 
 def test_a_concurrent_change_is_tried_again():
-    client, _, clock = graph(
+    client, _unused, clock = graph(
         Exchange("POST", "/x", graph_error(409, "Directory_ConcurrencyViolation", "wait")),
         Exchange("POST", "/x", answer(201, {"id": "1"})),
     )
@@ -120,20 +120,20 @@ def test_a_concurrent_change_is_tried_again():
 
 def test_only_the_patient_wait_for_replication():
     refusal = graph_error(400, "Request_BadRequest", "The appId 'x' does not reference a valid application object.")
-    client, _, _ = graph(
+    client, _unused, _unused = graph(
         Exchange("POST", "/servicePrincipals", refusal),
         Exchange("POST", "/servicePrincipals", answer(201, {"id": "1"})),
     )
     assert client.post("/servicePrincipals", {}, "make", patient=True) == {"id": "1"}
-    client, _, _ = graph(Exchange("POST", "/servicePrincipals", refusal))
+    client, _unused, _unused = graph(Exchange("POST", "/servicePrincipals", refusal))
     with pytest.raises(ServiceError):
         client.post("/servicePrincipals", {}, "make")
 
 
 def test_deleting_what_is_gone_is_fine_and_said():
-    client, _, _ = graph(Exchange("DELETE", "/x", graph_error(404, "Request_ResourceNotFound")))
+    client, _unused, _unused = graph(Exchange("DELETE", "/x", graph_error(404, "Request_ResourceNotFound")))
     assert client.delete("/x", "remove x") is False
-    client, _, _ = graph(Exchange("DELETE", "/x", answer(204)))
+    client, _unused, _unused = graph(Exchange("DELETE", "/x", answer(204)))
     assert client.delete("/x", "remove x") is True
 
 
@@ -142,7 +142,7 @@ def parts(*items: dict) -> object:
 
 
 def test_a_batch_keeps_its_order_and_its_errors():
-    client, script, _ = graph(
+    client, script, _unused = graph(
         Exchange(
             "POST",
             "/$batch",
@@ -189,19 +189,19 @@ def test_a_part_that_stays_throttled_ends_as_such():
             "body": {"error": {"code": "TooManyRequests", "message": "x"}},
         }
     )
-    client, _, _ = graph(Exchange("POST", "/$batch", busy), Exchange("POST", "/$batch", busy), budget=60)
+    client, _unused, _unused = graph(Exchange("POST", "/$batch", busy), Exchange("POST", "/$batch", busy), budget=60)
     with pytest.raises(Throttled):
         client.batch([Call("GET", "/0", "a")], purpose="read")[0].value()
 
 
 def test_an_unanswered_part_is_an_error():
-    client, _, _ = graph(Exchange("POST", "/$batch", parts()))
+    client, _unused, _unused = graph(Exchange("POST", "/$batch", parts()))
     with pytest.raises(ServiceError, match="unanswered"):
         client.batch([Call("GET", "/0", "a")], purpose="read")
 
 
 def test_a_batch_with_a_write_is_not_repeated_when_its_answer_is_lost():
-    client, script, _ = graph(Exchange("POST", "/$batch", AnswerLost("gone")))
+    client, script, _unused = graph(Exchange("POST", "/$batch", AnswerLost("gone")))
     with pytest.raises(AnswerLost):
         client.batch([Call("POST", "/0", "a", {})], purpose="write")
     assert len(script.seen) == 1
@@ -211,7 +211,7 @@ def test_more_than_twenty_parts_travel_in_several_batches():
     def replies(ids: range) -> object:
         return parts(*({"id": str(i), "status": 200, "body": {"n": i}} for i in ids))
 
-    client, _, _ = graph(
+    client, _unused, _unused = graph(
         Exchange("POST", "/$batch", replies(range(20))), Exchange("POST", "/$batch", replies(range(20, 25)))
     )
     answers = client.batch([Call("GET", f"/{i}", "a") for i in range(25)], purpose="read")

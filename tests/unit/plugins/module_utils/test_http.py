@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 import requests
+
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Throttled, Unreachable
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, RequestsTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy, retry_after
-
 from tests.unit.script import Exchange, FakeClock, Script, answer
 
 READ = Request("GET", "https://graph.microsoft.com/v1.0/x")
@@ -28,13 +28,13 @@ def call(request: Request, *steps: object, idempotent: bool = True, budget: floa
 
 
 def test_a_throttled_request_waits_as_long_as_told():
-    response, clock, _ = call(READ, answer(429, retry_after="7"), answer(200, {}))
+    response, clock, _unused = call(READ, answer(429, retry_after="7"), answer(200, {}))
     assert response.status == 200
     assert clock.sleeps == [7.0]
 
 
 def test_waits_grow_without_a_hint():
-    _, clock, _ = call(READ, answer(503), answer(503), answer(503), answer(200, {}))
+    _unused, clock, _unused = call(READ, answer(503), answer(503), answer(503), answer(200, {}))
     assert clock.sleeps == [0.5, 1.0, 2.0]
 
 
@@ -47,7 +47,7 @@ def test_a_hint_beyond_the_patience_ends_it_at_once_and_says_so():
 
 
 def test_a_read_survives_a_lost_answer():
-    response, _, script = call(READ, AnswerLost("gone"), answer(200, {}))
+    response, _unused, script = call(READ, AnswerLost("gone"), answer(200, {}))
     assert response.status == 200
     assert len(script.seen) == 2
 
@@ -66,12 +66,12 @@ def test_a_write_that_failed_halfway_counts_as_lost(status: int):
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_write_that_was_not_done_is_repeated(status: int):
-    response, _, _ = call(WRITE, answer(status), answer(201, {}), idempotent=False)
+    response, _unused, _unused = call(WRITE, answer(status), answer(201, {}), idempotent=False)
     assert response.status == 201
 
 
 def test_what_never_arrived_may_be_repeated_even_for_a_write():
-    response, _, _ = call(WRITE, Unreachable("no route"), answer(201, {}), idempotent=False)
+    response, _unused, _unused = call(WRITE, Unreachable("no route"), answer(201, {}), idempotent=False)
     assert response.status == 201
 
 
@@ -81,7 +81,7 @@ def test_a_missing_ca_is_not_retried():
 
 
 def test_each_request_has_an_id_of_its_own():
-    _, _, script = call(READ, answer(503), answer(200, {}))
+    _unused, _unused, script = call(READ, answer(503), answer(200, {}))
     ids = [request.headers["client-request-id"] for request in script.seen]
     assert len(set(ids)) == 2
 

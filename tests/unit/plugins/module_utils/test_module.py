@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 import pytest
+
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION, NETWORK, ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
@@ -22,7 +23,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import REPLANS, execute
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-
 from tests.unit.script import FakeClock
 
 

@@ -254,7 +254,9 @@ def test_addresses_arrive_as_literals():
 
 
 def test_a_deleted_mailbox_is_told_from_a_missing_one():
-    gone = lambda parameters: [mailbox("fax@contoso.com")] if parameters.get("SoftDeletedMailbox") else []  # noqa: E731
+    def gone(parameters):
+        return [mailbox("fax@contoso.com")] if parameters.get("SoftDeletedMailbox") else []
+
     result = look(Services(exchange={"Get-Mailbox": gone}), mailboxes=["fax@contoso.com"], fail_on_findings=False)
     assert "recycle bin of Exchange Online" in found(result)
 
