@@ -21,6 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._http import Clock, 
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 
 if t.TYPE_CHECKING:
+    from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host import Settings
     from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.winrm import WinRmTransport
 
 
@@ -61,7 +62,7 @@ class Tenant:
         self.windows_host: WinRmTransport | None = None
         """The management host that carries Exchange's cmdlets, where one does."""
         if self.options.get("exchange_transport") == "winrm":
-            self.windows_host = self._winrm()
+            self.windows_host = self.by_host()
 
     @property
     def patience_s(self) -> float:
@@ -94,12 +95,20 @@ class Tenant:
     def exchange(self) -> Exchange:
         return Exchange(self.windows_host or RestTransport(self.http, self.sign_in, self.cloud))
 
-    def _winrm(self) -> WinRmTransport:
+    def host_settings(self) -> Settings:
+        """How the management host is reached. Raises InvalidInput."""
         # pywinrm takes a quarter of a second to import: only who wants it pays.
-        from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host, winrm
+        from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host
 
-        settings = host.Settings.of(self.options, self._environment)
-        settings.check_connect()
+        return host.Settings.of(self.options, self._environment)
+
+    def by_host(self) -> WinRmTransport:
+        """A way to Exchange through the management host; nothing is opened yet. Raises InvalidInput."""
+        from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import winrm
+
+        settings = self.host_settings()
+        if settings.organization:
+            settings.check_connect()
         policy = RetryPolicy(budget_s=self.patience_s)
         return winrm.WinRmTransport(settings, lambda: self.sign_in, self.cloud, self.clock, policy)
 

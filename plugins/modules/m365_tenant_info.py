@@ -17,6 +17,7 @@ description:
   - Needs one batch of requests to Microsoft Graph and one to Exchange Online, whatever the size of the tenant, and
     further ones only to explain what is wrong.
   - What the operator may not read is passed over and named in RV(unreadable).
+  - With O(exchange_transport=winrm) the management host is checked on the way, and what is wrong with it is a finding.
 author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
@@ -143,6 +144,7 @@ options:
 seealso:
   - module: mail2fax.m365.entra_application_info
   - module: mail2fax.m365.exchange_application_access_info
+  - module: mail2fax.m365.windows_host_info
 """
 
 EXAMPLES = r"""
@@ -371,6 +373,12 @@ ews:
     allowed:
       description: Whether the application may use EWS, null when the tenant has not decided.
       type: bool
+windows_host:
+  description: >-
+    With O(exchange_transport=winrm), what the management host tells about itself, as M(mail2fax.m365.windows_host_info)
+    returns it. Null when there is none, or it did not get that far; then a finding tells why.
+  returned: success
+  type: dict
 unreadable:
   description: What the operator may not read, and what was therefore not looked at.
   returned: success

@@ -355,12 +355,12 @@ class Process:
         self._answers.feed(output)
         self._complaints = (self._complaints + complaints)[:20000]
 
-    def close(self) -> None:
-        """End the process and delete the shell, whatever has happened. Raises nothing."""
+    def close(self) -> bool:
+        """End the process and delete the shell, whatever has happened; whether it is gone. Raises nothing."""
         shell, command = self._shell, self._command
         self._shell = None
         if shell is None:
-            return
+            return True
         peer = self._peer
         if self._healthy and command is not None:
             self._say_goodbye(peer, shell, command)
@@ -368,7 +368,7 @@ class Process:
         until = self._clock.monotonic() + GOODBYE_S
         for attempt in range(3):
             if attempt and self._clock.monotonic() > until:
-                return
+                break
             try:
                 if attempt or not self._healthy:
                     peer = self._factory(self._settings)
@@ -376,11 +376,11 @@ class Process:
                     with contextlib.suppress(*_FAULTS):
                         peer.cleanup_command(shell, command)
                 peer.close_shell(shell)
-                return
+                return True
             except Exception as exc:
                 if fault_code(exc) == NO_SUCH_SHELL:
-                    return
-        # The host removes it after IDLE_S.
+                    return True
+        return False  # the host removes it after IDLE_S
 
     def _say_goodbye(self, peer: Peer, shell: str, command: str) -> None:
         """The end of standard input makes the script disconnect from Exchange; that may take seconds."""

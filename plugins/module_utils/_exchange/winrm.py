@@ -82,6 +82,11 @@ class WinRmTransport:
         self._process: Process | None = None
         self._held: Token | None = None
 
+    @property
+    def takes_our_token(self) -> bool:
+        """Whether the host acts as our operator; if not, as whoever its certificate or identity is."""
+        return self._settings.connect == "access_token"
+
     def run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
         if all(cmdlet.reads for cmdlet in cmdlets):
             return self._patiently(cmdlets)
@@ -184,6 +189,7 @@ class WinRmTransport:
 
     def _connect_request(self, fresh: bool) -> Json:
         settings = self._settings
+        settings.check_connect()
         request: Json = {
             "do": "connect",
             "method": settings.connect,

@@ -16,7 +16,13 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _powers, _recipients
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Forbidden, InvalidInput, M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Blocked,
+    Forbidden,
+    HostNotReady,
+    InvalidInput,
+    M365Error,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers, Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
@@ -169,6 +175,9 @@ class State:
     hints: dict[str, Hint] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     refusal: Forbidden | None = None
+    windows_host: Json | None = None
+    """What the management host told about itself, where one carries Exchange's cmdlets."""
+    host_problem: HostNotReady | None = None
 
     @property
     def domains(self) -> list[str] | None:
@@ -223,6 +232,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         "control_mailboxes": controls,
         "group": group,
         "ews": ews,
+        "windows_host": current.windows_host,
         "unreadable": sorted(set(current.unreadable)),
         "findings": [finding.as_dict() for finding in findings],
         "ready": not any(finding.severity == BLOCKED for finding in findings),
@@ -359,6 +369,13 @@ def _missing(current: State, desired: Desired) -> tuple[list[Json], list[Finding
                 current.refusal.message,
                 current.refusal.cure,
                 current.refusal.who,
+            )
+        )
+    if current.host_problem is not None:
+        problem = current.host_problem
+        findings.append(
+            (stops if desired.wants_exchange else notes)(
+                "host", "the Windows management host", problem.message, problem.cure, problem.who
             )
         )
     for item in lacking if desired.steps is not None else ():

@@ -23,6 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Forbidden,
+    HostNotReady,
     InvalidInput,
     M365Error,
     ServiceError,
@@ -89,11 +90,14 @@ class TenantInfo:
         graph = self._tenant.sign_in.token(cloud.graph_audience)
         exchange: Token | None = None
         problem: M365Error | None = None
+        host = self._tenant.windows_host
+        # A management host with an identity of its own does not act as the operator.
+        as_operator = host is None or host.takes_our_token
         try:
-            exchange = self._tenant.sign_in.token(cloud.exchange_audience)
+            exchange = self._tenant.sign_in.token(cloud.exchange_audience) if as_operator else None
         except (SignInError, InvalidInput) as exc:
             problem = exc
-        tokens = [token for token in (graph, exchange) if token is not None and token.claims]
+        tokens = [token for token in (graph, exchange) if token is not None and token.claims and as_operator]
         roles = _powers.directory_roles(frozenset().union(*(token.wids for token in tokens))) if tokens else None
         return Operator(
             app_id=graph.app_id,
@@ -232,6 +236,13 @@ class TenantInfo:
             state.refusal = exc
             state.unreadable.append("Exchange Online")
             return
+        except HostNotReady as exc:
+            state.host_problem = exc
+            state.unreadable.append("Exchange Online")
+            return
+        finally:
+            host = self._tenant.windows_host
+            state.windows_host = host.host if host is not None else None
         by_name = dict(zip(cmdlets, outputs, strict=True))
         refusals = [output.error for output in outputs if isinstance(output.error, Forbidden)]
         if len(refusals) == len(outputs):
