@@ -188,6 +188,14 @@ applications:
           description: Its tags.
           type: list
           elements: str
+        secrets:
+          description: Client secrets of its own, which sign in as the application, as in RV(applications[].secrets).
+          type: list
+          elements: dict
+        certificates:
+          description: Certificates of its own, as in RV(applications[].certificates).
+          type: list
+          elements: dict
     grants:
       description: The grants in force, which is what the application may really do.
       type: list

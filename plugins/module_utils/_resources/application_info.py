@@ -19,6 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, P
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application, consent
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
+SERVICE_PRINCIPAL = f"{application.SERVICE_PRINCIPAL},passwordCredentials,keyCredentials"
 MOST = 50
 """More applications of one display name than this are not looked at one by one."""
 
@@ -65,6 +66,9 @@ def describe(found: Found, offers: Offers) -> Json:
             "enabled": principal.get("accountEnabled") is not False,
             "created_date_time": principal.get("createdDateTime"),
             "tags": sorted(principal.get("tags") or []),
+            # A portal shows only the application's own; those of the service principal sign in all the same.
+            "secrets": application.secrets_of(principal),
+            "certificates": certificates_of(principal),
         },
         "grants": consent.in_force(state),
     }
@@ -170,7 +174,7 @@ class ApplicationInfo:
         for document in documents:
             ident = document["id"]
             calls[f"owners {ident}"] = application.owners_call(document)
-            principal, roles, delegated = consent.grant_calls(str(document["appId"]), application.SERVICE_PRINCIPAL)
+            principal, roles, delegated = consent.grant_calls(str(document["appId"]), SERVICE_PRINCIPAL)
             calls |= {f"principal {ident}": principal, f"roles {ident}": roles, f"delegated {ident}": delegated}
         parts = self._batch(calls, "read what belongs to the application")
         graph, found = self._tenant.graph, []
