@@ -9,6 +9,7 @@ Time is the tenant's: it passes by ``World.pass_days``, and waiting costs none o
 from __future__ import annotations
 
 import datetime as dt
+import json
 import pathlib
 import time
 import typing as t
@@ -39,35 +40,26 @@ APP_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 NAME = "DigitalFaxMailServiceSecret"
 FOREIGN = "somebody else's"
 FOREIGN_KEY = "ffffffff-0000-4000-8000-000000000001"
-TENANTS: Json = {
-    "tenants": [
-        {
-            "id": TENANT_ID,
-            "domains": [DOMAIN],
-            "operators": [
-                {
-                    "client_id": OPERATOR["client_id"],
-                    "client_secret": OPERATOR["client_secret"],
-                    "app_roles": ["Application.ReadWrite.All"],
-                }
-            ],
-            "applications": [
-                {
-                    "appId": APP_ID,
-                    "displayName": "Mail2DigitalFax",
-                    "passwordCredentials": [
-                        {
-                            "keyId": FOREIGN_KEY,
-                            "displayName": FOREIGN,
-                            "secretText": "foreign~value.of-somebody_else",
-                            "endDateTime": "2099-01-01T00:00:00Z",
-                        }
-                    ],
-                }
-            ],
-        }
-    ]
-}
+
+
+def tenant(tenant_id: str, domain: str, app_id: str, *roles: str, **keys: t.Any) -> Json:
+    """A tenant with the operator, the application, and somebody else's secret on it."""
+    foreign = {
+        "keyId": FOREIGN_KEY,
+        "displayName": FOREIGN,
+        "secretText": "foreign~value.of-somebody_else",
+        "endDateTime": "2099-01-01T00:00:00Z",
+    }
+    operator = {
+        "client_id": OPERATOR["client_id"],
+        "client_secret": OPERATOR["client_secret"],
+        "app_roles": ["Application.ReadWrite.All", *roles],
+    }
+    app = {"appId": app_id, "displayName": "Mail2DigitalFax", "passwordCredentials": [foreign]}
+    return {"id": tenant_id, "domains": [domain], "operators": [operator], "applications": [app], **keys}
+
+
+TENANTS: Json = {"tenants": [tenant(TENANT_ID, DOMAIN, APP_ID)]}
 
 
 class TenantClock(Clock):
@@ -90,9 +82,20 @@ class TenantClock(Clock):
 class World:
     """One emulator, one application, one store. ``begin`` starts anew."""
 
-    def __init__(self, emulator: Emulator, folder: pathlib.Path) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        folder: pathlib.Path,
+        *,
+        tenant_id: str = TENANT_ID,
+        domain: str = DOMAIN,
+        app_id: str = APP_ID,
+    ) -> None:
         self.emulator = emulator
         self.folder = folder
+        self.tenant_id = tenant_id
+        self.domain = domain
+        self.app_id = app_id
         self.clock = TenantClock()
         self.store: t.Callable[[], Store] = self.vault_file
         self._fax = requests.Session()
@@ -121,11 +124,20 @@ class World:
         transport: t.Callable[[Transport], Transport] = lambda inner: inner,
         check_mode: bool = False,
         services: Json | None = None,
+        store_option: Json | None = None,
         **params: t.Any,
     ) -> Json:
-        """The result of one task, as the lane's worker would have it."""
+        """The result of one task, as the lane's worker would have it; ``services`` instead of the usual store."""
         spec = DOOR.argument_spec.kwargs()
-        given = {**OPERATOR, "patience": 30, "app_id": APP_ID, "display_name": NAME, **params}
+        given = {
+            **OPERATOR,
+            "tenant": self.domain,
+            "patience": 30,
+            "app_id": self.app_id,
+            "display_name": NAME,
+            **({"store": store_option} if store_option else {}),
+            **params,
+        }
         checked = ArgumentSpecValidator(**spec).validate(given)
         assert not checked.error_messages, checked.error_messages
         options = checked.validated_parameters
@@ -140,7 +152,7 @@ class World:
 
     def keys(self) -> list[Json]:
         """The application's living password credentials."""
-        app = next(app for app in self.emulator.state(TENANT_ID)["applications"] if app["appId"] == APP_ID)
+        app = next(app for app in self.emulator.state(self.tenant_id)["applications"] if app["appId"] == self.app_id)
         now = self.clock.now().strftime("%Y-%m-%dT%H:%M:%S")
         return [item for item in app["passwordCredentials"] if item["endDateTime"] > now]
 
@@ -154,31 +166,66 @@ class World:
         """Whether a client of its own, the fax server, is let in with this."""
         if secret is None or not secret.value:
             return False
+        return self.token(secret.client_id, secret.value, "https://outlook.office365.com", secret.tenant_id) is not None
+
+    def token(self, client_id: str, client_secret: str, resource: str, tenant: str = "") -> str | None:
+        """An access token over a kept connection, without any code of the product; None when it is refused."""
         answer = self._fax.post(
-            f"https://login.microsoftonline.com/{secret.tenant_id}/oauth2/v2.0/token",
+            f"https://login.microsoftonline.com/{tenant or self.domain}/oauth2/v2.0/token",
             data={
                 "grant_type": "client_credentials",
-                "client_id": secret.client_id,
-                "client_secret": secret.value,
-                "scope": "https://outlook.office365.com/.default",
+                "client_id": client_id,
+                "client_secret": client_secret,
+                "scope": f"{resource}/.default",
             },
             timeout=30,
             verify=self.emulator.ca,
         )
-        return answer.status_code == 200
+        return str(answer.json()["access_token"]) if answer.status_code == 200 else None
 
     def by_hand(self, action: str, body: Json) -> Json:
         """What somebody does to the application: ``addPassword`` or ``removePassword``."""
-        token = self.emulator.token(DOMAIN, OPERATOR["client_id"], OPERATOR["client_secret"])
+        token = self.emulator.token(self.domain, OPERATOR["client_id"], OPERATOR["client_secret"])
         with self.emulator.session() as session:
             answer = session.post(
-                f"https://graph.microsoft.com/v1.0/applications(appId='{APP_ID}')/{action}",
+                f"https://graph.microsoft.com/v1.0/applications(appId='{self.app_id}')/{action}",
                 json=body,
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=30,
             )
         assert answer.status_code < 300, answer.text
         return t.cast("Json", answer.json()) if answer.content else {}
+
+
+class Intercepted:
+    """A transport whose requests pass ``answer`` first: a Response is the answer, None lets the request through."""
+
+    def __init__(self, inner: Transport, answer: t.Callable[[Request], Response | None]) -> None:
+        self._inner = inner
+        self._answer = answer
+
+    def send(self, request: Request, timeout_s: float) -> Response:
+        answer = self._answer(request)
+        return answer if answer is not None else self._inner.send(request, timeout_s)
+
+
+def refusing_sign_in(app_id: str, times: int, code: int = 7000215) -> t.Callable[[Transport], Transport]:
+    """A transport whose token service refuses this application's first ``times`` sign-ins."""
+    left = [times]
+
+    def answer(request: Request) -> Response | None:
+        asked = request.url.endswith("/token") and f"client_id={app_id}" in (request.body or b"").decode()
+        if not asked or not left[0]:
+            return None
+        left[0] -= 1
+        body = {
+            "error": "invalid_client",
+            "error_description": f"AADSTS{code}: refused.\r\nTrace ID: x",
+            "error_codes": [code],
+        }
+        return Response(401, {"content-type": "application/json"}, json.dumps(body).encode())
+
+    return lambda inner: Intercepted(inner, answer)
 
 
 class Watched:

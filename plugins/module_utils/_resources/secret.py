@@ -760,7 +760,7 @@ class Secret:
             return
         try:
             self._write(replace(self._held, following=minted), patient=True)
-            following = self._read_back()
+            following = self._read_back(minted)
             refusal = self._refusal(following, self._tenant.patience_s)
         except M365Error as exc:
             raise self._undone(minted.key_id, exc) from None
@@ -803,9 +803,9 @@ class Secret:
                     raise
                 continue
             if wanted - end > CLOCK_GRACE:
+                asked, given = (round(span / dt.timedelta(days=1)) for span in (wanted - now, end - now))
                 self._warnings.append(
-                    f"the tenant's app-management policy refused {(wanted - now).days} days; the secret lives "
-                    f"{(end - now).days} days"
+                    f"the tenant's app-management policy refused {asked} days; the secret lives {given} days"
                 )
             return StoredSecret(
                 tenant_id=self._state.tenant_id,
@@ -857,7 +857,8 @@ class Secret:
         now = self._tenant.clock.now()
         following = entry.following
         if following is None:
-            raise AssertionError("there is nothing to commit")
+            self._rotated = entry.previous is not None
+            return  # another run has done it
         ours = [
             key
             for key in self._state.keys
@@ -892,7 +893,7 @@ class Secret:
     def _undone(self, key_id: str, reason: M365Error) -> M365Error:
         """Remove a key that did not make it, and what the store says of it. What remains is said, never lost."""
         try:
-            self._remove_newborn(key_id)
+            removed = self._remove_newborn(key_id)
         except M365Error as exc:
             return M365Error(
                 f"{reason.message}; and the new secret {key_id} of application {self._desired.app_id}, whose value is "
@@ -909,8 +910,14 @@ class Secret:
             # The caller looks again after an AnswerLost, and here is nothing to be found any more.
             reason = M365Error(reason.message, attempted=reason.attempted, cure=reason.cure, status=reason.status)
         reason.message += f"; the new secret {key_id} was removed again"
+        if self._store is None:
+            return reason
         try:
-            self._write(replace(self._held, following=None, intent=None))
+            intent, self._held = self._held.intent, self._store.read() or Entry()
+            following = self._held.following
+            # Another run's entry is not ours to touch.
+            if self._held.intent == intent and (following is None or following.key_id == key_id):
+                self._write(replace(self._held, following=None, intent=None if removed else intent))
         except M365Error:
             reason.message += f", {self._desired.stored_in} may still name it until the next run"
         return reason
@@ -940,12 +947,17 @@ class Secret:
                 return True
         raise AssertionError("unreachable")
 
-    def _remove_newborn(self, key_id: str) -> None:
-        """A key made a moment ago may not be known yet where the removal arrives: that is no success."""
-        if not self._tenant.patiently(
-            lambda: self._remove_key(key_id), budget_s=self._at_most(3 * LOST_KEY_SHOWS_WITHIN_S)
-        ):
-            raise ServiceError(f"Graph does not know the secret {key_id} yet", attempted=f"remove the secret {key_id}")
+    def _remove_newborn(self, key_id: str) -> bool:
+        """A key made a moment ago may not be known yet where the removal arrives: that alone is no success.
+
+        True when Graph removed it; False when nothing is seen of it any more, so that somebody else may have.
+        """
+        budget = self._at_most(3 * LOST_KEY_SHOWS_WITHIN_S)
+        if self._tenant.patiently(lambda: self._remove_key(key_id), budget_s=budget):
+            return True
+        if any(key.key_id == key_id for key in self._list_keys()):
+            raise ServiceError(f"Graph lists the secret {key_id} and does not know it when it is to be removed")
+        return False
 
     def _write(self, entry: Entry, *, patient: bool = False) -> None:
         """``patient`` where a refusal would cost a secret that is made already."""
@@ -963,24 +975,22 @@ class Secret:
                 self._held = entry
                 return
 
-    def _read_back(self) -> StoredSecret:
+    def _read_back(self, minted: StoredSecret) -> StoredSecret:
         """The new secret as the store gives it; what was sent there does not count."""
         store = self._require_store()
-        found: list[Entry | None] = []
 
         def arrived() -> bool:
-            found[:] = [store.read()]
-            return found[0] == self._held
+            # Another run may have finished this one's work meanwhile, or have touched what is beside it.
+            self._held = store.read() or Entry()
+            return minted in (self._held.following, self._held.current)
 
-        self._tenant.patiently(arrived, budget_s=self._at_most(READ_BACK_WITHIN_S))
-        entry = found[0]
-        if entry != self._held or entry is None or entry.following is None or not entry.following.value:
+        if not self._tenant.patiently(arrived, budget_s=self._at_most(READ_BACK_WITHIN_S)):
             raise Blocked(
                 f"{store.describe()} gives back something else than was written",
                 attempted="read the new secret back",
-                cure="look into the store",
+                cure="look into the store, and see to it that two runs do not work on one tenant at once",
             )
-        return entry.following
+        return t.cast("StoredSecret", self._held.current if minted == self._held.current else self._held.following)
 
     def _require_store(self) -> Store:
         if self._store is None:
