@@ -269,6 +269,14 @@ def test_a_name_that_is_taken_is_told_before_anything_is_made(emulator: Emulator
         assert changes(emulator) == []
 
 
+def test_a_namesake_made_later_is_worth_a_warning(emulator: Emulator):
+    apply(emulator)
+    admin(emulator, "New-DistributionGroup", Name="late", DisplayName=NAME, Alias="late", Type="Security")
+    result = apply(emulator)
+    assert (result["outcome"], sent(emulator)) == ("ok", ["$batch"])
+    assert at("late") in result["warnings"][0]
+
+
 def test_two_recipients_under_alias_and_address_are_listed(emulator: Emulator):
     result = apply(emulator, alias="vip", address=at("synced"))
     assert result["outcome"] == "blocked"
