@@ -58,5 +58,13 @@ constraints: ## Fix the versions of what the requirements need in turn, from an 
 clean: ## Remove what was built and the virtual environment
 	rm -rf .build .venv tests/output
 
+.PHONY: docs
+docs: $(STAMP) ## Build the documentation site, into .build/docs/html
+	@$(RUN) tests/tools/docs.py
+
+.PHONY: docs-tables
+docs-tables: $(STAMP) ## Write the tables of the guides anew that come from the code
+	@$(RUN) tests/tools/doc_tables.py
+
 $(STAMP): $(REQUIREMENTS)
 	@exec >&2; PYTHON="$(PYTHON)" sh tests/tools/environment.sh "$(VENV)" "$@"

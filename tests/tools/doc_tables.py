@@ -1,0 +1,242 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of the guides that the code knows best: the operator's rights, sign-in codes, and every message.
+
+Two of them stand in the guides, between two marks, and a test tells when they differ from the code; run as a program,
+this writes them anew (``make docs-tables``). The list of messages is put in when the site is built.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[2] / ".build"))
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _texts
+from tests.tools import layout
+
+GUIDES = layout.ROOT / "docs/docsite/rst"
+PLUGINS = layout.ROOT / "plugins"
+BEGIN, END = ".. table of {}, from the code: make docs-tables", ".. end of the table"
+MESSAGES_MARK = ".. the list of messages is put in here when the site is built"
+ELLIPSIS = "…"
+
+
+def list_table(header: Iterable[str], rows: Iterable[Iterable[str]], widths: str) -> str:
+    """A reStructuredText list-table; empty cells stay empty."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", "   :width: 100%", ""]
+    for row in [list(header), *map(list, rows)]:
+        for number, cell in enumerate(row):
+            first, *rest = cell.split("\n") if cell else [""]
+            lines.append(f"   {'*' if number == 0 else ' '} - {first}".rstrip())
+            lines += [f"       {line}".rstrip() for line in rest]
+    return "\n".join(lines)
+
+
+def literal(text: str) -> str:
+    return f"``{text}``"
+
+
+def plain(text: str) -> str:
+    """Words as they are: what reStructuredText takes for markup is escaped."""
+    return "".join(f"\\{char}" if char in "\\*`|_" else char for char in text)
+
+
+def sentence(text: str) -> str:
+    return f"{plain(text.strip().rstrip('.'))}."
+
+
+# --- what the operator needs ---------------------------------------------------------------------------------
+
+
+def powers() -> str:
+    """For each step what its operator needs, the least powerful way first."""
+    rows = []
+    for name, power in _powers.POWERS.items():
+        cells: dict[str, list[str]] = {kind: [] for kind in (_powers.GRAPH, _powers.EXCHANGE, _powers.DIRECTORY)}
+        for need in power.needs:
+            shown = [literal(one) if need.kind != _powers.DIRECTORY else one for one in need.any_of]
+            words = shown[0] + (f" (or {', '.join(shown[1:])})" if shown[1:] else "")
+            if need.only_for:
+                words += f", for {need.only_for} permissions"
+            cells[need.kind].append(words)
+        rows.append([f"**{name}**: {power.title}", *("\n\n".join(cell) for cell in cells.values())])
+    header = ("step", "Microsoft Graph", "Office 365 Exchange Online", "Entra role")
+    return list_table(header, rows, "20 35 23 22")
+
+
+def granters() -> str:
+    """Who can give each kind of right."""
+    titles = {
+        _powers.GRAPH: "application permissions of Microsoft Graph",
+        _powers.EXCHANGE: "application permissions of Office 365 Exchange Online",
+        _powers.DIRECTORY: "Entra roles",
+    }
+    return list_table(("what", "who can give it"), [[titles[kind], who] for kind, who in _powers.WHO.items()], "40 60")
+
+
+# --- refused sign-ins ----------------------------------------------------------------------------------------
+
+
+def sign_in() -> str:
+    """The codes of Entra that are known here, in words."""
+    rows = [
+        [literal(code), *(plain(text) for text in (known.meaning, known.cure, known.who))]
+        for code, known in sorted(_texts.SIGN_IN.items(), key=lambda item: int(item[0].removeprefix("AADSTS")))
+    ]
+    return list_table(("code", "means", "what to do", "who can do it"), rows, "20 28 32 20")
+
+
+def hosts() -> str:
+    """What can be wrong with a Windows management host, in words."""
+    rows = [[literal(code), plain(known.meaning), plain(known.cure)] for code, known in _texts.HOST.items()]
+    return list_table(("code", "means", "what to do"), rows, "20 35 45")
+
+
+# --- every message -------------------------------------------------------------------------------------------
+
+KINDS = {
+    "Blocked": "A decision, a permission or a person is needed",
+    "stops": "What the preflight finds",
+    "InvalidInput": "An option that cannot be right",
+    "SignInError": "The sign-in was refused",
+    "Forbidden": "Signed in, and not allowed",
+    "NotFound": "Not there",
+    "Conflict": "There already, or changed meanwhile",
+    "Throttled": "Still busy when the patience ran out",
+    "Unreachable": "Never reached",
+    "AnswerLost": "Asked, and no answer came",
+    "ServiceError": "Other answers of the services",
+    "MissingLibrary": "A library is missing",
+}
+"""What raises (or, in the preflight, collects) a message -> the heading it stands under."""
+_RAISED = {kind for kind in KINDS if kind != "stops"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One text of the code; what is filled in at run time is an ellipsis. ``source`` is the file, from plugins on."""
+
+    kind: str
+    text: str
+    cure: str
+    who: str
+    source: str
+
+
+def messages() -> list[Message]:
+    """Every message that a person may read, in the order of the files."""
+    trees = {
+        path.relative_to(PLUGINS).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PLUGINS.rglob("*.py"))
+    }
+    # Who can help is often a constant of another file.
+    shared = {name: value for tree in trees.values() for name, value in _constants(tree).items()}
+    return [
+        message for source, tree in trees.items() for message in _messages_of(tree, source, shared | _constants(tree))
+    ]
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """The texts that a file gives a name to."""
+    return {
+        target.id: statement.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant | ast.JoinedStr | ast.BinOp)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _messages_of(tree: ast.Module, source: str, constants: dict[str, ast.expr]) -> Iterator[Message]:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for node in sorted(calls, key=lambda call: call.lineno):
+        if not isinstance(node.func, ast.Name):
+            continue
+        given = {word.arg: _text(word.value, constants) for word in node.keywords if word.arg}
+        kind = node.func.id
+        if kind in _RAISED and node.args:
+            text = _text(node.args[0], constants)
+        elif kind == "stops" and len(node.args) >= 3:
+            names = ("step", "what", "found", "cure", "who")
+            given |= {name: _text(one, constants) for name, one in zip(names, node.args, strict=False)}
+            text = f"{given['what']}: {given['found']}"
+        else:
+            continue
+        # Where the whole text is the service's own, or another message handed on, there is nothing to tell here.
+        if text.replace(ELLIPSIS, "").strip(" :;,.()") and (kind != "stops" or given["found"] != ELLIPSIS):
+            yield Message(
+                kind, text, given.get("cure", "").strip(ELLIPSIS), given.get("who", "").strip(ELLIPSIS), source
+            )
+
+
+def _text(node: ast.expr, constants: dict[str, ast.expr]) -> str:
+    """The text that an expression makes, as far as it stands in the code."""
+    if isinstance(node, ast.Constant):
+        return str(node.value) if isinstance(node.value, str) else ELLIPSIS
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part, constants) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return _text(node.value, constants) if isinstance(node.value, ast.Name) else ELLIPSIS
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _text(node.left, constants) + _text(node.right, constants)
+    if isinstance(node, ast.Name) and node.id in constants:
+        return _text(constants[node.id], {})
+    if isinstance(node, ast.Attribute):
+        return str(getattr(_texts, node.attr, ELLIPSIS)) if node.attr.isupper() else ELLIPSIS
+    return ELLIPSIS
+
+
+def message_lists() -> str:
+    """The messages under their headings, as definition lists."""
+    found = messages()
+    parts = []
+    for kind, heading in KINDS.items():
+        told: dict[str, Message] = {}
+        for message in found:
+            if message.kind == kind:
+                told.setdefault(message.text, message)
+        parts += [heading, "-" * len(heading), ""]
+        for message in told.values():
+            body = [f"What to do: {sentence(message.cure)}"] if message.cure else []
+            body += [f"Who can do it: {sentence(message.who)}"] if message.who else []
+            shown = " ".join(plain(message.text).split())
+            parts += [f"**{shown}**", f"    {' '.join(body) or 'The message itself says what to do.'}", ""]
+    return "\n".join(parts)
+
+
+# --- in the guides -------------------------------------------------------------------------------------------
+
+TABLES = {
+    "the operator's rights": (GUIDES / "operator.rst", powers),
+    "who gives them": (GUIDES / "operator.rst", granters),
+    "sign-in codes": (GUIDES / "when_it_fails.rst", sign_in),
+    "hosts": (GUIDES / "when_it_fails.rst", hosts),
+}
+
+
+def renewed(text: str, name: str, table: str) -> str:
+    """A guide with one table renewed. Raises ValueError when the guide has no place for it."""
+    begin = BEGIN.format(name)
+    head, mark, rest = text.partition(begin)
+    _old, end, tail = rest.partition(END)
+    if not (mark and end):
+        raise ValueError(f"no place for the table of {name}")
+    return f"{head}{begin}\n\n{table}\n\n{END}{tail}"
+
+
+def main() -> int:
+    for name, (path, make) in TABLES.items():
+        text = path.read_text(encoding="utf-8")
+        path.write_text(renewed(text, name, make()), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the documentation site into ``.build/docs/html``. Every warning of antsibull-docs and of Sphinx is an error.
+
+Sphinx and its theme live in an environment of their own, ``.build/docs-venv``, which is made when it is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.tools import doc_tables, layout, process
+
+DOCS = layout.ROOT / "docs"
+VENV = layout.BUILD / "docs-venv"
+SITE = layout.BUILD / "docs"
+HTML = SITE / "html"
+NAME = "mail2fax.m365"
+# What pages show beside their text, by the names they have in it.
+SHOWN = {"pictures": DOCS / "pictures"}
+
+
+class DocsError(Exception):
+    """The site could not be built; the text says which part failed."""
+
+
+def environment() -> Path:
+    """Make the virtual environment, unless it was made from these very requirements, and return its ``bin``."""
+    wanted = (DOCS / "requirements.txt").read_bytes()
+    stamp = VENV / f".made-from-{hashlib.sha256(wanted).hexdigest()[:16]}"
+    if not stamp.is_file():
+        print(f"Making {VENV.relative_to(layout.ROOT)} (about half a minute) ...", file=sys.stderr, flush=True)
+        shutil.rmtree(VENV, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        pip = [str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--requirement", str(DOCS / "requirements.txt")], check=True)
+        stamp.touch()
+    return VENV / "bin"
+
+
+def step(what: str, command: list[str], env: dict[str, str]) -> None:
+    if process.run(command, cwd=layout.ROOT, env=env):
+        raise DocsError(f"{what} failed")
+
+
+def build(quiet: bool = False) -> Path:
+    """Build the site anew and return its folder. Raises DocsError."""
+    tools = environment()
+    home = layout.BUILD / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "M365_", "PYTHON"))}
+    env |= {
+        # antsibull-docs and Sphinx from their environment, ansible-doc from the one that runs this.
+        "PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "HOME": str(home),
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(layout.live()),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    with layout.alone("docs"):
+        shutil.rmtree(SITE, ignore_errors=True)
+        source = SITE / "rst"
+        source.mkdir(parents=True)
+        words = ["--use-current", "--squash-hierarchy", "--fail-on-error", "--no-add-antsibull-docs-version"]
+        step(
+            "antsibull-docs",
+            [str(tools / "antsibull-docs"), "collection", *words, "--dest-dir", str(source), NAME],
+            env,
+        )
+        for name, folder in SHOWN.items():
+            shutil.copytree(folder, source / name)
+        page = source / "docsite/messages.rst"
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(doc_tables.MESSAGES_MARK, doc_tables.message_lists()), encoding="utf-8")
+        words = ["--fail-on-warning", "--keep-going", "--builder", "html", "--conf-dir", str(DOCS)]
+        words += ["--doctree-dir", str(SITE / "doctrees"), *(["--quiet"] if quiet else [])]
+        step("Sphinx", [str(tools / "sphinx-build"), *words, str(source), str(HTML)], env)
+    return HTML
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the documentation site into .build/docs/html.")
+    parser.parse_args()
+    process.stop_cleanly()
+    try:
+        html = build()
+    except (DocsError, layout.LayoutError, subprocess.CalledProcessError) as error:
+        print(f"docs: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{html.relative_to(layout.ROOT)}/index.html")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped")

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the guides say is what the code says."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _errors, _ews, _powers, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access
+from tests.tools import doc_tables, layout
+
+GUIDES = doc_tables.GUIDES
+EXTRA = layout.ROOT / "docs/docsite/extra-docs.yml"
+INTRODUCTION = layout.ROOT / "docs/introduction.rst"
+
+# What the playbooks set for themselves.
+INTERNAL = {"mail2fax_record", "mail2fax_planned", "mail2fax_is_meant", "mail2fax_stopped"}
+
+
+def guide(name: str) -> str:
+    return (GUIDES / f"{name}.rst").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", doc_tables.TABLES)
+def test_tables_are_those_of_the_code(name: str) -> None:
+    path, make = doc_tables.TABLES[name]
+    text = path.read_text(encoding="utf-8")
+    assert text == doc_tables.renewed(text, name, make()), "the code has changed: make docs-tables"
+
+
+def test_a_guide_without_a_place_for_a_table_is_noticed() -> None:
+    with pytest.raises(ValueError, match="no place"):
+        doc_tables.renewed("text", "hosts", "table")
+
+
+def test_every_step_and_right_is_in_the_table() -> None:
+    table = doc_tables.powers()
+    for name, power in _powers.POWERS.items():
+        assert f"**{name}**: {power.title}" in table
+        for need in power.needs:
+            assert all(one in table for one in need.any_of)
+
+
+def test_every_guide_is_listed_once_and_introduced() -> None:
+    listed = [page for section in yaml.safe_load(EXTRA.read_text("utf-8"))["sections"] for page in section["toctree"]]
+    assert sorted(listed) == sorted(path.stem for path in GUIDES.glob("*.rst"))
+    introduction = INTRODUCTION.read_text(encoding="utf-8")
+    introduced = re.findall(r":doc:`docsite/(\w+)`", introduction)
+    assert introduced == listed, "in one order"
+    for page in listed:
+        assert f".. _ansible_collections.mail2fax.m365.docsite.{page}:" in guide(page)
+
+
+def variables() -> set[str]:
+    """Every variable of an inventory that roles and playbooks read."""
+    found: set[str] = set()
+    files = [*(layout.ROOT / "playbooks").glob("*.yml"), *(layout.ROOT / "roles").glob("*/defaults/main.yml")]
+    for path in files:
+        found |= set(re.findall(r"\bmail2fax_[a-z0-9_]+\b", path.read_text(encoding="utf-8")))
+    return found - INTERNAL
+
+
+def test_every_variable_is_explained_and_every_explained_one_exists() -> None:
+    explained = set(re.findall(r"^   \* - (.*)$", guide("playbooks"), re.MULTILINE))
+    named = {name for line in explained for name in re.findall(r"``(mail2fax_\w+)``", line)}
+    # This one is read by the modules' lane itself.
+    assert named - {"mail2fax_in_process"} == variables()
+
+
+def test_defaults_that_are_told_are_those_of_the_roles() -> None:
+    roles: dict[str, str] = {}
+    for path in (layout.ROOT / "roles").glob("*/defaults/main.yml"):
+        for name, default in re.findall(
+            r"\{\{\s*(mail2fax_\w+)\s*\|\s*default\(([^()]*)\)\s*\}\}", path.read_text(encoding="utf-8")
+        ):
+            roles.setdefault(name, default.strip("'"))
+    rows = re.findall(r"^   \* - ``(mail2fax_\w+)``\n     - (.+)\n", guide("playbooks"), re.MULTILINE)
+    told = {name: default.strip("`") for name, default in rows}
+    plain = {name: default for name, default in roles.items() if re.fullmatch(r"true|false|\d+|[a-z_]+", default)}
+    assert {name for name in plain if name in told}, "there is something to compare"
+    for name in sorted(set(plain) & set(told)):
+        assert told[name] == plain[name], name
+
+
+def test_every_playbook_is_described() -> None:
+    for path in (layout.ROOT / "playbooks").glob("*.yml"):
+        assert f"``mail2fax.m365.{path.stem}``\n" in guide("playbooks")
+
+
+def kinds() -> set[str]:
+    """The names of every error that can end a task."""
+
+    def below(kind: type) -> t.Iterator[type]:
+        for child in kind.__subclasses__():
+            yield child
+            yield from below(child)
+
+    return {kind.__name__ for kind in below(_errors.M365Error) if kind.__module__ == _errors.__name__}
+
+
+def test_every_kind_of_error_is_explained_with_its_outcome() -> None:
+    rows = dict(re.findall(r"^   \* - ``(\w+)``\n     - (blocked|failed)$", guide("when_it_fails"), re.MULTILINE))
+    assert set(rows) == kinds()
+    for name, outcome in rows.items():
+        assert getattr(_errors, name).outcome == outcome, name
+    # What can be wrong with a Windows host has a table of its own, in the guide.
+    assert set(doc_tables.KINDS) - {"stops"} == kinds() - {"HostNotReady"}
+
+
+def test_every_verdict_of_the_probe_is_explained() -> None:
+    told = set(re.findall(r"^     - ``(\w+)``$", guide("when_it_fails"), re.MULTILINE))
+    assert set(_ews.VERDICTS) <= told
+
+
+def test_the_list_of_messages_misses_none() -> None:
+    """Whatever the code can say and words by itself stands in the list, with its cure and with who can help."""
+    found = doc_tables.messages()
+    text = doc_tables.message_lists()
+    for kind in doc_tables.KINDS:
+        assert any(message.kind == kind for message in found), kind
+    for message in found:
+        assert " ".join(doc_tables.plain(message.text).split()) in text
+    blocked = [message for message in found if message.kind in ("Blocked", "stops")]
+    assert len(blocked) > 40
+    # A sample of each: what is filled in, a constant of another file, and who can help.
+    sample = next(message for message in found if "has no service principal in this tenant" in message.text)
+    assert sample.text.startswith("the application … has no service principal")
+    assert sample.cure.startswith("run entra_application first")
+    assert sample.who == "an Application Administrator of the tenant"
+    missing = [message.text for message in blocked if not message.cure and not message.who]
+    assert len(missing) <= 8, missing
+
+
+def test_the_last_day_of_ews_is_the_same_everywhere() -> None:
+    day = ews_access.SUNSET.isoformat()
+    assert f"EWS ends on {day}" in guide("ews_end")
+    profile = yaml.safe_load(
+        (layout.ROOT / "plugins/plugin_utils/profiles/imagicle_ews.yml").read_text(encoding="utf-8")
+    )
+    assert profile["sunset"]["date"] == day
+
+
+def test_sign_in_codes_are_sorted_and_complete() -> None:
+    codes = re.findall(r"\* - ``(AADSTS\d+)``", doc_tables.sign_in())
+    assert set(codes) == set(_texts.SIGN_IN)
+    assert codes == sorted(codes, key=lambda code: int(code.removeprefix("AADSTS")))
+
+
+def test_markup_in_a_message_is_shown_as_it_is() -> None:
+    assert doc_tables.plain("a_b `c` *d* |e| \\") == "a\\_b \\`c\\` \\*d\\* \\|e\\| \\\\"
