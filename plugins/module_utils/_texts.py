@@ -130,7 +130,7 @@ EXCHANGE_NO_POLICIES = re.compile(r"object '[^']*\\\*'")
 
 # --- A Windows management host (exchange_transport: winrm) ------------------------------------------------------
 
-_PREPARE = "see the guide to the Windows management host (docs/windows-host.md)"
+_PREPARE = "see the guide to the Windows management host in the documentation of the collection"
 
 HOST: t.Mapping[str, Meaning] = {
     # letting us in

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PowerShell script as far as it can be examined without PowerShell, and the stream that carries requests to it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import pathlib
+import random
+import re
+import typing as t
+
+import pytest
+import tree_sitter
+import tree_sitter_powershell
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host_script
+
+RESOURCES = pathlib.Path(__file__).parents[4] / "plugins" / "module_utils"
+OWN = re.compile(r"^function ([A-Za-z-]+) \{$", re.MULTILINE)
+CALLED = {
+    # PowerShell's own
+    *("ConvertFrom-Json", "ForEach-Object", "Get-ExecutionPolicy", "Get-ItemProperty", "Get-Module", "Import-Module"),
+    *("New-Object", "Out-Null", "Select-Object", "Set-StrictMode", "Sort-Object"),
+    # Exchange's module
+    *("Connect-ExchangeOnline", "Disconnect-ExchangeOnline", "Get-ConnectionInformation"),
+}
+TYPES = {
+    *("int", "string", "char", "char[]", "regex", "void", "datetime", "guid", "version", "hashtable", "bool"),
+    *("System.Array", "System.Boolean", "System.BitConverter", "System.Console", "System.Convert", "System.Enum"),
+    *("System.Collections.IDictionary", "System.Collections.IEnumerable", "System.DateTimeKind", "System.DayOfWeek"),
+    *("System.DateTimeOffset", "System.Environment", "System.Globalization.CultureInfo", "System.IConvertible"),
+    *("System.IO.BinaryReader", "System.IO.Path", "System.Management.Automation.ErrorRecord"),
+    *("System.Management.Automation.PSCustomObject", "System.Management.Automation.SwitchParameter"),
+    *("System.Management.Automation.WarningRecord", "System.Net.SecurityProtocolType"),
+    *("System.Net.ServicePointManager", "System.Security.Principal.WindowsIdentity", "System.Text.Encoding"),
+    *("System.Text.RegularExpressions.MatchEvaluator", "System.Text.StringBuilder"),
+    *("CmdletBinding", "Parameter", "ordered", "scriptblock"),
+}
+
+
+def parsed(text: str) -> tree_sitter.Node:
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+    return parser.parse(text.encode()).root_node
+
+
+def nodes(root: tree_sitter.Node) -> t.Iterator[tree_sitter.Node]:
+    yield root
+    for child in root.children:
+        yield from nodes(child)
+
+
+def text(node: tree_sitter.Node) -> str:
+    assert node.text is not None
+    return node.text.decode()
+
+
+@pytest.mark.parametrize("source", [host_script.SCRIPT, host_script.BOOTSTRAP], ids=["script", "bootstrap"])
+def test_powershell_parses_it(source: str):
+    wrong = [(node.start_point, text(node)[:60]) for node in nodes(parsed(source)) if node.is_error or node.is_missing]
+    assert wrong == []
+
+
+def test_the_parser_would_notice():
+    assert parsed("function Get-It { if ($a { 1 } }").has_error
+
+
+def test_every_command_is_a_known_one():
+    own = set(OWN.findall(host_script.SCRIPT))
+    called = {text(node) for node in nodes(parsed(host_script.SCRIPT)) if node.type == "command_name"}
+    assert called - own == CALLED
+    assert called >= own - {"ConvertTo-Table"}, "a function that nothing calls"
+    # The one command whose name is a value: it has been looked up in the list a line before.
+    chosen = re.findall(r"& (\S+)", host_script.SCRIPT)
+    assert chosen == ["$name"]
+    assert host_script.SCRIPT.index("$AllowedCmdlets -notcontains $name") < host_script.SCRIPT.index("& $name")
+    assert {text(node) for node in nodes(parsed(host_script.BOOTSTRAP)) if node.type == "command_name"} == {
+        "New-Object"
+    }
+
+
+def test_every_type_is_a_known_one():
+    used = {text(node).strip("[]") for node in nodes(parsed(host_script.SCRIPT)) if node.type == "type_literal"}
+    assert used
+    assert {name for name in used if name not in TYPES and f"{name}]" not in TYPES} - {"char["} == set()
+
+
+def test_nothing_can_be_made_of_text():
+    for source in (host_script.SCRIPT, host_script.BOOTSTRAP):
+        folded = source.lower()
+        for word in ("invoke-expression", "iex ", "add-type", "invoke-command", "start-process", "dynamicinvoke"):
+            assert word not in folded
+    assert "scriptblock]::create" not in host_script.SCRIPT.lower()
+
+
+def test_powershell_itself_leaves_standard_input_alone():
+    """It reads the stream itself, as text, as soon as the command mentions its variable for pipeline input."""
+    for source in (host_script.SCRIPT, host_script.BOOTSTRAP):
+        assert re.search(r"\$input\b", source, re.IGNORECASE) is None
+
+
+def test_both_are_plain_ascii():
+    for source in (host_script.SCRIPT, host_script.BOOTSTRAP):
+        assert source.isascii()
+        assert "\t" not in source
+        assert "\r" not in source
+        assert max(map(len, source.splitlines())) <= 120
+
+
+def test_the_command_line_is_short_and_always_the_same():
+    line = " ".join([host_script.EXECUTABLES["powershell"], *host_script.ARGUMENTS])
+    assert len(line) < 8191 / 2
+    encoded = host_script.ARGUMENTS[-1]
+    assert base64.b64decode(encoded).decode("utf-16-le") == host_script.BOOTSTRAP
+    digest = hashlib.sha256(host_script.SCRIPT.encode()).hexdigest().upper()
+    assert f"'{digest}'" in host_script.BOOTSTRAP
+    assert f"ReadBytes({len(host_script.SCRIPT)})" in host_script.BOOTSTRAP
+
+
+def test_the_script_runs_what_the_collection_uses_and_nothing_else():
+    elsewhere = ("host_script.py", "_texts.py")
+    sources = "".join(path.read_text("utf-8") for path in RESOURCES.rglob("*.py") if path.name not in elsewhere)
+    used = set(re.findall(r'"((?:Get|Set|New|Add|Remove|Test|Update|Enable|Disable)-[A-Z][A-Za-z]+)"', sources))
+    assert used == host_script.CMDLETS
+
+
+# --- the stream ------------------------------------------------------------------------------------------------
+
+
+def test_a_request_carries_its_length_and_marked_texts():
+    sent = host_script.frame(
+        {"do": "run", "names": ["2026-01-02T03:04:05Z", "\u202e\U0001f4e0"], "on": True, "no": None}
+    )
+    assert sent.isascii()
+    assert int(sent[:8]) == len(sent) - 8
+    document = json.loads(sent[8:])
+    assert document == {"do": "=run", "names": ["=2026-01-02T03:04:05Z", "=\u202e\U0001f4e0"], "on": True, "no": None}
+    assert host_script.unwire(document)["names"][1] == "\u202e\U0001f4e0"
+
+
+def printed(sequence: int, document: t.Any) -> bytes:
+    body = json.dumps(document)
+    return f"\n@@mail2fax.m365 {sequence} {len(body)}@@\n{body}\n@@end@@\n".encode()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64, 1000, 10**6])
+def test_documents_are_found_among_noise_however_they_are_cut(size: int):
+    hostile = {"text": "\n@@mail2fax.m365 2 5@@\n\n@@end@@\n", "more": ["@@end@@"] * 20}
+    stream = b"WARNING: notice\r\n@@end@@\n@@mail2fax.m365 x@@\n" + printed(1, {"a": 1}) + b"#< CLIXML\r\n"
+    stream += printed(2, hostile) + printed(3, {"c": "x" * 3000})
+    answers = host_script.Answers()
+    found = {}
+    for start in range(0, len(stream), size):
+        answers.feed(stream[start : start + size])
+        for number in (1, 2, 3):
+            document = answers.take(number)
+            if document is not None:
+                found[number] = document
+    assert found == {1: {"a": 1}, 2: hostile, 3: {"c": "x" * 3000}}
+
+
+def test_a_long_answer_in_many_pieces_costs_little():
+    body = json.dumps({"value": ["x" * 100] * 60000})
+    stream = f"\n@@mail2fax.m365 1 {len(body)}@@\n{body}\n@@end@@\n".encode()
+    answers = host_script.Answers()
+    dice = random.Random(7)
+    start = 0
+    while start < len(stream):
+        size = dice.randint(500, 40000)
+        answers.feed(stream[start : start + size])
+        start += size
+    assert len(answers.take(1)["value"]) == 60000
+
+
+def test_a_document_that_lies_about_its_length_is_refused():
+    answers = host_script.Answers()
+    with pytest.raises(ValueError, match="not as long"):
+        answers.feed(b'\n@@mail2fax.m365 1 5@@\n{"a": 12345}\n@@end@@\n')
