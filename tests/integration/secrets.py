@@ -150,17 +150,17 @@ class World:
     def entry(self) -> Entry:
         return self.store().read() or Entry()
 
-    def keys(self) -> list[Json]:
+    def alive(self) -> list[Json]:
         """The application's living password credentials."""
         app = next(app for app in self.emulator.state(self.tenant_id)["applications"] if app["appId"] == self.app_id)
         now = self.clock.now().strftime("%Y-%m-%dT%H:%M:%S")
         return [item for item in app["passwordCredentials"] if item["endDateTime"] > now]
 
     def ours(self) -> list[str]:
-        return [item["keyId"].lower() for item in self.keys() if item["displayName"] == NAME]
+        return [item["keyId"].lower() for item in self.alive() if item["displayName"] == NAME]
 
     def foreign(self) -> list[str]:
-        return [item["keyId"].lower() for item in self.keys() if item["displayName"] != NAME]
+        return [item["keyId"].lower() for item in self.alive() if item["displayName"] != NAME]
 
     def signs_in(self, secret: StoredSecret | None) -> bool:
         """Whether a client of its own, the fax server, is let in with this."""

@@ -5,9 +5,20 @@
 # Private to the collection: other collections must not import it.
 """The places where a secret's value can live. A new one is one file here and one line in ``BACKENDS``.
 
-A back end is a class with the methods of ``module_utils._store.Store`` and a constructor ``from_options`` that takes
-the task's ``store`` option and a Controller. It imports its libraries there, and raises MissingLibrary with what to
-install when one is missing. docs/secrets-and-stores.md tells the rest.
+The file has a class with the methods of ``module_utils._store.Store``, and a constructor ``from_options`` that takes
+the task's ``store`` option and a Controller. It has to keep these promises, on which a run that dies leans:
+
+* ``write`` replaces the entry (``Entry.as_mapping()``, a mapping of plain types) in one go and for good before it
+  returns, and raises Conflict when the stored one is not the one that was read or written last;
+* ``read`` gives exactly that mapping back, byte for byte, to ``Entry.from_mapping``; None means that there is none, and
+  nothing else does;
+* ``probe`` proves as well as the place allows that a write would succeed, and leaves nothing behind;
+* a refusal is a Blocked with a cure, an AnswerLost never leaves a store, and no text quotes what is stored;
+* libraries are imported in ``from_options``, which raises MissingLibrary with what to install.
+
+Its options, if it needs new ones, stand in ``_BACKENDS`` of ``module_utils/_store.py`` and in the documentation
+fragment ``store``. The tests of all stores are in tests/unit/plugins/plugin_utils/test_stores.py, what becomes of a
+store that refuses is in tests/integration/test_secret_store_faults.py: a new one is added to both.
 """
 
 from __future__ import annotations
