@@ -27,10 +27,12 @@ options:
   _input:
     description:
       - The registered results by step. Steps that did not run may be missing.
-      - To provision takes C(preflight), C(application), C(scope_group), C(access_policy), C(ews_access),
-        C(client_secret), C(admin_consent), C(access_verdict) and C(mailbox_probe).
+      - To provision, and to audit, takes C(preflight), C(application), C(scope_group), C(access_policy), C(ews_access),
+        C(client_secret), C(admin_consent), C(access_verdict) and C(mailbox_probe). An audit takes C(credentials)
+        besides, which is what M(mail2fax.m365.entra_application_info) returned.
       - To decommission takes C(preflight), C(admin_consent), C(client_secret), C(application), C(ews_access),
         C(access_policy) and C(scope_group).
+      - To rotate takes C(client_secret) and C(mailbox_probe), and C(preflight) if the tenant was looked at.
     type: dict
     required: true
   context:
@@ -45,7 +47,7 @@ options:
       kind:
         description: What the run is for.
         type: str
-        choices: [provision, decommission]
+        choices: [provision, decommission, rotate]
         default: provision
       mode:
         description: Whether the run applied, predicted or only looked.
@@ -72,6 +74,17 @@ options:
       renew_before:
         description: How many days before its end the secret is renewed.
         type: int
+      overlap:
+        description: How many days the old secret lives beside the new one.
+        type: int
+      previous_audit:
+        description: The text of the document of the last audit. Empty if there is none.
+        type: str
+      thresholds:
+        description:
+          - How many days before its end a secret or certificate is V(pending) and V(blocked), a list of numbers each.
+          - C({pending: [60, 30], blocked: [14, 7]}) if nothing is said.
+        type: dict
       app_id:
         description: The Application (client) ID where no result tells it.
         type: str
@@ -128,7 +141,10 @@ def run_result(results: t.Any, context: t.Any) -> dict[str, t.Any]:
     for key in ("host", "profile"):
         if not context.get(key):
             raise AnsibleFilterError(f"mail2fax.m365.run_result: the context lacks {key}")
-    document = _handover.compose(results, context)
+    try:
+        document = _handover.compose(results, context)
+    except ValueError as exc:
+        raise AnsibleFilterError(f"mail2fax.m365.run_result: {exc}") from exc
     result = {
         "document": document,
         "changed": not _handover.same(document, _handover.read(context.get("previous"))),

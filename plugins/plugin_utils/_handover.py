@@ -19,6 +19,8 @@ import typing as t
 import unicodedata
 import zoneinfo
 
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
+
 Json = dict[str, t.Any]
 SCHEMA = 1
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
@@ -44,8 +46,12 @@ STEPS = {
         "access_policy",
         "scope_group",
     ),
+    "rotate": ("preflight", "client_secret", "mailbox_probe"),
 }
-"""The steps of a run in its order, by what the run is for; also the keys of the results it is made from."""
+"""The steps of a run in its order, by what the run is for; also the keys of the results it is made from.
+
+An audit has ``credentials`` besides. A rotation looks at the tenant only where the last document does not know it.
+"""
 
 OUTCOMES = ("ok", "changed", "pending", "blocked", "failed")
 """From good to bad: the worst one is the run's. A step that did not run is ``skipped`` and counts for nothing."""
@@ -63,10 +69,10 @@ VARIABLES = {
 }
 """What the modules' options, as their messages name them, are called in an inventory."""
 
-VOLATILE = frozenset({"at", "verdict_at", "probe_at", "until", "pending_until", "ews_in_force_by"})
+VOLATILE = frozenset({"at", "last_good_at", "verdict_at", "probe_at", "until", "pending_until", "ews_in_force_by"})
 """Keys that differ from run to run although nothing happened."""
 
-REPORT = frozenset({"mode", "outcome", "steps", "stopped", "warnings"})
+REPORT = frozenset({"kind", "mode", "outcome", "steps", "stopped", "warnings"})
 """Keys that tell of the run, not of the tenant: a second run is ``ok`` where the first was ``changed``."""
 
 
@@ -76,17 +82,18 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
     ``results`` holds a registered result for each of STEPS, as far as the run got. ``context`` holds ``host``, ``kind``
     (a key of STEPS), ``mode`` (apply, check or audit), ``profile`` (as the lookup returns it), ``names`` (as they are
     wanted), ``mailboxes``, ``stopped`` (what the rescue recorded, empty if nothing stopped the run), ``previous`` (the
-    text of the last document, empty if there is none), ``renew_before`` (days), ``kept`` (reasons why a removal left
-    something) and ``at`` (a datetime, now if not given).
+    text of the last document, empty if there is none), ``previous_audit`` (that of the last audit), ``renew_before``
+    and ``overlap`` (days), ``thresholds`` (see _credentials), ``kept`` (reasons why a removal left something) and
+    ``at`` (a datetime, now if not given). Raises ValueError for thresholds that are none.
     """
-    at = context.get("at") or dt.datetime.now(dt.UTC)
+    at = context.get("at") or now()
     kind = context.get("kind") or "provision"
     mode = context.get("mode") or "apply"
     previous = read(context.get("previous"))
     if kind == "provision" and previous.get("kind") == "decommission" and previous.get("state") == "removed":
         # What was removed is history; what is made now is new.
         previous = {}
-    run = _Run(kind, mode, results, context, previous)
+    run = _Run(kind, mode, results, context, previous, at)
     steps = run.steps()
     outcome = worst(step["outcome"] for step in steps)
     drift = [step["step"] for step in steps if step["outcome"] == "changed"] if mode == "audit" else []
@@ -94,12 +101,12 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         # What would be changed is something that a person has to know of.
         outcome = "blocked"
     profile = context["profile"]
-    pending = [
+    pending = run.still_pending() + [
         {"step": step["step"], "what": step["pending"], "until": step.get("pending_until")}
         for step in steps
         if step.get("pending")
     ]
-    state = _state(outcome, run, steps)
+    state = _state(outcome, run, steps, pending)
     document: Json = {
         "schema": SCHEMA,
         "host": str(context["host"]),
@@ -112,16 +119,18 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "profile": {key: profile[key] for key in ("name", "version", "status", "title")},
         "steps": steps,
         **run.facts(),
-        "mailboxes": run.mailboxes() if kind == "provision" else [],
+        "mailboxes": [] if kind == "decommission" else run.mailboxes(),
         "pending": pending,
         "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
         "unprotected": run.unprotected(),
         "warnings": run.warnings(),
         "ews_found": None if state == "removed" else previous.get("ews_found") or run.ews_found(),
         "ews_in_force_by": None if state == "removed" else run.ews_in_force_by(),
+        "last_good_at": run.last_good_at(outcome),
     }
     if mode == "audit":
         document["drift"] = drift
+        document.update(run.watched())
     if kind == "decommission":
         document["secret"] = None if state == "removed" else document["secret"]
         document["leftovers"] = run.leftovers()
@@ -180,13 +189,27 @@ class _Run:
         results: t.Mapping[str, t.Any],
         context: t.Mapping[str, t.Any],
         previous: Json,
+        at: dt.datetime,
     ) -> None:
         self.kind = kind
         self.mode = mode
+        self.at = at
         self._results = results
         self._context = context
         self._previous = previous
         self._names: t.Mapping[str, t.Any] = context.get("names") or {}
+        self._thresholds = _credentials.Thresholds.of(context.get("thresholds"))
+        # The audit's own last document: what it alone looks at is not in the other one.
+        self._audited = read(context.get("previous_audit")) if mode == "audit" else {}
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        names = STEPS[self.kind]
+        if self.kind == "rotate" and not self.of("preflight"):
+            return names[1:]
+        if self.kind == "provision" and self.mode == "audit":
+            return (*names[:2], "credentials", *names[2:])
+        return names
 
     def of(self, step: str) -> Json:
         """A step's registered result; empty when it did not run or was skipped."""
@@ -203,16 +226,24 @@ class _Run:
     # --- steps -----------------------------------------------------------------------------------------------
 
     def steps(self) -> list[Json]:
-        steps = [self._step(name) for name in STEPS[self.kind]]
+        steps = [self._step(name) for name in self.step_names]
         stopped = self._context.get("stopped") or {}
         if stopped:
             self._attribute(steps, stopped)
+        for step in steps:
+            if step["step"] == "credentials" and step["outcome"] == "skipped":
+                step["summary"] = self._since()
         return steps
 
     def _step(self, name: str) -> Json:
         result = self.of(name)
+        if name == "credentials" and self.good(name):
+            return {"step": name, **_credentials.step(self._credentials(), self._thresholds)}
         if result:
-            return _shaped(name, result)
+            step = _shaped(name, result)
+            if name == "client_secret" and self.mode == "audit" and step["outcome"] == "changed":
+                self._leave_to_the_rotation(step, result)
+            return step
         ews = self.good("preflight").get("ews")
         if name == "ews_access" and self.kind == "provision" and ews and self._meant():
             # EWS was not to be opened; preflight has looked, and found nothing in the way.
@@ -223,7 +254,16 @@ class _Run:
             summary = "nothing to prove before the steps above are done"
         elif self.kind == "decommission":
             summary = "nothing to do"
+        elif self.kind == "rotate" and self.good("client_secret"):
+            summary = "nothing new to prove"
         return {"step": name, "outcome": "skipped", "summary": summary}
+
+    @staticmethod
+    def _leave_to_the_rotation(step: Json, result: Json) -> None:
+        """The stored secret is good, and only what is beside it is to be tidied: no drift, and nobody is needed."""
+        if result.get("key_id"):
+            step["outcome"] = "pending"
+            step["pending"] = f"left to the next rotation: {'; '.join(step.pop('changes', [step['summary']]))}"
 
     def _attribute(self, steps: list[Json], stopped: t.Mapping[str, t.Any]) -> None:
         """See to it that one step tells what stopped the run, and the later ones that they did not run."""
@@ -275,13 +315,25 @@ class _Run:
         secret = self.good("client_secret")
         if not secret or self.kind == "decommission":
             return self._previous.get("secret")
-        return {
+        shown: Json = {
             "display_name": secret.get("display_name") or self._names.get("secret"),
             "key_id": secret.get("key_id"),
             "end_date_time": secret.get("end_date_time"),
             "renew_from": _days_before(secret.get("end_date_time"), int(self._context.get("renew_before") or 0)),
             "stored_in": secret.get("stored_in"),
         }
+        until = self._previous_works_until(secret)
+        return {**shown, "previous_works_until": until} if until else shown
+
+    def _previous_works_until(self, secret: Json) -> str | None:
+        """How long the secret before this one goes on working, where this one has replaced it."""
+        before = self._previous.get("secret") or {}
+        if before.get("key_id") == secret.get("key_id"):
+            return t.cast("str | None", before.get("previous_works_until"))
+        end = instant(before.get("end_date_time"))
+        if not secret.get("rotated") or not secret.get("key_id") or end is None or end <= self.at:
+            return None
+        return iso(min(self.at + dt.timedelta(days=int(self._context.get("overlap") or 0)), end))
 
     def _meant(self) -> bool:
         """Whether the tenant that was read is the one that is meant."""
@@ -300,6 +352,9 @@ class _Run:
 
     def mailboxes(self) -> list[Json]:
         rows: dict[str, Json] = {}
+        if self.kind == "rotate":
+            # Their verdicts are those of the run that asked for them.
+            rows = {str(entry["mailbox"]).lower(): dict(entry) for entry in self._previous.get("mailboxes") or []}
 
         def row(address: t.Any, expected: str) -> Json:
             return rows.setdefault(
@@ -321,7 +376,7 @@ class _Run:
         primary = {str(item.get("address")).lower(): item.get("primary") for item in looked_at}
         fax = self._context.get("mailboxes") or []
         # A list of options may be given as one string with commas; the modules take it so.
-        for address in fax.split(",") if isinstance(fax, str) else fax:
+        for address in [] if rows else fax.split(",") if isinstance(fax, str) else fax:
             row(primary.get(str(address).strip().lower()) or str(address).strip(), "granted")
         for step, verdict in (("access_verdict", "verdicts"), ("mailbox_probe", "probes")):
             for item in self.of(step).get(verdict) or []:
@@ -329,7 +384,7 @@ class _Run:
                 what = "verdict" if step == "access_verdict" else "probe"
                 entry[what], entry[f"{what}_at"] = item.get("verdict"), item.get("at")
                 entry["reason"] = item.get("reason") or entry["reason"]
-                entry["as_expected"] = item.get("as_expected") is not False and entry["as_expected"] is not False
+                entry["as_expected"] = item.get("as_expected") is not False and _agreed(entry, but=what)
         # The fax mailboxes first, each kind in the order of the run.
         return sorted(rows.values(), key=lambda entry: bool(entry["expected"] != "granted"))
 
@@ -344,6 +399,8 @@ class _Run:
             return f"the application can reach {', '.join(reachable)}"
         if self.kind == "decommission" and self.good("admin_consent"):
             return "none"
+        if self.kind == "rotate":
+            return str(self._previous.get("unprotected") or "not known: a rotation does not look at the access policy")
         if self.good("access_policy") or self.facts()["ids"]["application_id"] is None:
             return "none"
         return "not known: this run did not get as far as the access policy"
@@ -355,7 +412,7 @@ class _Run:
             found.append(f"{profile['sunset']['what']}: {str(profile['sunset']['warning']).strip()}")
         if self.kind == "provision" and profile["status"] == "unverified":
             found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
-        for name in STEPS[self.kind]:
+        for name in self.step_names:
             found += [str(warning) for warning in self.of(name).get("warnings") or []]
         if profile.get("sunset"):
             # Said once, in the profile's words.
@@ -372,6 +429,80 @@ class _Run:
 
     def ews_in_force_by(self) -> str | None:
         return self.good("ews_access").get("in_force_by") or self._previous.get("ews_in_force_by")
+
+    def still_pending(self) -> list[Json]:
+        """What an earlier run found pending and a rotation, which does only so much, has not looked at."""
+        if self.kind != "rotate":
+            return []
+        return [item for item in self._previous.get("pending") or [] if not self.good(str(item.get("step")))]
+
+    def state_before(self) -> str:
+        return str(self._previous.get("state") or "draft")
+
+    # --- what an audit watches -------------------------------------------------------------------------------
+
+    def reached(self) -> bool:
+        """Whether the tenant that is meant has answered."""
+        return bool(self.good("preflight")) and self._meant()
+
+    def last_good_at(self, outcome: str) -> str | None:
+        """When something was last known of the tenant for certain."""
+        if self.mode == "audit":
+            return iso(self.at) if self.reached() and self.good("credentials") else self._known_at()
+        if self.mode == "apply" and outcome not in ("blocked", "failed"):
+            return iso(self.at)
+        return self._previous.get("last_good_at")
+
+    def watched(self) -> Json:
+        """``credentials`` as far as they are known, and the exposure to EWS; of a tenant out of reach since when."""
+        return {
+            "reached": self.reached(),
+            "unknown_since": None if self.reached() else self._known_at(),
+            "credentials": self._credentials(),
+            "ews": self._ews(),
+        }
+
+    def _known_at(self) -> str | None:
+        return max(
+            (
+                str(document["last_good_at"])
+                for document in (self._previous, self._audited)
+                if document.get("last_good_at")
+            ),
+            default=None,
+        )
+
+    def _since(self) -> str:
+        at = self._known_at()
+        return f"unknown since {readable_time(at)}" if at else "unknown"
+
+    def _credentials(self) -> list[Json]:
+        found = self.good("credentials")
+        recorded = self._previous.get("secret") or {}
+        if found:
+            in_use = self.good("client_secret").get("key_id") or recorded.get("key_id")
+            name = str(self._names.get("secret") or "")
+            rows = [
+                row
+                for application in found.get("applications") or []
+                for row in _credentials.listed(application, name, in_use)
+            ]
+        else:
+            rows = _credentials.carried(self._audited.get("credentials") or [], recorded)
+        return _credentials.judged(rows, self._thresholds, self.at)
+
+    def _ews(self) -> Json | None:
+        ews = self._meant() and self.good("preflight").get("ews")
+        if not ews:
+            return self._audited.get("ews")
+        found = {key: ews.get(key) for key in ("EwsEnabled", "EwsAllowedAppIDs", "allowed")}
+        sunset = self._context["profile"].get("sunset")
+        if sunset:
+            end = instant(sunset["date"])
+            found.update(ends_on=str(sunset["date"]), days_left=(end.date() - self.at.date()).days if end else None)
+        return found
+
+    # --- removals --------------------------------------------------------------------------------------------
 
     def leftovers(self) -> list[str]:
         found = [str(reason) for reason in self._context.get("kept") or [] if reason]
@@ -434,12 +565,26 @@ def _days_before(value: t.Any, days: int) -> str | None:
     return iso(moment - dt.timedelta(days=days)) if moment else None
 
 
+def _agreed(row: Json, *, but: str) -> bool:
+    """Whether what was seen of a mailbox, the one way ``but`` aside, is as it should be."""
+    if but == "probe" and row["verdict"] is not None:
+        return bool(str(row["verdict"]).lower() == row["expected"])
+    return True
+
+
 def _expected(value: t.Any) -> str:
     return "denied" if str(value).lower() in ("denied", "refused") else "granted"
 
 
-def _state(outcome: str, run: _Run, steps: list[Json]) -> str:
+def _state(outcome: str, run: _Run, steps: list[Json], pending: list[Json]) -> str:
     """What the fax administrator has to know first: ``ready``, ``wait``, ``draft`` or ``removed``."""
+    if run.kind == "rotate" and run.mode == "apply":
+        if outcome in ("blocked", "failed"):
+            # A secret that was not renewed is still the one that works; a mailbox that does not open is another thing.
+            return "draft" if run.good("client_secret") else run.state_before()
+        if run.state_before() not in ("ready", "wait"):
+            return "draft"
+        return "wait" if pending else "ready"
     if outcome in ("blocked", "failed") or run.mode == "check":
         return "draft"
     if run.kind == "decommission":
@@ -453,7 +598,10 @@ def _state(outcome: str, run: _Run, steps: list[Json]) -> str:
 def complaint(document: Json) -> str:
     """Why the run has to end red, for people; empty if it need not."""
     if document.get("stopped"):
-        return _with_variables(str(document["stopped"]["msg"]))
+        reason = str(document["stopped"]["msg"])
+        if document["kind"] == "rotate":
+            reason = f"{reason}\n{_risk(document)}"
+        return _with_variables(reason)
     told = [
         f"{spoken(step['step'])}: {step.get('msg') or step['summary']}"
         for step in document["steps"]
@@ -467,6 +615,17 @@ def complaint(document: Json) -> str:
     return _with_variables("\n".join(told))
 
 
+def _risk(document: Json) -> str:
+    """What a rotation that was stopped means for the fax server."""
+    end = (document.get("secret") or {}).get("end_date_time")
+    if not end:
+        return "When the secret in use ends is not known."
+    days = (t.cast("dt.datetime", instant(end)) - t.cast("dt.datetime", instant(document["at"]))).days
+    if days < 0:
+        return f"OUTAGE: the last secret known here expired on {readable_time(end, date_only=True)}."
+    return f"The secret in use works until {readable_time(end, date_only=True)}, {days} days from now."
+
+
 def _with_variables(text: str) -> str:
     """The modules speak of their options; whoever runs a playbook sets variables."""
     named = [variable for option, variable in VARIABLES.items() if re.search(rf"\b{option}\b", text)]
@@ -478,6 +637,10 @@ def headline(document: Json) -> str:
     state = str(document["state"])
     if document["mode"] == "check":
         return "plan only"
+    if document["mode"] == "audit" and not document.get("reached", True):
+        return f"unknown since {readable_time(document['unknown_since'])}" if document["unknown_since"] else "unknown"
+    if document["kind"] == "rotate" and (document.get("stopped") or {}).get("step", "mailbox_probe") != "mailbox_probe":
+        return "not rotated"
     if document["mode"] == "audit":
         return "as declared" if document["outcome"] in ("ok", "pending") else "not as declared"
     if state == "wait":
@@ -487,6 +650,11 @@ def headline(document: Json) -> str:
 
 
 # --- times ---------------------------------------------------------------------------------------------------
+
+
+def now() -> dt.datetime:
+    """The only clock of a document."""
+    return dt.datetime.now(dt.UTC)
 
 
 def iso(moment: dt.datetime) -> str:
@@ -529,8 +697,9 @@ def table(document: Json, width: int = 90) -> list[str]:
     domain = (document.get("tenant") or {}).get("domain")
     name = str(document["host"]) + (f" ({domain})" if domain and domain != document["host"] else "")
     outcome = labels.get(document["outcome"], document["outcome"])
-    state, _blank, rest = headline(document).partition(" until ")
-    lines = _wrap(f"{name}: {outcome}. {state.upper()}" + (f" until {rest}" if rest else ""), width)
+    # What it is in capitals, but no times.
+    state, *times = re.split(r"(?= until | since )", headline(document), maxsplit=1)
+    lines = _wrap(f"{name}: {outcome}. {state.upper()}{''.join(times)}", width)
     rows = [
         (spoken(step["step"]), labels.get(step["outcome"], step["outcome"]), step["summary"])
         for step in document["steps"]
@@ -548,12 +717,42 @@ def table(document: Json, width: int = 90) -> list[str]:
     ]
     if proven:
         lines += ["", *_columns([("MAILBOX", "MEANT", "EXCHANGE SAYS", "REALLY OPENED"), *proven], width)]
+    lines += _watched(document, width)
     for item in document.get("pending") or []:
         until = f" until {readable_time(item['until'])}" if item.get("until") else ""
         lines += ["", *_wrap(f"Pending{until}: {item['what']}", width)]
     for leftover in document.get("leftovers") or []:
         lines += ["", *_wrap(f"Left over: {leftover}", width)]
     return [line.rstrip() for line in lines]
+
+
+def _watched(document: Json, width: int) -> list[str]:
+    """What an audit tells besides: each credential by its end, and how long EWS stay open."""
+    lines: list[str] = []
+    rows = [
+        (
+            row["display_name"] or row.get("thumbprint") or row["key_id"],
+            row["kind"] + (" of the principal" if row["of"] == "service_principal" else ""),
+            row["whose"],
+            "" if row["days_left"] is None else "expired" if row["within_days"] == 0 else f"{row['days_left']} days",
+            readable_time(row["end_date_time"], date_only=True)
+            + ("" if row["outcome"] == "ok" else f": {row['outcome']}"),
+        )
+        for row in document.get("credentials") or []
+    ]
+    if rows:
+        lines += ["", *_columns([("CREDENTIAL", "KIND", "WHOSE", "LEFT", "ENDS"), *rows], width)]
+    ews = document.get("ews")
+    if ews:
+        state = {True: "open for this application", False: "closed", None: "not restricted by the tenant"}[
+            ews["allowed"]
+        ]
+        others = [entry for entry in str(ews.get("EwsAllowedAppIDs") or "").split(",") if entry.strip()]
+        told = f"EWS: {state}" + (f", {len(others)} on the tenant's list" if others else "")
+        if ews.get("ends_on"):
+            told += f"; ends on {readable_time(ews['ends_on'], date_only=True)}, in {ews['days_left']} days"
+        lines += ["", *_wrap(told, width)]
+    return lines
 
 
 def _columns(rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
