@@ -1,0 +1,177 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation site as it is built: no warning, no broken link, and pages that fit where they are read."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import urllib.parse
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.docs import browser
+from tests.tools import docs, layout
+
+pytestmark = pytest.mark.slow
+
+OUTPUT = layout.ROOT / "tests/output/pages"
+PHONE, WIDE = 390, 1300
+# What Sphinx makes for itself, and nobody links to by hand.
+MACHINERY = {"search.html", "genindex.html"}
+
+
+@dataclass
+class Page(HTMLParser):
+    """A page's links, anchors and pictures, and whether it shows that something went wrong."""
+
+    links: list[str] = field(default_factory=list)
+    anchors: set[str] = field(default_factory=set)
+    sources: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    headings: int = 0
+    pictures_without_words: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if "id" in given:
+            self.anchors.add(given["id"])
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if tag in ("img", "script") and "src" in given:
+            self.sources.append(given["src"])
+        if tag == "link" and "stylesheet" in given.get("rel", ""):
+            self.sources.append(given["href"])
+        if tag == "img" and not given.get("alt"):
+            self.pictures_without_words += 1
+        if tag == "h1":
+            self.headings += 1
+        if {"problematic", "system-message"} & set(given.get("class", "").split()):
+            self.problems.append(str(self.getpos()))
+
+
+@pytest.fixture(scope="module")
+def html() -> Path:
+    """The site, built anew: a warning would be an error."""
+    return docs.build(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def pages(html: Path) -> dict[str, Page]:
+    found = {}
+    for path in sorted(html.rglob("*.html")):
+        page = Page()
+        page.feed(path.read_text(encoding="utf-8"))
+        found[path.relative_to(html).as_posix()] = page
+    return found
+
+
+def place(page: str, link: str) -> tuple[str, str] | None:
+    """The file and the anchor that a link leads to; None when it leads elsewhere."""
+    parts = urllib.parse.urlsplit(link)
+    if parts.scheme or parts.netloc:
+        return None
+    path = urllib.parse.unquote(parts.path)
+    target = (Path("/") / Path(page).parent / path).resolve().relative_to("/").as_posix() if path else page
+    return target, urllib.parse.unquote(parts.fragment)
+
+
+def test_everything_is_there(html: Path, pages: dict[str, Page]) -> None:
+    for folder, kind in (("plugins/modules", "module"), ("plugins/lookup", "lookup"), ("plugins/filter", "filter")):
+        for path in (layout.ROOT / folder).glob("[a-z]*.py"):
+            assert f"{path.stem}_{kind}.html" in pages
+    for path in (layout.ROOT / "roles").iterdir():
+        assert f"{path.name}_role.html" in pages
+    for path in (layout.ROOT / "docs/docsite/rst").glob("*.rst"):
+        assert f"docsite/{path.stem}.html" in pages
+    text = (html / "docsite/messages.html").read_text(encoding="utf-8")
+    assert "lies in the recycle bin" in text, "the list of messages was put in"
+
+
+def test_no_link_is_broken(html: Path, pages: dict[str, Page]) -> None:
+    broken = []
+    for name, page in pages.items():
+        for link in page.links:
+            goal = place(name, link)
+            if goal is None:
+                continue
+            target, anchor = goal
+            if target in pages:
+                if anchor and anchor not in pages[target].anchors:
+                    broken.append(f"{name}: {link} (no such place on the page)")
+            elif not (html / target).is_file():
+                broken.append(f"{name}: {link}")
+        broken += [
+            f"{name}: {source}"
+            for source in page.sources
+            if (goal := place(name, source)) is None or not (html / goal[0]).is_file()
+        ]
+    assert not broken, "\n".join(broken)
+
+
+def test_links_into_the_clone_name_files_that_are_there(html: Path) -> None:
+    prefix = "https://github.com/mail2fax/m365/blob/main/"
+    named = set()
+    for path in html.rglob("*.html"):
+        named |= set(re.findall(rf'href="{re.escape(prefix)}([^"#?]+)"', path.read_text(encoding="utf-8")))
+    assert named
+    assert not [name for name in named if not (layout.ROOT / name).is_file()]
+
+
+def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Page]) -> None:
+    assert not [source for page in pages.values() for source in page.sources if "//" in source]
+
+
+def test_pages_are_whole(pages: dict[str, Page]) -> None:
+    for name, page in pages.items():
+        assert not page.problems, name
+        assert page.headings == 1, name
+        assert not page.pictures_without_words, name
+
+
+def test_every_page_can_be_reached(pages: dict[str, Page]) -> None:
+    seen, todo = set(), ["index.html"]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        goals = [place(name, link) for link in pages[name].links]
+        todo += [goal[0] for goal in goals if goal is not None and goal[0] in pages]
+    lonely = {name for name in pages if name not in seen} - MACHINERY
+    # An index that antsibull-docs writes in any case; there is nothing in it.
+    assert lonely <= {"environment_variables.html"}
+
+
+@pytest.mark.skipif(browser.program() is None, reason="no browser is installed")
+@pytest.mark.parametrize("name", ["index", "docsite/first_tenant", "docsite/operator", "entra_application_module"])
+def test_pages_fit_a_phone_and_a_screen(html: Path, name: str) -> None:
+    """The page itself never scrolls sideways (what is wide on it does), and a picture of it is kept."""
+    original = html / f"{name}.html"
+    measured = original.with_name(f"measured-{original.name}")
+    title = "'w=' + document.documentElement.scrollWidth + '/' + innerWidth"
+    script = f"<script>addEventListener('load', () => document.title = {title})</script>"
+    measured.write_text(original.read_text(encoding="utf-8").replace("</head>", f"{script}</head>"), encoding="utf-8")
+    try:
+        for width in (PHONE, WIDE):
+            measure = re.search(r"<title>w=(\d+)/(\d+)</title>", browser.document(measured, width=width))
+            assert measure, "the page was measured"
+            assert int(measure[1]) <= int(measure[2]), f"{name} is wider than {width}"
+            shown = browser.picture(original, OUTPUT / f"{original.stem}-{width}.png", width=width, height=1600)
+            assert shown.stat().st_size > 10_000
+    finally:
+        measured.unlink()
+
+
+@pytest.mark.skipif(browser.program() is None, reason="no browser is installed")
+def test_the_architecture_can_be_printed(html: Path, tmp_path: Path) -> None:
+    printed = browser.pdf(html / "docsite/architecture.html", tmp_path / "architecture.pdf")
+    assert printed.read_bytes().startswith(b"%PDF-")
+    shutil.copy(printed, OUTPUT / printed.name)
