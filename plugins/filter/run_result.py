@@ -83,7 +83,7 @@ options:
       thresholds:
         description:
           - How many days before its end a secret or certificate is V(pending) and V(blocked), a list of numbers each.
-          - C({pending: [60, 30], blocked: [14, 7]}) if nothing is said.
+          - Those for V(pending) are 60 and 30, those for V(blocked) 14 and 7, if nothing is said.
         type: dict
       app_id:
         description: The Application (client) ID where no result tells it.
