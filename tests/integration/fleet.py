@@ -23,7 +23,7 @@ from tests.emulator.testing import DEMO_TENANT, Emulator
 from tests.tools import layout
 
 Json = dict[str, t.Any]
-CALLBACKS = pathlib.Path(__file__).with_name("callbacks")
+PLUGINS = pathlib.Path(__file__).with_name("plugins")
 PYTHON = pathlib.Path(sys.prefix) / "bin/python"
 OPERATOR_SECRET = "operator-secret"
 PASSWORD = "a vault password of the tests"
@@ -84,6 +84,9 @@ class Run:
     cpu_s: float
     wall_s: float
     events: list[Json] = field(default_factory=list)
+    programs: list[list[str]] = field(default_factory=list)
+    """The command line of every program that Ansible or a program of its started (beside ldconfig, by which Ansible
+    looks for its C library)."""
 
     @property
     def output(self) -> str:
@@ -93,14 +96,15 @@ class Run:
         line = re.search(rf"^{host}\s*:\s*(.+)$", self.stdout, re.MULTILINE)
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line[1])} if line else {}
 
-    def results(self, task: str) -> list[Json]:
-        """What callbacks got of a task, by its name; a loop gives its items' results, then the whole."""
-        return [event["result"] for event in self.events if event["task"].split(" : ")[-1] == task]
+    def of(self, task: str) -> list[Json]:
+        """The events of a task, by its name: ``event`` and ``result`` as callbacks got them."""
+        return [event for event in self.events if event["task"].split(" : ")[-1] == task]
 
     def result(self, task: str) -> Json:
-        found = self.results(task)
+        """A task's last result."""
+        found = self.of(task)
         assert found, f"no result of {task!r}:\n{self.output}"
-        return found[-1]
+        return t.cast("Json", found[-1]["result"])
 
 
 @dataclass
@@ -142,7 +146,7 @@ class Fleet:
     def environment(self, **changes: str) -> dict[str, str]:
         """What ansible-playbook is started with: the operator, and the way to the emulator."""
         home = self.folder / "home"
-        listening = {"ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": "events"}
+        listening = {"ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callbacks"), "ANSIBLE_CALLBACKS_ENABLED": "events"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "M365_"))}
         return {
             **inherited,
@@ -150,13 +154,19 @@ class Fleet:
             "HOME": str(home),
             "TMPDIR": str(self.folder / "tmp"),
             "PATH": f"{self.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "PYTHONPATH": "",
+            "PYTHONPATH": str(PLUGINS / "audit") if self.listen else "",
             "PYTHONDONTWRITEBYTECODE": "1",
             "ANSIBLE_HOME": str(home / ".ansible"),
+            # For modules, which look for them in the home that the system knows.
+            "ANSIBLE_REMOTE_TMP": str(home / ".ansible" / "tmp"),
+            "ANSIBLE_ASYNC_DIR": str(home / ".ansible_async"),
             "ANSIBLE_COLLECTIONS_PATH": str(layout.live()),
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.folder / "vault-password"),
             **(listening if self.listen else {}),
+            "ANSIBLE_BECOME_PLUGINS": str(PLUGINS / "become"),
+            "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS / "connection"),
             "EVENTS_PATH": str(self.folder / "events.jsonl"),
+            "AUDIT_PATH": str(self.folder / "programs.jsonl"),
             "M365_CLIENT_ID": "11111111-0000-4000-8000-000000000001",
             "M365_CLIENT_SECRET": OPERATOR_SECRET,
             "M365_PATIENCE": "30",
@@ -191,7 +201,9 @@ class Running:
     def __init__(self, folder: pathlib.Path, command: list[str], environment: t.Mapping[str, str]) -> None:
         self._folder = folder
         self._events = pathlib.Path(environment["EVENTS_PATH"])
-        self._events.unlink(missing_ok=True)
+        self._programs = pathlib.Path(environment["AUDIT_PATH"])
+        for path in (self._events, self._programs):
+            path.unlink(missing_ok=True)
         self._started = time.monotonic()
         with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
             self.process = subprocess.Popen(
@@ -245,17 +257,28 @@ class Running:
                 raise TimeoutError(f"{self.process.args} took more than {timeout_s} s")
             time.sleep(0.01)
         self.process.returncode = os.waitstatus_to_exitcode(status)
-        events = []
-        if self._events.exists():
-            events = [json.loads(line) for line in self._events.read_text(encoding="utf-8").splitlines()]
         return Run(
             self.process.returncode,
             (self._folder / "stdout").read_text(encoding="utf-8", errors="replace"),
             (self._folder / "stderr").read_text(encoding="utf-8", errors="replace"),
             usage.ru_utime + usage.ru_stime,
             time.monotonic() - self._started,
-            events,
+            self.events(),
+            [words for words in self.programs() if not words[0].endswith("/ldconfig")],
         )
+
+    def programs(self) -> list[list[str]]:
+        return [words if isinstance(words, list) else [words] for _event, words in lines_of(self._programs)]
+
+    def events(self) -> list[Json]:
+        """What callbacks have got so far."""
+        return lines_of(self._events)
+
+
+def lines_of(path: pathlib.Path) -> list[t.Any]:
+    """A file of JSON lines; a line that is still being written is left out."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def write_private(path: pathlib.Path, text: str) -> None:

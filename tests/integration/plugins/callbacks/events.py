@@ -26,41 +26,47 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "events"
     CALLBACK_NEEDS_ENABLED = True
 
-    def _note(self, thing: Any, ignored: bool = False) -> None:
-        event = {
+    def _note(self, thing: Any, event: str) -> None:
+        found = {
+            "event": event,
             "host": thing._host.get_name(),
             "task": thing._task.get_name(),
             "action": thing._task.action,
-            "ignored": ignored,
             # Whatever a callback plugin could show.
             "result": plain(thing._result),
         }
         with open(os.environ["EVENTS_PATH"], "a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+            file.write(json.dumps(found) + "\n")
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        self._note(result)
+        self._note(result, "ok")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._note(result, ignore_errors)
+        self._note(result, "failed")
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        self._note(result)
+        self._note(result, "skipped")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._note(result)
+        self._note(result, "unreachable")
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._note(result, "item ok")
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._note(result, "item failed")
 
     def v2_runner_on_async_ok(self, result: Any) -> None:
-        self._note(result)
+        self._note(result, "async ok")
 
     def v2_runner_on_async_failed(self, result: Any) -> None:
-        self._note(result)
+        self._note(result, "async failed")
 
     def v2_runner_retry(self, result: Any) -> None:
-        self._note(result)
+        self._note(result, "retry")
 
     def v2_on_file_diff(self, result: Any) -> None:
-        self._note(result)
+        self._note(result, "diff")
 
 
 def plain(value: Any) -> Any:
