@@ -492,7 +492,7 @@ def explain(exc: Exception, settings: Settings) -> tuple[M365Error | None, bool]
     if isinstance(exc, PermissionError) and "NTLM" in str(exc):
         return not_ready("no_ntlm", "", where), False
     if isinstance(exc, requests.exceptions.SSLError):
-        return _of_tls(exc, where), False
+        return _of_tls(exc, where, settings.auth), False
     if isinstance(exc, requests.exceptions.ProxyError):
         return Unreachable(f"the proxy did not connect to {where}", cure="check winrm_proxy"), False
     if isinstance(exc, requests.exceptions.ConnectTimeout):
@@ -500,7 +500,8 @@ def explain(exc: Exception, settings: Settings) -> tuple[M365Error | None, bool]
     if isinstance(exc, requests.exceptions.ConnectionError) and _never_connected(exc):
         return Unreachable(f"no connection to {where}", cure=_ROUTE.format(where)), False
     if isinstance(exc, requests.exceptions.RequestException):
-        return Unreachable(f"the connection to {where} broke ({type(exc).__name__})", cure=_AGAIN), True
+        cure = f"{_AGAIN}. {_CERTIFICATE}" if settings.auth == "certificate" else _AGAIN
+        return Unreachable(f"the connection to {where} broke ({type(exc).__name__})", cure=cure), True
     if isinstance(exc, (OSError, AssertionError, SyntaxError, StopIteration)):
         # pywinrm lets these out for an answer that is not what it expects; a StopIteration for a missing element.
         return Unreachable(f"{where} answered with something that is not WS-Man", cure=_AGAIN), True
@@ -510,6 +511,7 @@ def explain(exc: Exception, settings: Settings) -> tuple[M365Error | None, bool]
 
 
 _AGAIN = "run again; if it stays so, look at the host's WinRM service and at what stands between"
+_CERTIFICATE = "A host that does not accept the client certificate breaks the connection, too"
 _ROUTE = "check that {} is reachable from here, that a listener answers there and that the host's firewall lets it in"
 
 
@@ -518,9 +520,13 @@ def _never_connected(exc: BaseException) -> bool:
     return any(word in seen for word in ("NewConnectionError", "NameResolutionError", "Failed to establish"))
 
 
-def _of_tls(exc: Exception, where: str) -> M365Error:
+def _of_tls(exc: Exception, where: str, auth: str) -> M365Error:
     seen = str(exc)
-    if "alert" in seen and "CERTIFICATE_VERIFY_FAILED" not in seen:
+    if (
+        "CERTIFICATE_VERIFY_FAILED" not in seen
+        and "WRONG_VERSION" not in seen
+        and (auth == "certificate" or "alert certificate" in seen)
+    ):
         return not_ready("client_certificate", "", where)
     if "doesn't match" in seen or "Hostname mismatch" in seen or "not valid for" in seen:
         return not_ready("certificate_name", "", where)
