@@ -47,8 +47,10 @@ build: $(STAMP) ## Build the artifact, into .build/artifact
 	@$(RUN) tests/tools/artifact.py --build-only
 
 .PHONY: pictures
-pictures: $(STAMP) ## Draw the pictures of the README from what the demo really prints
+pictures: $(STAMP) ## Draw the pictures of the README from what the demo really prints and writes
 	@$(RUN) tests/demo/run.py --picture docs/pictures/demo.svg
+	@$(RUN) tests/docs/browser.py .build/demo/handover/imagicleucdev.html docs/pictures/sheet.png \
+		--instead "$(CURDIR)/.build/demo" /srv/fax
 
 .PHONY: constraints
 constraints: ## Fix the versions of what the requirements need in turn, from an empty environment

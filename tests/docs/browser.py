@@ -1,12 +1,17 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A browser without a window, for looking at pages that lie on this machine. It is given no network."""
+"""A browser without a window, for looking at pages that lie on this machine. It is given no network.
+
+Run as a program, it draws a page: ``browser.py PAGE.html PICTURE.png``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -63,3 +68,31 @@ def _run(page: Path, *words: str) -> str:
     if answer.returncode:
         raise BrowserError(answer.stderr[-2000:])
     return answer.stdout
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Draw the upper part of a page that lies on this machine.")
+    parser.add_argument("page", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--width", type=int, default=960)
+    parser.add_argument("--height", type=int, default=985)
+    parser.add_argument("--instead", nargs=2, metavar=("TEXT", "OTHER"), help="draw OTHER where the page has TEXT")
+    given = parser.parse_args()
+    if program() is None:
+        print(f"No browser ({', '.join(NAMES)}): {given.picture} stays as it is.")
+        return 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="m365-browser-") as folder:
+            text, other = given.instead or ("", "")
+            copy = Path(folder, given.page.name)
+            html = given.page.read_text(encoding="utf-8")
+            copy.write_text(html.replace(text, other) if text else html, encoding="utf-8")
+            picture(copy, given.picture.resolve(), width=given.width, height=given.height)
+    except (BrowserError, OSError) as error:
+        print(f"browser: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
