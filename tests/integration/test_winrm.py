@@ -628,9 +628,10 @@ def test_provisioning_by_way_of_a_windows_host(tmp_path: pathlib.Path):
     world: dict[str, t.Any] = {}
     for transport in TRANSPORTS:
         with start_emulator(fleet.tenants(), transport) as emulator:
-            site = fleet.Fleet(tmp_path / transport, emulator)
-            environment = {f"M365_{name.upper()}": str(value) for name, value in emulator.connection.items()}
-            environment["ANSIBLE_LOG_PATH"] = str(site.folder / "ansible.log")
+            # The way to the host is in the inventory, its password in the environment.
+            ways = {f"mail2fax_{name}": value for name, value in emulator.connection.items() if "password" not in name}
+            site = fleet.Fleet(tmp_path / transport, emulator, variables=ways)
+            environment = {"M365_WINRM_PASSWORD": PASSWORD, "ANSIBLE_LOG_PATH": str(site.folder / "ansible.log")}
             first = site.play("mail2fax.m365.provision", "-vvvv", "--diff", env=environment)
             assert first.code == 0, first.output
             host = fleet.places()[0].host
