@@ -248,9 +248,11 @@ def test_every_write_to_a_group_bypasses_the_manager_check():
     ]
     assert all(parameters["BypassSecurityGroupManagerCheck"] is True for _name, parameters in late.written)
     assert all(parameters["Identity"] == "guid-group" for _name, parameters in late.written)
+    assert late.written[0][1]["Confirm"] is False
     late = Late([THERE, NOT_YET])
     assert group(late, state="absent")[0]["outcome"] == "changed"
     assert late.written[0][1]["BypassSecurityGroupManagerCheck"] is True
+    assert late.written[0][1]["Confirm"] is False
 
 
 def test_a_removed_group_that_still_shows_is_waited_for_and_then_told():
