@@ -70,7 +70,7 @@ class Entra:
 
     def principal_of(self, call: Call) -> tuple[Principal | None, str | None]:
         """Who calls, or why that is not known (one of ``model.REFUSALS``)."""
-        scheme, _, token = call.headers.get("authorization", "").partition(" ")
+        scheme, _unused, token = call.headers.get("authorization", "").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             return None, "empty"
@@ -526,7 +526,7 @@ class _Blanks(dict[str, t.Any]):
 
 def _basic(header: str, form: dict[str, str]) -> None:
     """Client id and secret of RFC 6749 section 2.3.1 into the form, where the body does not carry them."""
-    scheme, _, value = header.partition(" ")
+    scheme, _unused, value = header.partition(" ")
     if scheme.lower() != "basic":
         return
     try:

@@ -208,7 +208,7 @@ def _folder(tenant: Tenant, mailbox: Document, asked: ET.Element) -> _Folder:
         name = asked.get("Id", "")
     else:
         try:
-            owner, _, name = base64.b64decode(asked.get("Id", ""), validate=True).decode("ascii").partition(":")
+            owner, _unused, name = base64.b64decode(asked.get("Id", ""), validate=True).decode("ascii").partition(":")
         except (binascii.Error, UnicodeError, ValueError):
             raise _Refusal("id_malformed") from None
         if owner != mailbox["Guid"]:

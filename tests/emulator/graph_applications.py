@@ -468,8 +468,8 @@ def _secret(request: Request) -> str:
     """Forty characters in the layout of today's secrets: three, ``8Q~``, and the rest."""
     import secrets
 
-    first = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(3))
-    return f"{first}8Q~" + "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(34))
+    first = "".join(secrets.choice(string.ascii_letters + string.digits) for _unused in range(3))
+    return f"{first}8Q~" + "".join(secrets.choice(_SECRET_ALPHABET) for _unused in range(34))
 
 
 def _kept_passwords(app: Document, given: list[t.Any]) -> list[Document]:

@@ -207,7 +207,7 @@ def route(method: str, pattern: str, allowed: t.Iterable[str] | None) -> t.Calla
 
 def error(world: World, call: Call, key: str, request_id: str = "", **values: t.Any) -> Answer:
     """A refusal in Graph's envelope."""
-    section, _, name = key.rpartition(".")
+    section, _unused, name = key.rpartition(".")
     entry = world.texts[section or "graph"][name]
     request_id = request_id or str(uuid.uuid4())
     message = entry["text"].format_map(_Blanks(values))

@@ -211,7 +211,7 @@ class Filter:
         return test
 
     def _lambda(self, text: str) -> Test:
-        path, _, quantifier = text.rpartition("/")
+        path, _unused, quantifier = text.rpartition("/")
         held = self._property(path)
         kind, variable = self._next()
         if kind != "word":
@@ -362,14 +362,14 @@ def expansions(text: str) -> list[Expansion]:
         if match is None:
             raise QueryError("invalid_filter", reason=f"Syntax error in $expand '{text}'.")
         pairs = (option.partition("=") for option in (match["options"] or "").split(";") if option)
-        found.append(Expansion(match["name"], {name.strip(): value for name, _, value in pairs}))
+        found.append(Expansion(match["name"], {name.strip(): value for name, _unused, value in pairs}))
         rest = rest[match.end() :]
     return found
 
 
 def sort_key(text: str) -> tuple[str, bool]:
     """``displayName desc`` to (property, whether descending)."""
-    name, _, direction = text.strip().partition(" ")
+    name, _unused, direction = text.strip().partition(" ")
     return name, direction.strip().lower() == "desc"
 
 

@@ -64,10 +64,12 @@ class Relay:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request_line, *lines = head.split("\r\n")
-        method, target, _ = request_line.split(" ", 2)
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        method, target, _unused = request_line.split(" ", 2)
+        headers = {
+            name.strip().lower(): value.strip() for name, _unused, value in (line.partition(":") for line in lines)
+        }
         if method == "CONNECT":
-            host, _, port = target.rpartition(":")
+            host, _unused, port = target.rpartition(":")
             if host.lower() in self._hosts and port == "443":
                 await self._tunnel(reader, writer)
                 return

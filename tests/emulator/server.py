@@ -268,7 +268,7 @@ class Services:
         elif service == "exchange" and segments and segments[0].lower() == "adminapi" and len(segments) > 2:
             found = self.world.tenant(segments[2])
         else:
-            principal, _ = self.entra.principal_of(call)
+            principal, _unused = self.entra.principal_of(call)
             return principal.tenant_id if principal else None
         return found.id if found else None
 

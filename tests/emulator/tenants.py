@@ -18,7 +18,8 @@ a tenant, all but ``id`` and ``domains`` optional:
   ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts it into the recycle bin
 * ``service_principals``: how many further ones there are
 * ``mailboxes``: ``address``, ``display_name``, ``type``, ``aliases``, ``admin`` and whatever ``new_mailbox`` takes
-* ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes
+* ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes; a
+  ``GroupMailbox`` or ``DynamicDistributionGroup`` is there without its members
 * ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``,
   ``description``
 * ``organization_config``
@@ -39,6 +40,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from . import directory
 from .exchange import new_group, new_mailbox, new_policy
+from .exchange_directory import derived_alias
 from .hosts import CLOUDS, EXCHANGE_APP_ID, GRAPH_APP_ID
 from .model import Document, Tenant, World, load_yaml
 
@@ -81,7 +83,7 @@ def build(world: World, entry: Document) -> Tenant:
     for mailbox in entry.get("mailboxes") or []:
         builder.mailbox(mailbox)
     for group in entry.get("groups") or []:
-        new_group(world, tenant, **builder.identified("group", group["name"], group))
+        builder.group(group)
     for operator in tenant.operators:
         builder.operator(operator)
     for app in entry.get("applications") or []:
@@ -156,11 +158,24 @@ class _Builder:
     def mailbox(self, keys: Document) -> None:
         try:
             made = new_mailbox(self.world, self.tenant, **self.identified("mailbox", keys["address"].lower(), keys))
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise TenantsFileError(f"mailbox {keys.get('address')}: {error}") from None
         if "ExchangeGuid" in made:
             made["ExchangeGuid"] = self.guid("exchange", keys["address"].lower())
             self.tenant.mailboxes[made["Guid"]] = made
+
+    def group(self, keys: Document) -> None:
+        """Groups without members of their own here, such as those of Microsoft 365, are recipients like mailboxes."""
+        if keys.get("type") in ("GroupMailbox", "DynamicDistributionGroup"):
+            alias = keys.get("alias") or derived_alias(keys["name"])
+            shown = {key: value for key, value in keys.items() if key not in ("members", "managed_by")}
+            shown = {"display_name": keys["name"], "address": f"{alias}@{self.tenant.default_domain}", **shown}
+            self.mailbox({**shown, "alias": alias})
+            return
+        try:
+            new_group(self.world, self.tenant, **self.identified("group", keys["name"], keys))
+        except (TypeError, ValueError) as error:
+            raise TenantsFileError(f"group {keys['name']}: {error}") from None
 
     def operator(self, keys: Document) -> None:
         client_id = str(keys["client_id"])

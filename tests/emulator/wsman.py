@@ -98,7 +98,7 @@ class User:
 
     def store_line(self) -> str:
         """For the credential store of the NTLM acceptor."""
-        domain, _, name = self.name.rpartition("\\")
+        domain, _unused, name = self.name.rpartition("\\")
         return f"{domain}:{name}:{self.password}"
 
 
@@ -411,7 +411,7 @@ class Connection:
     def _who(self, headers: dict[str, str]) -> tuple[str | None, str | None]:
         """(user, what to answer in WWW-Authenticate)"""
         given = headers.get("authorization", "")
-        scheme, _, value = given.partition(" ")
+        scheme, _unused, value = given.partition(" ")
         if given == MUTUAL:
             return self._by_certificate(), None
         if scheme == "Basic":
@@ -432,7 +432,7 @@ class Connection:
 
     def _by_password(self, value: str) -> str | None:
         try:
-            name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+            name, _unused, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (ValueError, binascii.Error):
             name, password = "", ""
         if self._tls:
@@ -465,7 +465,7 @@ class Connection:
         """The message of a multipart/encrypted body. Raises ValueError or SpnegoError."""
         if self._ntlm is None:
             raise ValueError("no keys on this connection")
-        _, head, rest = body.split(BOUNDARY + b"\r\n", 2)
+        _unused, head, rest = body.split(BOUNDARY + b"\r\n", 2)
         length = re.search(rb"OriginalContent: type=application/soap\+xml;charset=UTF-8;Length=(\d+)", head)
         payload = rest.removeprefix(b"\tContent-Type: application/octet-stream\r\n").removesuffix(BOUNDARY + b"--\r\n")
         (signature,) = struct.unpack("<i", payload[:4])

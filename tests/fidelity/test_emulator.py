@@ -140,7 +140,7 @@ def test_every_text_that_is_asked_for_exists() -> None:
     for source in (ROOT / "tests/emulator").glob("*.py"):
         code = source.read_text(encoding="utf-8")
         for key in re.findall(r"""(?:GraphError|QueryError)\(\s*"([a-z_.]+)\"""", code):
-            section, _, name = key.rpartition(".")
+            section, _unused, name = key.rpartition(".")
             asked[section or "graph"].add(name)
         asked["graph"] |= set(re.findall(r"""\berror\(world, \w+, "([a-z_]+)\"""", code))
         asked["entra"] |= set(re.findall(r"""SignInRefused\(\s*"(\d+)\"""", code))
@@ -182,7 +182,7 @@ def test_it_listens_on_loopback_only(emulator: Emulator) -> None:
     for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A":
-            address, _, port = fields[1].partition(":")
+            address, _unused, port = fields[1].partition(":")
             listening.add((int(port, 16), address))
     ports = {int(url.rpartition(":")[2]) for url in (emulator.proxy, emulator.control)}
     assert {address for port, address in listening if port in ports} == {"0100007F"}

@@ -566,7 +566,7 @@ def test_odd_names_arrive_as_they_are(shell: Shell, name: str, alias: str) -> No
 def test_creation_refused(shell: Shell, parameters: Document, kind: str) -> None:
     shell.group("Fax Group", Alias="faxgroup")
     shell.mailbox("shared", type="SharedMailbox")
-    _, refused, _ = shell.refused("New-DistributionGroup", Type="Security", **parameters)
+    _unused, refused, _unused = shell.refused("New-DistributionGroup", Type="Security", **parameters)
     assert refused == kind
     assert len(shell.tenant.groups) == 1
 
@@ -1280,13 +1280,13 @@ def test_ews_settings_come_before_everything_about_the_mailbox(shell: Shell) -> 
     shell.policy()
     shell.run("Set-OrganizationConfig", EwsEnabled=False)
     for name in ("fax", "adele", "ghost"):
-        status, _, answer = _ews(shell, f"{name}@{DOMAIN}")
+        status, _unused, answer = _ews(shell, f"{name}@{DOMAIN}")
         assert (status, answer.headers["X-EWS-Policy-Reason"]) == (403, DISABLED)
 
 
 def test_no_role_no_entry(shell: Shell) -> None:
     shell.run("Set-OrganizationConfig", EwsEnabled=False)
-    status, _, answer = _ews(shell, principal=_principal(roles=["Exchange.ManageAsApp"]))
+    status, _unused, answer = _ews(shell, principal=_principal(roles=["Exchange.ManageAsApp"]))
     assert (status, "X-EWS-Policy-Reason" in answer.headers) == (403, False)
     assert "not enough scope" in answer.headers["x-ms-diagnostics"]
 
@@ -1340,7 +1340,7 @@ def test_folders_one_by_one(shell: Shell) -> None:
 
 
 def test_shapes_and_depths(shell: Shell) -> None:
-    _, _, answer = _ews(shell, operation=GET_INBOX.format(folder="inbox").replace("IdOnly", "Default"))
+    _unused, _unused, answer = _ews(shell, operation=GET_INBOX.format(folder="inbox").replace("IdOnly", "Default"))
     assert ET.fromstring(answer.body).findtext(f".//{{{ews.TYPES}}}DisplayName") == "Inbox"
     find = GET_INBOX.format(folder="root").replace("GetFolder", 'FindFolder Traversal="{}"', 1)
     find = find.replace("FolderIds", "ParentFolderIds").replace("/m:GetFolder", "/m:FindFolder")
@@ -1356,7 +1356,7 @@ def test_shapes_and_depths(shell: Shell) -> None:
 
 
 def test_a_folder_id_is_good_for_its_own_mailbox_only(shell: Shell) -> None:
-    _, _, answer = _ews(shell)
+    _unused, _unused, answer = _ews(shell)
     found = ET.fromstring(answer.body).find(f".//{{{ews.TYPES}}}FolderId")
     assert found is not None
     operation = GET_INBOX.replace('t:DistinguishedFolderId Id="{folder}"', f't:FolderId Id="{found.get("Id")}"')

@@ -354,7 +354,7 @@ def test_a_secret_lives_two_years_unless_told(graph: Graph, emulator: Emulator) 
 
 def test_patch_only_drops_secrets(graph: Graph) -> None:
     path = f"/applications/{graph.application()['id']}"
-    first, _second = (expect(graph("POST", f"{path}/addPassword")) for _ in range(2))
+    first, _second = (expect(graph("POST", f"{path}/addPassword")) for _unused in range(2))
     kept = {"keyId": first["keyId"]}
     expect(graph("PATCH", path, {"passwordCredentials": [{**kept, "displayName": "x"}]}), 400, "KeyNotUpdatable")
     expect(graph("PATCH", path, {"passwordCredentials": [kept, {"displayName": "new"}]}), 400, text="service actions")
@@ -673,7 +673,7 @@ def test_a_large_tenant_answers_as_quickly() -> None:
         for path in paths:
             expect(graph("GET", path))
             spans = []
-            for _ in range(5):
+            for _unused in range(5):
                 start = time.perf_counter()
                 expect(graph("GET", path))
                 spans.append(time.perf_counter() - start)
@@ -737,11 +737,11 @@ def test_a_change_is_not_read_back_at_once() -> None:
         storm.clock(seconds=20)
         path = f"/applications/{app['id']}"
         assert patiently(graph, "PATCH", path, {"displayName": "After"}).status_code == 204
-        read = {expect(patiently(graph, "GET", path))["displayName"] for _ in range(30)}
+        read = {expect(patiently(graph, "GET", path))["displayName"] for _unused in range(30)}
         assert read == {"Before", "After"}
         assert "Before" not in [a["displayName"] for a in storm.state(TENANT)["applications"]]
         storm.clock(seconds=20)
-        assert {expect(patiently(graph, "GET", path))["displayName"] for _ in range(10)} == {"After"}
+        assert {expect(patiently(graph, "GET", path))["displayName"] for _unused in range(10)} == {"After"}
 
 
 def test_a_storm_throttles_and_conflicts() -> None:

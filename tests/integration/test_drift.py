@@ -145,7 +145,7 @@ MENDED = [
 ]
 
 
-@pytest.mark.parametrize(("drift", "steps"), MENDED, ids=[drift.__name__ for drift, _ in MENDED])
+@pytest.mark.parametrize(("drift", "steps"), MENDED, ids=[drift.__name__ for drift, _unused in MENDED])
 def test_drift_is_found_mended_and_gone(chain: Chain, drift: t.Callable[[Chain], None], steps: set[str]) -> None:
     drift(chain)
     drifted = tenant(chain.emulator)

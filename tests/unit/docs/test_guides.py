@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
@@ -18,9 +19,6 @@ from tests.tools import doc_tables, layout
 GUIDES = doc_tables.GUIDES
 EXTRA = layout.ROOT / "docs/docsite/extra-docs.yml"
 INTRODUCTION = layout.ROOT / "docs/introduction.rst"
-
-# What the playbooks set for themselves.
-INTERNAL = {"mail2fax_record", "mail2fax_planned", "mail2fax_is_meant", "mail2fax_stopped"}
 
 
 def guide(name: str) -> str:
@@ -57,13 +55,18 @@ def test_every_guide_is_listed_once_and_introduced() -> None:
         assert f".. _ansible_collections.mail2fax.m365.docsite.{page}:" in guide(page)
 
 
+def names_in(paths: t.Iterable[Path]) -> set[str]:
+    return {name for path in paths for name in re.findall(r"\bmail2fax_[a-z0-9_]+\b", path.read_text(encoding="utf-8"))}
+
+
 def variables() -> set[str]:
-    """Every variable of an inventory that roles and playbooks read."""
-    found: set[str] = set()
-    files = [*(layout.ROOT / "playbooks").glob("*.yml"), *(layout.ROOT / "roles").glob("*/defaults/main.yml")]
-    for path in files:
-        found |= set(re.findall(r"\bmail2fax_[a-z0-9_]+\b", path.read_text(encoding="utf-8")))
-    return found - INTERNAL
+    """Every variable of an inventory that roles and playbooks read; what a playbook sets for itself is none."""
+    playbooks = list((layout.ROOT / "playbooks").rglob("*.yml"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in playbooks)
+    own = set(re.findall(r"^ *(mail2fax_\w+):", text, re.MULTILINE))
+    results = set(re.findall(r"^ *register: (mail2fax_\w+)$", text, re.MULTILINE))
+    of_roles = names_in((layout.ROOT / "roles").glob("*/defaults/main.yml")) - {"mail2fax_record", "mail2fax_stopped"}
+    return (of_roles | (names_in(playbooks) - own)) - results
 
 
 def test_every_variable_is_explained_and_every_explained_one_exists() -> None:

@@ -550,7 +550,7 @@ def exchange_s(kind: str, words: str) -> dict[str, t.Any]:
 def test_what_the_module_says_becomes_the_error_that_rest_gives(problem: dict, kind: type[M365Error], code: str):
     host = Host(run=lambda call: {"value": [], "warnings": [], "error": problem})
     error = transport(host, budget=1).run([READ])[0].error
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert error is not None
     assert (error.code, error.attempted) == (code, "read")
     if "Write-ErrorMessage" in problem["id"]:
@@ -606,7 +606,7 @@ def test_why_a_host_cannot_connect(host: dict, problem: dict, kind: type[M365Err
     carrier = transport(fake, budget=0)
     with pytest.raises(M365Error) as caught:
         carrier.run([READ])
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert part in str(caught.value)
     assert fake.shells == {}
 
@@ -712,7 +712,7 @@ def fault(code: int, reason: str) -> Exception:
 def test_what_keeps_us_from_a_host(exc: Exception, kind: type[M365Error], code: str | None, part: str):
     problem, _arrived = explain(exc, settings())
     assert problem is not None
-    assert type(problem) is kind
+    assert problem.__class__ is kind
     assert problem.code == code
     assert part in str(problem)
     assert "mgmt01" in str(problem)

@@ -140,7 +140,9 @@ def test_a_full_disk_leaves_the_old_entry(tmp_path, monkeypatch):
 
 def test_no_refusal_quotes_the_value(tmp_path, monkeypatch):
     store = VaultFile(tmp_path / "s.yml", SECRETS)
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    monkeypatch.setattr(
+        os, "replace", lambda *_unused: (_unused for _unused in ()).throw(OSError(5, "Input/output error"))
+    )
     with pytest.raises(Blocked) as caught:
         store.write(entry())
     assert "canary" not in str(caught.value) + repr(caught.value.__context__)
