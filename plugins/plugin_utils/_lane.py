@@ -118,16 +118,14 @@ class LaneAction(ActionBase):
         return str(self._templar.template(named) or "").strip()
 
     def _in_process(self, variables: Json) -> Json:
-        with environment(self._own_environment()), contextlib.ExitStack() as task_end:
+        with environment(self._own_environment()):
             checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(plain(self._task.args))
             params: Json = checked.validated_parameters
             if checked.error_messages:
                 return self._shown({"failed": True, "msg": self._complaint(checked)}, checked, variables)
 
             def tenant() -> Tenant:
-                opened = Tenant(params, environment=os.environ, share=lambda sign_in: shared(sign_in, params))
-                task_end.callback(opened.close)
-                return opened
+                return Tenant(params, environment=os.environ, share=lambda sign_in: shared(sign_in, params))
 
             try:
                 result = execute(self.door, Task(params, bool(self._task.check_mode), self.services(params)), tenant)

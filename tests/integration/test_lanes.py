@@ -20,6 +20,7 @@ import pytest
 
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.fleet import OPERATOR_SECRET, Fleet, Place, Run, tenants
+from tests.tools import layout
 
 Json = dict[str, t.Any]
 TENANT = Place(1)
@@ -147,6 +148,10 @@ CASES = [
     Case("remove the policy", "exchange_application_access_policy", {**POLICY, "state": "absent"}),
     Case("remove the group", "exchange_security_group", {"name": "Lanes", "alias": "lanes", "state": "absent"}, DIFF),
     Case("remove the application", "entra_application", {"unique_name": "Lanes", "state": "absent"}, DIFF),
+    Case("no such Windows host", "windows_host_info", {
+        "exchange_transport": "winrm", "winrm_host": "127.0.0.1", "winrm_port": 9, "winrm_user": "u",
+        "winrm_password": "p", "winrm_auth": "ntlm", "patience": 0}, red=True),
+    Case("a Windows host without a name", "windows_host_info", {}, red=True),
     # The keywords of a task
     Case("no_log", "entra_application_info", {"app_id": KNOWN}, {"no_log": True}),
     Case("delegated to localhost", "entra_application_info", {"app_id": KNOWN}, {"delegate_to": "localhost"}),
@@ -261,6 +266,11 @@ def test_both_lanes_ask_the_services_the_same(lanes: dict[bool, Lane]) -> None:
     assert not difference, difference
     signed_in = {lane: sum(row["path"].endswith("/token") for row in lanes[lane].journal) for lane in (True, False)}
     assert signed_in[True] < signed_in[False] / 3
+
+
+def test_no_module_is_left_out() -> None:
+    modules = {path.stem for path in (layout.ROOT / "plugins" / "modules").glob("[a-z]*.py")}
+    assert modules == {case.module for case in CASES}
 
 
 def test_the_module_lane_is_one(lanes: dict[bool, Lane]) -> None:

@@ -1,0 +1,382 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a task runs, and that its result in Ansible's own worker is what AnsibleModule would send."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import os
+import pathlib
+import sys
+import typing as t
+from types import SimpleNamespace
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _lane, _preload
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction, is_ours, masked, shared
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+
+SECRET = "operator~secret"
+Json = dict[str, t.Any]
+
+
+class Thing:
+    """A resource whose plan is what the option ``plan`` says."""
+
+    seen: t.ClassVar[list[Task]] = []
+
+    def __init__(self, tenant: Tenant, task: Task) -> None:
+        self.seen.append(task)
+        self._tenant = tenant
+        self._params = task.params
+        if task.params["name"] == "invalid":
+            raise InvalidInput("name is not one", cure="give another")
+
+    def read(self) -> None:
+        if self._params["name"] == "defect":
+            raise KeyError(SECRET)
+
+    def plan(self, current: None) -> Plan:
+        name = self._params["name"]
+        return Plan(
+            before={"name": None},
+            after={"name": name},
+            steps=[Step("make", f"make {name}")] if self._params["make"] else [],
+            result={"who": f"as {self._params['client_secret']}", "proxy": os.environ.get("LANE_PROXY"), "when": NOON},
+            summary=f"{name} made",
+            warnings=[f"{name} warns of {self._params['client_secret']}"],
+            blocked=Blocked("a person is needed", cure="ask one") if name == "blocked" else None,
+        )
+
+    def perform(self, step: Step) -> None: ...
+
+    def settle(self, plan: Plan) -> Json:
+        return {}
+
+
+NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
+SPEC = ArgumentSpec(
+    {
+        "name": {"type": "str", "required": True, "aliases": ["title"]},
+        "old": {"type": "str", "aliases": ["older"], "removed_in_version": "9.0.0", "removed_from_collection": "a.b"},
+        "make": {"type": "bool", "default": False},
+        "store": {"type": "dict"},
+    }
+)
+
+
+class Action(LaneAction):
+    door = Door(Thing, SPEC)
+
+    def services(self, params: Json) -> Json:
+        return {}
+
+
+class Process(Exception):
+    """The module was started."""
+
+
+def action(
+    args: Json | None = None,
+    *,
+    connection: Json | None = None,
+    environment: list[Json] | None = None,
+    **task: t.Any,
+) -> Action:
+    shell = SimpleNamespace(env_prefix=lambda **_names: "", tmpdir=None)
+    about = {"transport": "local", "become": None, "has_native_async": False, "_shell": shell, **(connection or {})}
+    given = {"name": "x", "client_secret": SECRET, **(args or {})}
+    keywords = {
+        "args": {name: value for name, value in given.items() if value is not ...},
+        "action": "mail2fax.m365.thing",
+        "async_val": 0,
+        "check_mode": False,
+        "diff": True,
+        "delegate_to": None,
+        "no_log": False,
+        "environment": environment or [],
+        **task,
+    }
+    loader = DataLoader()
+    made = Action(SimpleNamespace(**keywords), SimpleNamespace(**about), None, loader, Templar(loader=loader))
+
+    def process(**_arguments: object) -> t.NoReturn:
+        raise Process
+
+    made._execute_module = process
+    return made
+
+
+def run(args: Json | None = None, variables: Json | None = None, **keywords: t.Any) -> Json:
+    Thing.seen.clear()
+    return t.cast("Json", action(args, **keywords).run(task_vars=variables or {}))
+
+
+# --- where it runs ---------------------------------------------------------------------------------------------
+
+HERE, INTERPRETER = sys.executable, "ansible_python_interpreter"
+ELSEWHERE: list[tuple[str, Json, Json]] = [
+    ("its connection is ssh", {"connection": {"transport": "ssh"}}, {}),
+    ("its connection is winrm", {"connection": {"transport": "winrm"}}, {}),
+    ("it runs async", {"async_val": 30}, {}),
+    ("it uses become", {"connection": {"become": object()}}, {}),
+    ("it names the interpreter /usr/bin/env pythonx", {}, {INTERPRETER: "/usr/bin/env pythonx"}),
+    ("it names the interpreter /opt/python", {}, {INTERPRETER: "/opt/python"}),
+    ("it names the interpreter /opt/python", {"delegate_to": "b"},
+     {INTERPRETER: HERE, "ansible_delegated_vars": {"b": {INTERPRETER: "/opt/python"}}}),
+    ("mail2fax_in_process is false", {}, {"mail2fax_in_process": False}),
+    ("mail2fax_in_process is false", {}, {"mail2fax_in_process": "no"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "keywords", "variables"), ELSEWHERE, ids=lambda value: str(value)[:40])
+def test_the_module_runs_where_the_worker_will_not_do(reason: str, keywords: Json, variables: Json) -> None:
+    with pytest.raises(Process):
+        run(None, variables, **keywords)
+    assert Thing.seen == []
+
+
+@pytest.mark.parametrize(("reason", "keywords", "variables"), ELSEWHERE, ids=lambda value: str(value)[:40])
+def test_what_needs_the_controller_says_why_it_cannot_be_had(reason: str, keywords: Json, variables: Json) -> None:
+    if "mail2fax_in_process" in variables:
+        assert "failed" not in run({"store": {"backend": "vault_file"}}, variables, **keywords)
+        return
+    result = run({"store": {"backend": "vault_file"}}, variables, **keywords)
+    assert (result["outcome"], result["changed"]) == ("blocked", False)
+    assert reason in result["msg"]
+    assert Thing.seen == []
+
+
+@pytest.mark.parametrize("library", ["HAS_REQUESTS", "HAS_MSAL"])
+def test_without_the_libraries_the_module_runs(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lane, library, False)
+    with pytest.raises(Process):
+        run()
+    assert "requests or msal is not installed" in run({"store": {}, "make": True} | {"store": {"a": 1}})["msg"]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "variables"),
+    [
+        ({}, {}),
+        ({}, {"mail2fax_in_process": "yes"}),
+        ({}, {INTERPRETER: HERE}),
+        ({}, {INTERPRETER: "auto_silent"}),
+        ({"delegate_to": "b"},
+         {INTERPRETER: "/opt/python", "ansible_delegated_vars": {"b": {INTERPRETER: HERE}}}),
+        ({"delegate_to": "b"}, {"ansible_delegated_vars": {"b": {}}}),
+    ],
+)  # fmt: skip
+def test_else_the_worker_does_it(keywords: Json, variables: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANSIBLE_PYTHON_INTERPRETER", raising=False)
+    assert run(None, variables, **keywords)["summary"] == "x made"
+
+
+def test_the_configuration_names_an_interpreter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", "/opt/python")
+    with pytest.raises(Process):
+        run()
+
+
+def test_an_interpreter_is_ours_by_its_environment(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pathlib.Path(sys.executable).parent
+    assert is_ours(sys.executable)
+    assert is_ours(str(folder / ".." / folder.name / pathlib.Path(sys.executable).name))
+    monkeypatch.setenv("PATH", str(folder))
+    assert is_ours(pathlib.Path(sys.executable).name)
+    assert is_ours(f"/usr/bin/env {pathlib.Path(sys.executable).name}")
+    # The same program in another environment has other libraries.
+    (tmp_path / "python3").symlink_to(os.path.realpath(sys.executable))
+    assert not is_ours(str(tmp_path / "python3"))
+    assert not is_ours("/no/such/python")
+
+
+# --- what comes out --------------------------------------------------------------------------------------------
+
+
+def test_a_result_has_no_secret_option_and_its_warnings() -> None:
+    result = run({"make": True})
+    assert (result["changed"], result["outcome"], result["steps"]) == (True, "changed", ["make x"])
+    assert result["diff"] == {"before": {"name": None}, "after": {"name": "x"}}
+    assert result["who"] == "as ********"
+    assert result["warnings"] == ["x warns of ********"]
+    assert result["when"] == "2026-11-21T12:00:00+00:00"
+    given = result["invocation"]["module_args"]
+    assert (given["name"], given["client_secret"]) == ("x", "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
+    assert given["cloud"] == "global"
+    assert SECRET not in repr(result)
+
+
+def test_a_secret_from_the_environment_is_none_the_less_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M365_CLIENT_SECRET", "from-the-environment")
+    result = run({"client_secret": ...})
+    assert result["who"] == "as ********"
+    assert "from-the-environment" not in repr(result)
+
+
+def test_only_a_task_with_diff_has_a_difference() -> None:
+    assert "diff" not in run({"make": True}, diff=False)
+
+
+def test_check_mode_is_the_tasks() -> None:
+    assert "steps" in run({"make": True}, check_mode=True)
+    assert [task.check_mode for task in Thing.seen] == [True]
+    run({"make": True})
+    assert [task.check_mode for task in Thing.seen] == [False]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ({"nmae": "x"}, "Unsupported parameters for (mail2fax.m365.thing) module: nmae. Supported parameters include:"),
+        ({"name": ...}, "missing required arguments: name"),
+        ({"make": "perhaps"}, "argument 'make' is of type"),
+        ({"cloud": "mars"}, "value of cloud must be one of: global, gcc_high, dod, china, got: mars"),
+        ({"timeout": SECRET}, "argument 'timeout' is of type"),
+        ({"certificate_passphrase": "x"}, "missing parameter(s) required by 'certificate_passphrase'"),
+    ],
+)  # fmt: skip
+def test_options_are_refused_in_ansibles_own_words(args: Json, told: str) -> None:
+    result = run(args)
+    assert result["failed"]
+    assert told in result["msg"]
+    assert SECRET not in repr(result)
+    assert Thing.seen == []
+
+
+def test_deprecations_and_twice_named_options_are_told() -> None:
+    result = run({"old": "x", "title": "y"})
+    assert "Both option name and its alias title are set." in result["warnings"]
+    [told] = result["deprecations"]
+    assert (told["msg"], told["version"], told["collection_name"]) == (
+        "Param 'old' is deprecated. See the module docs for more information",
+        "9.0.0",
+        "a.b",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "told"),
+    [("invalid", "failed", "name is not one. What to do: give another"), ("blocked", "blocked", "a person is needed")],
+)
+def test_a_refusal_is_a_result(name: str, outcome: str, told: str) -> None:
+    result = run({"name": name})
+    assert (result["failed"], result["outcome"], result["changed"]) == (True, outcome, False)
+    assert told in result["msg"]
+    assert result["error"]["message"] in told
+
+
+def test_a_defect_is_told_without_its_text() -> None:
+    result = run({"name": "defect"})
+    assert (result["failed"], result["outcome"]) == (True, "failed")
+    assert "KeyError" in result["msg"]
+    assert any("read" in frame for frame in result["where"])
+    assert SECRET not in repr(result)
+
+
+def test_the_environment_is_that_of_the_task_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANE_PROXY", "before")
+    monkeypatch.delenv("M365_PATIENCE", raising=False)
+    result = run(environment=[{"LANE_PROXY": "play"}, {"LANE_PROXY": "task", "M365_PATIENCE": 7}])
+    assert result["proxy"] == "task"
+    assert result["invocation"]["module_args"]["patience"] == 7
+    assert (os.environ["LANE_PROXY"], os.environ.get("M365_PATIENCE")) == ("before", None)
+    with pytest.raises(RuntimeError), _lane.environment({"LANE_PROXY": "x", "LANE_NEW": "y"}):
+        raise RuntimeError
+    assert (os.environ["LANE_PROXY"], os.environ.get("LANE_NEW")) == ("before", None)
+
+
+def test_connections_end_with_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(Tenant, "close", lambda _tenant: closed.append(True))
+    for name in ("x", "blocked", "defect"):
+        run({"name": name})
+    assert closed == [True] * 3
+
+
+def test_ready_tokens_stay_the_users_own(tmp_path: pathlib.Path) -> None:
+    ready = ReadyTokens({"graph": "a.b.c"}, CLOUDS["global"])
+    assert shared(ready, {}) is ready
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("abc", "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"),
+        ("x abc abcd", "x ******** ********"),
+        (["abc", {"k": "abc!"}], ["VALUE_SPECIFIED_IN_NO_LOG_PARAMETER", {"k": "********!"}]),
+        ({"abc": 1}, {"abc": 1}),
+        (77, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"),
+        (1770, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"),
+        (8, 8),
+        (True, True),
+        (None, None),
+    ],
+)
+def test_secrets_are_masked_as_ansible_module_does(value: t.Any, expected: t.Any) -> None:
+    assert masked(value, ["abcd", "abc", "77"]) == expected
+
+
+class Odd:
+    def __str__(self) -> str:
+        return "odd"
+
+
+class Text(str):
+    tag = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Text("x"), "x"),
+        ({Text("k"): (1, 2.5, True, None)}, {"k": [1, 2.5, True, None]}),
+        ({1: "a", 2.5: "b"}, {"1": "a", "2.5": "b"}),
+        ({True: "a"}, {"true": "a"}),
+        ({None: frozenset({"x"})}, {"null": ["x"]}),
+        (dt.date(2026, 11, 21), "2026-11-21"),
+        (NOON, "2026-11-21T12:00:00+00:00"),
+        (b"\xff", "\udcff"),
+        (Odd(), "odd"),
+        ({Odd(): Odd()}, {"odd": "odd"}),
+    ],
+)
+def test_values_are_as_from_a_pipe(value: t.Any, expected: t.Any) -> None:
+    result = plain(value)
+    assert result == expected
+    assert type(result) is type(expected)
+    if isinstance(result, dict):
+        assert all(type(key) is str for key in result)
+
+
+# --- the plugins -----------------------------------------------------------------------------------------------
+
+
+def test_every_module_has_an_action_plugin_over_its_own_door() -> None:
+    root = pathlib.Path(_lane.__file__).parents[1]
+    names = sorted(path.stem for path in (root / "modules").glob("[a-z]*.py"))
+    assert names == sorted(path.stem for path in (root / "action").glob("[a-z]*.py"))
+    for name in names:
+        module = importlib.import_module(f"{_preload.PLUGINS}.modules.{name}")
+        plugin = importlib.import_module(f"{_preload.PLUGINS}.action.{name}")
+        assert plugin.ActionModule.door is module.DOOR
+        assert issubclass(plugin.ActionModule, LaneAction)
+
+
+def test_what_workers_need_is_there_before_they_are_forked() -> None:
+    for kind in ("modules", "filter", "lookup"):
+        folder = pathlib.Path(_lane.__file__).parents[1] / kind
+        for path in folder.glob("[a-z]*.py"):
+            assert f"{_preload.PLUGINS}.{kind}.{path.stem}" in sys.modules
