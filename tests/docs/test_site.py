@@ -132,7 +132,7 @@ def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Page]) -> None:
 def test_pages_are_whole(pages: dict[str, Page]) -> None:
     for name, page in pages.items():
         assert not page.problems, name
-        assert page.headings == 1, name
+        assert page.headings == 1 or name in MACHINERY, name
         assert not page.pictures_without_words, name
 
 
