@@ -3,17 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 
 import pytest
 from ansible import constants
 from ansible.errors import AnsibleError, AnsibleFilterError
 
+from ansible_collections.mail2fax.m365.plugins.filter.days_until import days_until
 from ansible_collections.mail2fax.m365.plugins.filter.outcome_table import outcome_table
 from ansible_collections.mail2fax.m365.plugins.filter.readable_time import readable_time
 from ansible_collections.mail2fax.m365.plugins.filter.refused_options import refused_options
 from ansible_collections.mail2fax.m365.plugins.filter.run_result import run_result
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover, _profile
 
 GROUP = {"name": "Fax", "alias": "fax", "members": ["fax@contoso.com"]}
 
@@ -38,6 +40,7 @@ def test_run_result_tells_whether_anything_is_new() -> None:
         ({}, {"profile": {"name": "x"}}, "the context lacks host"),
         ({}, {"host": "x"}, "the context lacks profile"),
         ({}, {"host": "x", "kind": "party"}, "the kind is 'party'"),
+        ({}, context(thresholds={"red": 1}), "run_result: the thresholds are"),
     ],
 )
 def test_run_result_refuses_what_it_cannot_take(results: t.Any, given: t.Any, complaint: str) -> None:
@@ -104,3 +107,13 @@ def test_a_module_that_is_not_ours_cannot_be_asked() -> None:
         refused_options({"copy": {}})
     with pytest.raises(AnsibleFilterError, match="by the module's name"):
         refused_options([])
+
+
+def test_days_are_counted_from_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_handover, "now", lambda: dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC))
+    assert days_until("2026-11-24T00:00:00Z") == 2.5
+    assert days_until("2026-11-21T01:00:00+01:00") == -0.5
+    assert days_until("2026-11-21") == -0.5
+    for value in (None, "", "tomorrow"):
+        with pytest.raises(AnsibleFilterError, match="takes an instant"):
+            days_until(value)

@@ -474,3 +474,215 @@ def test_the_table_of_a_prediction_speaks_of_what_would_be() -> None:
     predicted = _handover.table(compose(results(), mode="check"))
     assert any("application     to change  created" in line for line in predicted)
     assert any(line.startswith("application     drift") for line in _handover.table(compose(results(), mode="audit")))
+
+
+# --- rotations -----------------------------------------------------------------------------------------------
+
+LATER = NOW + dt.timedelta(days=340)
+
+
+def renewed(**changes: t.Any) -> Json:
+    return {
+        "changed": True,
+        "outcome": "changed",
+        "summary": "secret made",
+        "key_id": "00000000-0000-4000-8000-000000000006",
+        "display_name": "Secret",
+        "end_date_time": "2028-10-26T12:00:00Z",
+        "stored_in": "vault file /s/contoso.yml",
+        "rotated": True,
+        **changes,
+    }
+
+
+def rotate(found: Json, previous: Json, **context: t.Any) -> Json:
+    known = {"kind": "rotate", "previous": json.dumps(previous), "overlap": 7, "at": LATER}
+    return compose(found, **{**known, **context})
+
+
+def test_a_rotation_keeps_what_it_does_not_look_at() -> None:
+    first = compose(results())
+    document = rotate({"client_secret": renewed(), "mailbox_probe": results()["mailbox_probe"]}, first)
+    assert [step["step"] for step in document["steps"]] == ["client_secret", "mailbox_probe"]
+    for name in ("ids", "tenant", "application", "group", "mailboxes", "unprotected", "ews_found"):
+        assert document[name] == first[name], name
+    assert (document["outcome"], document["state"]) == ("changed", "ready")
+    assert document["secret"]["key_id"] == renewed()["key_id"]
+    assert document["secret"]["previous_works_until"] == "2027-11-03T12:00:30Z"
+    assert not _handover.same(document, first)
+    again = rotate({"client_secret": renewed(changed=False, outcome="ok", rotated=False)}, document)
+    assert again["steps"][1] == {"step": "mailbox_probe", "outcome": "skipped", "summary": "nothing new to prove"}
+    assert _handover.same(again, document), "a run that finds nothing to do tells nothing new"
+    assert _handover.same(rotate({"client_secret": results()["client_secret"]}, first), first)
+
+
+@pytest.mark.parametrize(
+    ("end", "until"),
+    [
+        ("2027-11-21T12:00:00Z", "2027-11-03T12:00:30Z"),
+        ("2027-10-28T12:00:00Z", "2027-10-28T12:00:00Z"),
+        ("2027-10-27T12:00:00Z", None),
+        (None, None),
+    ],
+)
+def test_the_one_before_works_for_the_overlap_but_not_beyond_its_end(end: str | None, until: str | None) -> None:
+    first = compose(results(client_secret={**results()["client_secret"], "end_date_time": end}))
+    assert rotate({"client_secret": renewed()}, first)["secret"].get("previous_works_until") == until
+    made_anew = rotate({"client_secret": renewed(rotated=False)}, first)
+    assert "previous_works_until" not in made_anew["secret"]
+
+
+@pytest.mark.parametrize("before", ["ready", "wait", "draft"])
+def test_a_secret_that_was_not_renewed_leaves_the_state_as_it_was(before: str) -> None:
+    refusal = failed("blocked", "the store is closed")
+    document = rotate(
+        {"client_secret": refusal}, {**compose(results()), "state": before}, stopped={"task": "t", **refusal}
+    )
+    assert (document["outcome"], document["state"]) == ("blocked", before)
+    assert document["secret"]["key_id"] == results()["client_secret"]["key_id"]
+    assert _handover.headline(document) == "not rotated"
+    told = _handover.complaint(document).splitlines()
+    assert told == ["the store is closed", "The secret in use works until 21 Nov 2027, 24 days from now."]
+
+
+def test_an_expired_secret_that_was_not_renewed_is_an_outage() -> None:
+    refusal = failed("failed", "no route")
+    found: Json = {"client_secret": refusal}
+    stopped = {"task": "t", **refusal}
+    late = rotate(found, compose(results()), stopped=stopped, at=NOW + dt.timedelta(days=370))
+    assert "OUTAGE: the last secret known here expired on 21 Nov 2027." in _handover.complaint(late)
+    assert "not known" in _handover.complaint(rotate(found, {}, stopped=stopped))
+
+
+def test_a_mailbox_that_does_not_open_with_the_new_secret_makes_a_draft() -> None:
+    refusal = failed("blocked", "the policy refuses")
+    probe = copy.deepcopy(results()["mailbox_probe"])
+    probe["probes"][0].update(verdict="denied_by_policy", as_expected=False)
+    document = rotate(
+        {"client_secret": renewed(), "mailbox_probe": {**probe, **refusal}},
+        compose(results()),
+        stopped={"task": "t", **refusal},
+    )
+    assert (document["outcome"], document["state"], _handover.headline(document)) == ("blocked", "draft", "not ready")
+    assert document["mailboxes"][0]["as_expected"] is False
+    # The next one proves it, and what Exchange said then still agrees.
+    mended = rotate({"client_secret": renewed(), "mailbox_probe": results()["mailbox_probe"]}, document)
+    assert [row["as_expected"] for row in mended["mailboxes"]] == [True, True]
+    assert mended["state"] == "draft", "only a provisioning makes a draft good"
+
+
+def test_what_was_pending_stays_so_until_somebody_looks() -> None:
+    waiting = {"outcome": "pending", "pending": "not in force", "pending_until": "2026-11-21T13:00:00Z"}
+    first = compose(
+        results(
+            mailbox_probe={**results()["mailbox_probe"], **waiting},
+            access_policy={**results()["access_policy"], **waiting},
+        )
+    )
+    idle = rotate({"client_secret": renewed(changed=False, outcome="ok")}, first)
+    assert ([item["step"] for item in idle["pending"]], idle["state"]) == (["access_policy", "mailbox_probe"], "wait")
+    proven = rotate({"client_secret": renewed(), "mailbox_probe": results()["mailbox_probe"]}, first)
+    assert ([item["step"] for item in proven["pending"]], proven["state"]) == (["access_policy"], "wait")
+
+
+def test_a_rotation_without_a_record_tells_what_it_does_not_know() -> None:
+    document = rotate(
+        {"client_secret": renewed(), "preflight": results()["preflight"], "mailbox_probe": results()["mailbox_probe"]},
+        {},
+        app_id=APP,
+    )
+    assert [step["step"] for step in document["steps"]] == ["preflight", "client_secret", "mailbox_probe"]
+    assert document["ids"]["application_id"] == APP
+    assert document["state"] == "draft"
+    assert document["unprotected"] == "not known: a rotation does not look at the access policy"
+    assert [row["mailbox"] for row in document["mailboxes"]] == [FAX, OTHER]
+
+
+# --- what an audit watches -----------------------------------------------------------------------------------
+
+
+def calm(**changes: Json | None) -> Json:
+    quiet = {name: {**result, "changed": False, "outcome": "ok"} for name, result in results().items()}
+    listed = {
+        "changed": False,
+        "outcome": "ok",
+        "summary": "1 application found",
+        "applications": [
+            {
+                "secrets": [
+                    {
+                        "key_id": results()["client_secret"]["key_id"],
+                        "display_name": "Secret",
+                        "start_date_time": "2026-11-21T12:00:00Z",
+                        "end_date_time": "2027-11-21T12:00:00Z",
+                    },
+                    {"key_id": "f", "display_name": "by hand", "end_date_time": "2027-11-05T12:00:00Z"},
+                ],
+                "certificates": [],
+                "service_principal": None,
+            }
+        ],
+    }
+    found = {**quiet, "credentials": listed, **changes}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def audit(found: Json, **context: t.Any) -> Json:
+    return compose(found, **{"mode": "audit", "previous": json.dumps(compose(results())), **context})
+
+
+def test_credentials_are_judged_by_the_day_of_the_audit() -> None:
+    document = audit(calm())
+    assert (document["outcome"], document["reached"], document["unknown_since"]) == ("ok", True, None)
+    assert [(row["whose"], row["days_left"]) for row in document["credentials"]] == [("foreign", 348), ("ours", 364)]
+    assert document["last_good_at"] == document["at"]
+    soon = audit(calm(), at=LATER)
+    assert [step["step"] for step in soon["steps"]][1:3] == ["application", "credentials"]
+    assert soon["steps"][2]["outcome"] == "blocked"
+    assert _handover.complaint(soon).startswith(
+        "credentials: the foreign secret 'by hand' ends on 2027-11-05, in 8 days"
+    )
+    assert _handover.headline(soon) == "not as declared"
+    own = audit(calm(), at=LATER, thresholds={"pending": [30], "blocked": []})
+    assert (own["outcome"], [item["step"] for item in own["pending"]]) == ("pending", ["credentials"])
+    with pytest.raises(ValueError, match="not soon"):
+        audit(calm(), thresholds={"soon": [1]})
+
+
+def test_what_a_rotation_will_tidy_is_no_drift() -> None:
+    tidy = {**results()["client_secret"], "steps": ["remove secret 1 (its overlap is over)"]}
+    document = audit(calm(client_secret=tidy))
+    assert (document["outcome"], document["drift"], _handover.complaint(document)) == ("pending", [], "")
+    assert document["pending"][0]["what"] == "left to the next rotation: remove secret 1 (its overlap is over)"
+    gone = audit(calm(client_secret={**tidy, "key_id": None, "steps": ["make the secret (removed outside)"]}))
+    assert (gone["outcome"], gone["drift"]) == ("blocked", ["client_secret"])
+
+
+def test_a_tenant_out_of_reach_keeps_what_was_known_of_it() -> None:
+    last = audit(calm())
+    refusal = failed("failed", "no route to the tenant")
+    out = audit({"preflight": refusal}, previous_audit=json.dumps(last), stopped={"task": "t", **refusal}, at=LATER)
+    assert (out["reached"], out["unknown_since"], out["last_good_at"]) == (False, last["at"], last["at"])
+    assert _handover.headline(out) == "unknown since 21 Nov 2026, 12:00 UTC"
+    assert {step["step"]: step["summary"] for step in out["steps"]}["credentials"] == _handover.headline(out)
+    assert [(row["days_left"], row["outcome"]) for row in out["credentials"]] == [(8, "blocked"), (24, "pending")]
+    assert out["ews"] == last["ews"]
+    assert _handover.table(out)[0] == "contoso (contoso.com): failed. UNKNOWN since 21 Nov 2026, 12:00 UTC"
+    never = audit({"preflight": refusal}, previous="", stopped={"task": "t", **refusal})
+    assert (never["unknown_since"], _handover.headline(never)) == (None, "unknown")
+    # The tenant that answered is another one: as good as none.
+    finding = {"severity": "blocked", "step": "tenant", "what": "domain", "found": "foreign"}
+    wrong = audit({"preflight": {**results()["preflight"], "findings": [finding]}}, previous_audit=json.dumps(last))
+    assert (wrong["reached"], wrong["ews"]) == (False, last["ews"])
+
+
+def test_the_table_of_an_audit_has_each_credential_and_ews() -> None:
+    opened = {"EwsEnabled": True, "EwsAllowedAppIDs": f"{APP},{ZERO}", "allowed": True}
+    found = calm(preflight={**results()["preflight"], "ews": opened})
+    found["credentials"]["applications"][0]["service_principal"] = {
+        "certificates": [{"key_id": "c", "thumbprint": "AB12", "end_date_time": "2026-01-01T00:00:00Z"}]
+    }
+    text = "\n".join(_handover.table(audit(found), 100))
+    assert "AB12        certificate of the principal  foreign  expired   1 Jan 2026: blocked" in text
+    assert "Secret      secret                        ours     364 days  21 Nov 2027" in text
+    assert "EWS: open for this application, 2 on the tenant's list; ends on 1 Apr 2027, in 131 days" in text
