@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
+import pathlib
 import typing as t
 from collections.abc import Iterator
 from dataclasses import replace
@@ -395,10 +397,7 @@ def test_a_policy_that_cannot_be_read_is_found_out(worlds: t.Callable[..., World
 
 def test_exactly_the_longest_lifetime_does_not_founder_on_a_clock(worlds: t.Callable[..., World]):
     world = worlds(*LIMITS)
-    world.clock.ahead += world.clock.now() - world.clock.now().replace(microsecond=0)
-    ahead = 90  # seconds that this machine's clock is ahead of the service's
-    world.clock.sleep(0)
-    world.clock.ahead += type(world.clock.ahead)(seconds=ahead)
+    world.clock.ahead += dt.timedelta(seconds=90)  # this machine's clock is ahead of the service's
     result = world.run(lifetime=100)
     assert result["outcome"] == "changed"
     assert result["days_left"] == 99
@@ -460,6 +459,44 @@ def test_a_lost_key_that_shows_late_is_removed_when_it_does(world: World):
     assert world.run()["retired"] == hidden
     assert set(world.ours()) == world.entry().known()
     assert world.run()["changed"] is False
+
+
+# --- replicas that lag -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["realistic", "storm"])
+def test_replicas_that_lag_are_not_taken_for_somebody_s_doing(tmp_path: pathlib.Path, profile: str):
+    """Answers from before the last write, refusals for seconds, throttling: a second run still changes nothing."""
+    with start_emulator(TENANTS, profile=profile) as emulator:
+        world = World(emulator, tmp_path)
+        for _time in range(6):
+            world.begin()
+            for days in (0, 340):
+                world.pass_days(days)
+                result = world.run(patience=180)
+                assert result["outcome"] == "changed", result
+                assert world.run(patience=180)["changed"] is False
+            assert world.signs_in(of_ours(world))
+            assert set(world.ours()) == world.entry().known()
+            assert len(world.ours()) == 2
+
+
+def test_a_key_that_shows_late_is_not_taken_for_removed(world: World):
+    made = world.run()["key_id"]
+    looks: list[int] = []
+
+    class Stale(Intercepted):
+        def send(self, request: Request, timeout_s: float) -> Response:
+            answer = super().send(request, timeout_s)
+            if request.host == GRAPH and len(looks) < 3:
+                looks.append(1)
+                return Response(answer.status, answer.headers, answer.body.replace(made.encode(), b"0" * 36))
+            return answer
+
+    result = world.run(transport=lambda inner: Stale(inner, lambda _request: None))
+    assert (result["changed"], result["key_id"]) == (False, made)
+    assert len(looks) == 3
 
 
 # --- two runs at once ------------------------------------------------------------------------------------------

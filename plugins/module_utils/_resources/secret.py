@@ -569,7 +569,7 @@ class Secret:
         keys = tuple(_key(item) for item in document.get("passwordCredentials") or [])
         if self._desired.state == "absent":
             return State(True, keys, entry, tenant_id=tenant_id)
-        keys = self._with_the_lost(entry, keys)
+        keys = self._with_the_lost(entry, self._with_the_newborn(entry, keys))
         refused, waiting = self._tried(entry, keys)
         limits = _limits(parts[1].body, parts[2].body, str(document.get("createdDateTime") or ""))
         return State(True, keys, entry, limits, tenant_id, refused, waiting, stale, unwritable)
@@ -619,6 +619,24 @@ class Secret:
                     "the application before this one",
                 )
         return bool(others)
+
+    def _with_the_newborn(self, entry: Entry | None, keys: tuple[Key, ...]) -> tuple[Key, ...]:
+        """The keys, after a short wait for a stored one that is so young that the answer may be from before it."""
+        stored = [item for item in (entry.current, entry.following) if item is not None] if entry is not None else []
+        latest = list(keys)
+
+        def missing() -> bool:
+            listed = {key.key_id for key in latest}
+            now = self._tenant.clock.now()
+            return any(item.key_id not in listed and _is_young(item, now) for item in stored)
+
+        def look() -> bool:
+            latest[:] = self._list_keys()
+            return not missing()
+
+        if missing():
+            self._tenant.patiently(look, budget_s=self._at_most(LOST_KEY_SHOWS_WITHIN_S))
+        return tuple(latest)
 
     def _with_the_lost(self, entry: Entry | None, keys: tuple[Key, ...]) -> tuple[Key, ...]:
         """The keys, after a short wait for one that an interrupted mint may have made and Graph not yet lists."""
@@ -1008,6 +1026,13 @@ def _key(item: t.Mapping[str, t.Any]) -> Key:
         instant(str(item.get("startDateTime") or "1970-01-01T00:00:00Z")),
         instant(str(item.get("endDateTime") or "9999-12-31T00:00:00Z")),
     )
+
+
+def _is_young(secret: StoredSecret, now: dt.datetime) -> bool:
+    try:
+        return now - instant(secret.start_date_time) < ACCEPTED_WITHIN
+    except ValueError:
+        return False  # written by hand, without dates
 
 
 def _limits(default: t.Any, assigned: t.Any, created: str = "") -> Limits:
