@@ -74,9 +74,6 @@ options:
       renew_before:
         description: How many days before its end the secret is renewed.
         type: int
-      overlap:
-        description: How many days the old secret lives beside the new one.
-        type: int
       previous_audit:
         description: The text of the document of the last audit. Empty if there is none.
         type: str

@@ -169,6 +169,12 @@ rotated:
   description: Whether a new secret took the place of an old one.
   returned: success
   type: bool
+previous_until:
+  description:
+    - Until when the secret before this one works as well (ISO 8601, UTC), which is when a later run removes it.
+    - Null if there is none that works.
+  returned: success and O(state=present)
+  type: str
 retired:
   description: Key IDs of the secrets that were removed.
   returned: success

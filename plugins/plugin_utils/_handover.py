@@ -69,7 +69,18 @@ VARIABLES = {
 }
 """What the modules' options, as their messages name them, are called in an inventory."""
 
-VOLATILE = frozenset({"at", "last_good_at", "verdict_at", "probe_at", "until", "pending_until", "ews_in_force_by"})
+VOLATILE = frozenset(
+    {
+        "at",
+        "last_good_at",
+        "verdict_at",
+        "probe_at",
+        "until",
+        "pending_until",
+        "previous_until",
+        "ews_in_force_by",
+    }
+)
 """Keys that differ from run to run although nothing happened."""
 
 REPORT = frozenset({"kind", "mode", "outcome", "steps", "stopped", "warnings"})
@@ -83,7 +94,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
     (a key of STEPS), ``mode`` (apply, check or audit), ``profile`` (as the lookup returns it), ``names`` (as they are
     wanted), ``mailboxes``, ``stopped`` (what the rescue recorded, empty if nothing stopped the run), ``previous`` (the
     text of the last document, empty if there is none), ``previous_audit`` (that of the last audit), ``renew_before``
-    and ``overlap`` (days), ``thresholds`` (see _credentials), ``kept`` (reasons why a removal left something) and
+    (days), ``thresholds`` (see _credentials), ``kept`` (reasons why a removal left something) and
     ``at`` (a datetime, now if not given). Raises ValueError for thresholds that are none.
     """
     at = context.get("at") or now()
@@ -322,18 +333,8 @@ class _Run:
             "renew_from": _days_before(secret.get("end_date_time"), int(self._context.get("renew_before") or 0)),
             "stored_in": secret.get("stored_in"),
         }
-        until = self._previous_works_until(secret)
-        return {**shown, "previous_works_until": until} if until else shown
-
-    def _previous_works_until(self, secret: Json) -> str | None:
-        """How long the secret before this one goes on working, where this one has replaced it."""
-        before = self._previous.get("secret") or {}
-        if before.get("key_id") == secret.get("key_id"):
-            return t.cast("str | None", before.get("previous_works_until"))
-        end = instant(before.get("end_date_time"))
-        if not secret.get("rotated") or not secret.get("key_id") or end is None or end <= self.at:
-            return None
-        return iso(min(self.at + dt.timedelta(days=int(self._context.get("overlap") or 0)), end))
+        until = secret.get("previous_until")
+        return {**shown, "previous_until": until} if until else shown
 
     def _meant(self) -> bool:
         """Whether the tenant that was read is the one that is meant."""

@@ -321,7 +321,7 @@ def the_sheet_and_the_result_are_renewed(story: Story) -> None:
     assert secret["key_id"] == story["secret renewed"]["key_id"] != before["key_id"]
     end = dt.datetime.fromisoformat(secret["end_date_time"])
     assert abs(end - story["at"] - dt.timedelta(days=120)) < dt.timedelta(hours=1)
-    overlap = dt.datetime.fromisoformat(secret["previous_works_until"])
+    overlap = dt.datetime.fromisoformat(secret["previous_until"])
     assert abs(overlap - story["at"] - dt.timedelta(days=7)) < dt.timedelta(hours=1)
     sheet = renewed.sheet(ONE)
     assert "<strong>READY</strong>" in sheet

@@ -174,7 +174,8 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     gone = {**verdict.drop, **verdict.drop_after}
     left = [key for key in ours if key.key_id not in gone]
     after: Json = {"secrets": [key.as_dict(now) for key in left], "stored_key_id": before["stored_key_id"]}
-    result: Json = {**common, "retired": sorted(gone)}
+    until = _beside_until(current, desired, verdict, left, now)
+    result: Json = {**common, "retired": sorted(gone), "previous_until": until}
     made = Plan(before, after, steps, result, warnings=verdict.warnings)
     if verdict.reason is not None:
         end, made.blocked, note = _end(desired, current.limits, now)
@@ -278,6 +279,23 @@ def judge(current: State, desired: Desired, ours: t.Sequence[Key], now: dt.datet
         if front is not None and front.key_id in alive and alive[front.key_id].end <= now:
             verdict.drop_after[front.key_id] = "expired"
     return verdict
+
+
+def _beside_until(
+    current: State, desired: Desired, verdict: Verdict, left: t.Sequence[Key], now: dt.datetime
+) -> str | None:
+    """Until when the one before the one in use works as well: it is retired after the overlap, or ends before."""
+    entry, front = current.entry or Entry(), verdict.front if verdict.reason is None else None
+    waiting = entry.following.key_id if verdict.waiting and entry.following is not None else None
+    beside = [key for key in left if key.end > now and key.key_id not in (front, waiting, *current.refused)]
+    if not beside:
+        return None
+    since = now
+    if desired.stored_in is None and front is not None:
+        since = next(key.start for key in left if key.key_id == front)
+    elif front is not None and not verdict.commit:
+        since = _in_use_since(entry, {key.key_id: key for key in left}, now)
+    return iso(min(max(key.end for key in beside), since + desired.overlap))
 
 
 def _make_room(

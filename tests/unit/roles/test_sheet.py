@@ -130,9 +130,9 @@ def test_ready_tells_what_to_type_where_and_where_the_secret_lies() -> None:
 
 
 def test_a_new_secret_says_how_long_the_one_before_works() -> None:
-    renewed = {**document()["secret"], "previous_works_until": "2026-11-28T12:00:00Z"}
+    renewed = {**document()["secret"], "previous_until": "2026-11-28T12:00:00Z"}
     assert "type it in before <b>28 Nov 2026</b>" in render(document(secret=renewed))
-    for secret in (document()["secret"], {**renewed, "previous_works_until": "2026-11-21T11:00:00Z"}):
+    for secret in (document()["secret"], {**renewed, "previous_until": "2026-11-21T11:00:00Z"}):
         assert "type it in before" not in render(document(secret=secret))
 
 

@@ -444,3 +444,45 @@ FORBIDDEN = {"restrictionType": "passwordAddition", "state": "enabled"}
 )
 def test_whose_policy_counts(default, assigned, limits):
     assert _limits(default, assigned, "2026-01-01T00:00:00Z") == limits
+
+
+# --- how long the one before works ---------------------------------------------------------------------------
+
+
+def previous_until(current: State, desired: Desired = WANTED) -> str | None:
+    return plan(current, desired, NOW).result["previous_until"]
+
+
+def test_the_one_that_is_replaced_works_for_the_overlap_and_not_beyond_its_end():
+    for left, until in ((20, 7), (5, 5)):
+        old = key(1, age=345, left=left)
+        assert previous_until(state(old, entry=Entry(current=stored(old)))) == iso(NOW + until * DAY)
+    dead = key(1, age=370, left=-5)
+    assert previous_until(state(dead, entry=Entry(current=stored(dead)))) is None
+    assert previous_until(state()) is None
+
+
+def test_one_that_was_removed_outside_or_no_longer_signs_in_works_no_more():
+    gone, other = key(1), key(2, age=300, left=60)
+    entry = Entry(current=stored(gone), previous=stored(other))
+    assert previous_until(state(entry=Entry(current=stored(gone)))) is None
+    assert previous_until(state(gone, entry=Entry(current=stored(gone)), refused={gone.key_id: "x"})) is None
+    # The one before that one is alive, and a fax server may still have it.
+    assert previous_until(state(other, entry=entry)) == iso(NOW + 7 * DAY)
+
+
+def test_the_overlap_counts_from_when_the_new_one_was_put_in_place():
+    old, new = key(1, age=345, left=20), key(2, age=3)
+    in_place = Entry(stored(new), stored(old), proof=Proof.of(stored(new), iso(NOW - 2 * DAY)))
+    assert previous_until(state(old, new, entry=in_place)) == iso(NOW + 5 * DAY)
+    over = replace(in_place, proof=Proof.of(stored(new), iso(NOW - 7 * DAY)))
+    assert previous_until(state(old, new, entry=over)) is None
+    # Handed over, so the dates are all there is.
+    assert previous_until(state(old, new), replace(WANTED, stored_in=None)) == iso(NOW + 4 * DAY)
+
+
+def test_what_is_not_accepted_yet_is_not_the_one_before():
+    old, new = key(1, age=345, left=20), key(2, age=0)
+    entry = Entry(stored(old), following=stored(new))
+    assert previous_until(state(old, new, entry=entry, waiting=True)) is None
+    assert previous_until(state(old, new, entry=entry)) == iso(NOW + 7 * DAY)
