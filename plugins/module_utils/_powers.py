@@ -84,6 +84,10 @@ _READ_APPLICATIONS = Need(
         *("Directory.Read.All", "Directory.ReadWrite.All"),
     ),
 )
+# Assigning an app role is refused to who may only see applications of its own.
+_READ_ALL_APPLICATIONS = Need(
+    GRAPH, tuple(name for name in _READ_APPLICATIONS.any_of if name != "Application.ReadWrite.OwnedBy")
+)
 _DELEGATE = Need(GRAPH, ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"), "delegated")
 _READ_GRANTS = Need(
     GRAPH,
@@ -104,7 +108,7 @@ POWERS: t.Mapping[str, Power] = {
     "policy": Power("make the application access policy", (_AS_APP, _EXCHANGE_ADMIN)),
     "ews": Power("open EWS for the application", (_AS_APP, _EXCHANGE_ADMIN)),
     "secret": Power("make the client secret", (_OWN_APPLICATIONS,)),
-    "consent": Power("grant admin consent", (_ASSIGN, _READ_APPLICATIONS, _DELEGATE)),
+    "consent": Power("grant admin consent", (_ASSIGN, _READ_ALL_APPLICATIONS, _DELEGATE)),
     "verify": Power("ask Exchange for its verdicts", (_AS_APP, _EXCHANGE_READER)),
     "audit": Power("read everything that is audited", (_READ_APPLICATIONS, _READ_GRANTS, _AS_APP, _EXCHANGE_READER)),
     "decommission": Power("take everything back", (_OWN_APPLICATIONS, _ASSIGN, _DELEGATE, _AS_APP, _EXCHANGE_ADMIN)),

@@ -21,9 +21,8 @@ options:
     type: path
     required: true
   content:
-    description: The whole text of the file.
+    description: The whole text of the file. Without it nothing is written; the task fails if the file could not be.
     type: str
-    required: true
 attributes:
   check_mode:
     description: Predicts what would change without changing it.

@@ -431,7 +431,28 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
         typo = site.play("provision")
         # Options that only a later step would look at are refused even before the first request.
         early = site.play("provision", mail2fax_mailboxes=[FAX], mail2fax_group_name="x" * 65)
+        late = {
+            "mail2fax_verify_wait": -1,
+            "mail2fax_ews_on_unset": "open",
+            "mail2fax_on_foreign_owners": "ignore",
+            "mail2fax_group_owners": ["nobody"],
+            "mail2fax_on_other_policies": "ignore",
+            "mail2fax_exclusive_consent": "perhaps",
+        }
+        refused = site.play("provision", mail2fax_mailboxes=[FAX], **late)
+        without = site.play("provision", mail2fax_mailboxes=[])
+        closed = site.play("provision", mail2fax_mailboxes=[FAX], mail2fax_handover_dir=str(site.folder / "tenants.yml" / "no"))
         wrong = site.play("provision", mail2fax_mailboxes=[FAX], mail2fax_expected_domain="example.com")
+    assert refused.code != 0
+    assert refused.journal == []
+    said = refused.record["stopped"]["msg"]
+    assert [word for word in ("wait", "on_unset", "owners", "on_other_policies", "exclusive") if word not in said] == []
+    assert without.code != 0
+    assert without.journal == []
+    assert "mail2fax_mailboxes names no mailbox" in without.record["stopped"]["msg"]
+    assert closed.code != 0
+    assert closed.journal == []
+    assert "mail2fax_handover_dir" in closed.output
     assert typo.code != 0
     assert typo.after == typo.before
     assert typo.writes() == []

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -34,13 +35,17 @@ class State:
 
 @dataclass(frozen=True)
 class Desired:
+    """``content`` None: only whether the file can be written is wanted."""
+
     path: pathlib.Path
-    content: bytes
+    content: bytes | None
 
 
 def plan(current: State, desired: Desired) -> Plan:
     """One step where content or mode differ."""
     result: Json = {"file": str(desired.path)}
+    if desired.content is None:
+        return Plan(result=result, summary=f"{desired.path.name} can be written")
     if (current.content, current.mode) == (desired.content, FILE_MODE):
         return Plan(result=result, summary=f"{desired.path.name} is as it should be")
     return Plan(
@@ -68,13 +73,19 @@ class HandoverFile:
     """Needs no tenant and no network."""
 
     def __init__(self, tenant: Tenant, task: Task) -> None:
-        path, content = str(task.params["path"]), str(task.params["content"])
+        path, content = str(task.params["path"]), task.params["content"]
         if not path or path.endswith("/"):
             raise InvalidInput(f"path {path!r} does not name a file", cure="give the path of the file itself")
-        self._desired = Desired(pathlib.Path(path).absolute(), content.encode("utf-8", "surrogateescape"))
+        self._desired = Desired(
+            pathlib.Path(path).absolute(),
+            None if content is None else str(content).encode("utf-8", "surrogateescape"),
+        )
 
     def read(self) -> State:
         path = self._desired.path
+        if self._desired.content is None:
+            self._try()
+            return State()
         try:
             with path.open("rb") as stream:
                 return State(stream.read(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
@@ -82,6 +93,18 @@ class HandoverFile:
             return State()
         except OSError as exc:
             raise self._refused(exc, "read") from None
+
+    def _try(self) -> None:
+        """A file beside it, gone at once; above it where its folder is still to be made."""
+        path = self._desired.path
+        try:
+            folder = next(parent for parent in path.parents if os.path.lexists(parent))
+            with tempfile.TemporaryFile(dir=folder, prefix=f".{path.name}."):
+                pass
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        except OSError as exc:
+            raise self._refused(exc, "written") from None
 
     def plan(self, current: State) -> Plan:
         return plan(current, self._desired)
@@ -94,7 +117,7 @@ class HandoverFile:
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             try:
                 with os.fdopen(handle, "wb") as stream:
-                    stream.write(self._desired.content)
+                    stream.write(self._desired.content or b"")
                     os.fchmod(stream.fileno(), FILE_MODE)
                 os.replace(name, path)
             except BaseException:
@@ -118,7 +141,7 @@ class HandoverFile:
 SPEC = ArgumentSpec(
     {
         "path": {"type": "path", "required": True},
-        "content": {"type": "str", "required": True},
+        "content": {"type": "str"},
     }
 )
 DOOR = Door(HandoverFile, SPEC, base=ArgumentSpec())

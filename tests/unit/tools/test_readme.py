@@ -34,6 +34,7 @@ def rights_of_the_readme() -> dict[str, str]:
         ("policy", "policy"),
         ("ews", "EWS opening"),
         ("secret", "secret"),
+        ("consent", "consent"),
         ("verify", "proof"),
         ("audit", "audit"),
     ],

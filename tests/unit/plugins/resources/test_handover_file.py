@@ -84,3 +84,21 @@ def test_every_text_is_written(tmp_path: pathlib.Path, text: str) -> None:
     assert write(path, text)["changed"]
     assert path.read_bytes() == text.encode("utf-8", "surrogateescape")
     assert not write(path, text)["changed"]
+
+
+def test_without_content_it_says_whether_the_file_could_be_written(tmp_path: pathlib.Path) -> None:
+    def look(path: pathlib.Path) -> dict[str, t.Any]:
+        return execute(DOOR, Task({"path": str(path), "content": None}, False), lambda: Tenant({}))
+
+    fresh = look(tmp_path / "new" / "folder" / "tenant.json")
+    assert (fresh["outcome"], fresh["changed"]) == ("ok", False)
+    assert list(tmp_path.iterdir()) == [], "nothing stays of the try"
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "taken.json").mkdir()
+    for path in (tmp_path / "file" / "tenant.json", tmp_path / "taken.json", pathlib.Path("/proc/nowhere/tenant.json")):
+        refused = look(path)
+        assert refused["outcome"] == "blocked", path
+        assert str(path) in refused["msg"]
+        assert "mail2fax_handover_dir" in refused["msg"]
+    assert write(tmp_path / "tenant.json")["changed"]
+    assert look(tmp_path / "tenant.json")["outcome"] == "ok"
