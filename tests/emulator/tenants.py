@@ -18,8 +18,8 @@ a tenant, all but ``id`` and ``domains`` optional:
   ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts it into the recycle bin
 * ``service_principals``: how many further ones there are
 * ``mailboxes``: ``address``, ``display_name``, ``type``, ``aliases``, ``admin`` and whatever ``new_mailbox`` takes
-* ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes; a
-  ``GroupMailbox`` or ``DynamicDistributionGroup`` is there without its members
+* ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes;
+  a ``GroupMailbox`` or ``DynamicDistributionGroup`` is there without its members
 * ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``,
   ``description``
 * ``organization_config``

@@ -441,7 +441,9 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
         }
         refused = site.play("provision", mail2fax_mailboxes=[FAX], **late)
         without = site.play("provision", mail2fax_mailboxes=[])
-        closed = site.play("provision", mail2fax_mailboxes=[FAX], mail2fax_handover_dir=str(site.folder / "tenants.yml" / "no"))
+        closed = site.play(
+            "provision", mail2fax_mailboxes=[FAX], mail2fax_handover_dir=str(site.folder / "tenants.yml" / "no")
+        )
         wrong = site.play("provision", mail2fax_mailboxes=[FAX], mail2fax_expected_domain="example.com")
     assert refused.code != 0
     assert refused.journal == []
