@@ -50,11 +50,10 @@ REFERENCE = re.compile(r"^    (?P<page>(?P<name>\w+)_(?:module|role|filter|looku
 def first_page(text: str) -> str:
     """The site's first page: our own introduction, and antsibull-docs' lists, whose pages get short names."""
     parts = [INTRODUCTION.read_text(encoding="utf-8")]
-    heading = ""
     position = text.index("\n\n", text.index(".. toctree::"))  # of the first, empty one
     for tree in TOCTREE.finditer(text, position):
         before = text[position : tree.start()]
-        heading = ([*HEADING.finditer(before)] or [None])[-1]["words"]
+        heading = [*HEADING.finditer(before)][-1]["words"].replace(" Index", "s")
         pages = REFERENCE.sub(r"    \g<name> <\g<page>>", tree["pages"])
         if "docsite/" in pages:
             # The introduction itself names the guides, with what is in them.

@@ -10,6 +10,7 @@ this writes them anew (``make docs-tables``). The list of messages is put in whe
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ def literal(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Words as they are: what reStructuredText takes for markup is escaped."""
+    """Words as they are, on one line: what reStructuredText takes for markup is escaped."""
+    text = re.sub(rf"{ELLIPSIS}+", ELLIPSIS, " ".join(text.split()))
     return "".join(f"\\{char}" if char in "\\*`|_" else char for char in text)
 
 
@@ -206,8 +208,11 @@ def message_lists() -> str:
         for message in told.values():
             body = [f"What to do: {sentence(message.cure)}"] if message.cure else []
             body += [f"Who can do it: {sentence(message.who)}"] if message.who else []
-            shown = " ".join(plain(message.text).split())
-            parts += [f"**{shown}**", f"    {' '.join(body) or 'The message itself says what to do.'}", ""]
+            parts += [
+                f"**{plain(message.text)}**",
+                f"    {' '.join(body) or 'The message itself says what to do.'}",
+                "",
+            ]
     return "\n".join(parts)
 
 

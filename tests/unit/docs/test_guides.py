@@ -128,7 +128,7 @@ def test_the_list_of_messages_misses_none() -> None:
     for kind in doc_tables.KINDS:
         assert any(message.kind == kind for message in found), kind
     for message in found:
-        assert " ".join(doc_tables.plain(message.text).split()) in text
+        assert doc_tables.plain(message.text) in text
     blocked = [message for message in found if message.kind in ("Blocked", "stops")]
     assert len(blocked) > 40
     # A sample of each: what is filled in, a constant of another file, and who can help.
