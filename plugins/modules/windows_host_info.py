@@ -22,6 +22,8 @@ author:
   - The mail2fax.m365 authors (@mail2fax)
 extends_documentation_fragment:
   - mail2fax.m365.connection
+  - mail2fax.m365.connection.network
+  - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes.info
 options:
   exchange:

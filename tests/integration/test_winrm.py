@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import os
 import pathlib
 import re
 import socket
+import subprocess
 import threading
 import typing as t
 
@@ -609,6 +611,31 @@ def test_a_host_is_checked_without_a_tenant(world: World):
     assert "Install-Module" in broken["msg"]
     changed = run("windows_host_info", {}, emulator, **reached(emulator, "translating"), **nobody)
     assert changed["error"]["code"] == "script_changed"
+
+
+def test_the_five_minute_check_as_the_guide_prints_it(world: World, tmp_path: pathlib.Path):
+    """One command, without a tenant."""
+    emulator = world.emulator
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("M365_")},
+        "REQUESTS_CA_BUNDLE": emulator.ca,
+        "HOME": str(tmp_path),
+        "ANSIBLE_HOME": str(tmp_path / ".ansible"),
+        "M365_WINRM_PASSWORD": PASSWORD,
+    }
+    options = f"winrm_host=localhost winrm_user='CONTOSO\\\\svc-m365' winrm_port={emulator.winrm[HOST]['https']}"
+    command = [
+        str(fleet.PYTHON.with_name("ansible")),
+        "localhost",
+        "-m",
+        "mail2fax.m365.windows_host_info",
+        "-a",
+        options,
+    ]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "ok  standard input arrives byte by byte: 307200 of 307200 bytes" in answer.stdout
+    assert PASSWORD not in answer.stdout + answer.stderr
 
 
 def test_what_a_host_reads_is_compared_with_what_exchange_answers(world: World):

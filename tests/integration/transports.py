@@ -47,12 +47,13 @@ def start_emulator(
         tenants = t.cast("dict[str, t.Any]", yaml.safe_load(pathlib.Path(tenants).read_text(encoding="utf-8")))
     with testing.start_emulator({"windows_hosts": [WINDOWS_HOST], **tenants}, **options) as emulator:
         emulator.connection = reached(emulator)
-        yield emulator
-        hosts = emulator.windows_hosts()
-        assert all(host["opened"] for host in hosts.values()), "nothing went by way of the Windows host"
-        assert {name: (host["open_shells"], host["running"]) for name, host in hosts.items()} == dict.fromkeys(
-            hosts, (0, 0)
-        )
+        try:
+            yield emulator
+        finally:
+            hosts = emulator.windows_hosts()
+            left = {name: (host["open_shells"], host["running"]) for name, host in hosts.items()}
+            assert all(host["opened"] for host in hosts.values()), "nothing went by way of the Windows host"
+            assert left == dict.fromkeys(hosts, (0, 0)), "shells were left open"
 
 
 def round_trips(emulator: Emulator, host: str = HOST) -> dict[str, int]:
