@@ -96,6 +96,9 @@ def application(services: Services) -> Starlette:
         ]
         return JSONResponse({"rules": rules})
 
+    async def issued(request: Request) -> Response:
+        return JSONResponse(services.world.issued)
+
     async def winrm(request: Request) -> Response:
         return JSONResponse(
             {
@@ -120,6 +123,7 @@ def application(services: Services) -> Starlette:
             Route("/reset", reset, methods=["POST"]),
             Route("/clock", clock, methods=["GET", "POST"]),
             Route("/faults", faults, methods=["GET", "POST"]),
+            Route("/issued", issued),
             Route("/winrm", winrm),
             Route("/msi/token", managed_identity),
         ]

@@ -469,7 +469,9 @@ def _secret(request: Request) -> str:
     import secrets
 
     first = "".join(secrets.choice(string.ascii_letters + string.digits) for _unused in range(3))
-    return f"{first}8Q~" + "".join(secrets.choice(_SECRET_ALPHABET) for _unused in range(34))
+    value = f"{first}8Q~" + "".join(secrets.choice(_SECRET_ALPHABET) for _unused in range(34))
+    request.world.issued.append(value)
+    return value
 
 
 def _kept_passwords(app: Document, given: list[t.Any]) -> list[Document]:

@@ -104,6 +104,10 @@ class Emulator:
         state = t.cast("dict[str, t.Any]", self._control("GET", "/state"))
         return t.cast("dict[str, t.Any]", state["tenants"][tenant]) if tenant else state
 
+    def issued(self) -> list[str]:
+        """The value of every secret that addPassword has handed out, those of removed ones too: what to search for."""
+        return t.cast("list[str]", self._control("GET", "/issued"))
+
     def exposures(self) -> list[dict[str, t.Any]]:
         """Every instant, after a writing request, at which an application (``appId``) had full_access_as_app and no
         policy restricting it."""

@@ -268,7 +268,8 @@ class Running:
         )
 
     def programs(self) -> list[list[str]]:
-        return [words if isinstance(words, list) else [words] for _event, words in lines_of(self._programs)]
+        """The command lines of what was started so far."""
+        return [words for _event, words, _environment in lines_of(self._programs)]
 
     def events(self) -> list[Json]:
         """What callbacks have got so far."""
