@@ -212,6 +212,13 @@ def test_nothing_is_taken_for_markup(state: str) -> None:
                         "http-equiv", "colspan") for name, _value in reader.attributes)  # fmt: skip
 
 
+def test_a_long_address_breaks_instead_of_widening_the_page() -> None:
+    page = render(document())
+    # A mail address offers no place to break; without this rule it decides how wide the table is.
+    assert re.search(r"\.proof tbody th \{[^}]*overflow-wrap: anywhere", page)
+    assert re.search(r'<table class="proof">.*?<th scope="row">fax@contoso\.com</th>', page, re.DOTALL)
+
+
 def test_nothing_is_loaded_from_elsewhere() -> None:
     page = render(document())
     reader = Reader(page)
