@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulator.testing import Emulator, start_emulator
+from tests.emulator.testing import Emulator
 from tests.integration.harness import EXCHANGE, GRAPH, LOGIN, requests_to, run
+from tests.integration.transports import TRANSPORTS, start_emulator
 
 Json = dict[str, t.Any]
 
@@ -146,9 +147,9 @@ TENANTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with start_emulator({"tenants": TENANTS}) as running:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
+    with start_emulator({"tenants": TENANTS}, request.param) as running:
         yield running
 
 
@@ -272,8 +273,9 @@ def test_a_ready_token_of_another_tenant_than_named(emulator: Emulator):
     look = Look(emulator, GOOD, access_token=tokens)
     assert look.outcome == "blocked"
     assert "belongs to tenant 99999999-0000-4000-8000-000000000001" in look.the_finding("tenant t1.example")["found"]
-    by_id = Look(emulator, GOOD, access_token=tokens, tenant="99999999-0000-4000-8000-000000000001")
-    assert "signed in to tenant 99999999-0000-4000-8000-000000000003" in by_id.the_finding("tenant 9999")["found"]
+    if not emulator.connection:  # a management host wants a domain
+        by_id = Look(emulator, GOOD, access_token=tokens, tenant="99999999-0000-4000-8000-000000000001")
+        assert "signed in to tenant 99999999-0000-4000-8000-000000000003" in by_id.the_finding("tenant 9999")["found"]
     right = Look(emulator, GOOD, access_token=tokens, tenant="second.example", expected_domain="second.example")
     assert right.outcome == "ok"
 
