@@ -45,6 +45,27 @@ def test_every_step_and_right_is_in_the_table() -> None:
             assert all(one in table for one in need.any_of)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "steps"),
+    [
+        (
+            "So a nightly run of the whole chain needs",
+            ("application", "group", "policy", "ews", "secret", "consent", "verify"),
+        ),
+        ("An audit needs", ("audit", "verify")),
+    ],
+)
+def test_the_rights_that_are_summed_up_suffice(sentence: str, steps: tuple[str, ...]) -> None:
+    words = guide("operator").partition(sentence)[2].partition(".\n")[0].partition("needs")[0]
+    named = set(re.findall(r"``([\w.]+)``", words))
+    role = re.search(r"the role ([\w ]+?)(?:\.|$)", " ".join(words.split()))
+    assert role
+    assert not _powers.missing(steps, graph=named, exchange=named, roles={role[1]})
+    for superfluous in named:
+        rest = named - {superfluous}
+        assert _powers.missing(steps, graph=rest, exchange=rest, roles={role[1]}), superfluous
+
+
 def test_every_guide_is_listed_once_and_introduced() -> None:
     listed = [page for section in yaml.safe_load(EXTRA.read_text("utf-8"))["sections"] for page in section["toctree"]]
     assert sorted(listed) == sorted(path.stem for path in GUIDES.glob("*.rst"))
