@@ -109,6 +109,17 @@ options:
         type: str
         choices: [fail, remove, keep]
         default: fail
+      owners:
+        description: The owners that will be declared. When set, others are a finding.
+        type: list
+        elements: str
+      on_foreign_owners:
+        description: >-
+          What O(ignore:on_foreign_owners) of M(mail2fax.m365.exchange_security_group) will be. With V(fail) owners
+          beside O(group.owners) are a finding, else they are only told.
+        type: str
+        choices: [fail, remove, keep]
+        default: fail
   ews:
     description: Exchange Web Services (EWS). When set, the application needs them.
     type: dict
@@ -278,7 +289,7 @@ app_management_policy:
       description: Whether the operator may read it.
       type: bool
     secrets_allowed:
-      description: Whether client secrets may be made. V(true) when it is not readable.
+      description: Whether client secrets may be made, null when it is not readable.
       type: bool
     max_lifetime_days:
       description: The longest lifetime of a client secret in days, null when there is no limit.
@@ -359,6 +370,10 @@ group:
       description: The members that are not in O(mailboxes).
       type: list
       elements: dict
+    foreign_owners:
+      description: The owners that are not in O(group.owners), by name; null where those are not set.
+      type: list
+      elements: str
 ews:
   description: The tenant's EWS settings, null when the operator may not read them.
   returned: success

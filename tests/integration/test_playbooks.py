@@ -434,7 +434,6 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
         late = {
             "mail2fax_verify_wait": -1,
             "mail2fax_ews_on_unset": "open",
-            "mail2fax_on_foreign_owners": "ignore",
             "mail2fax_group_owners": ["nobody"],
             "mail2fax_on_other_policies": "ignore",
             "mail2fax_exclusive_consent": "perhaps",

@@ -171,6 +171,10 @@ class State:
     candidates: list[Recipient] | None = None
     group: list[Recipient] | None = None
     members: list[Recipient] | None = None
+    managed_by: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    """By the guid of each in ``group``: its owners, as Exchange prints them."""
+    foreign_owners: list[str] | None = None
+    """The scope group's owners that nobody declared; None where owners are not looked at."""
     configuration: Json | None = None
     hints: dict[str, Hint] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
@@ -493,7 +497,7 @@ def _judge_policy(current: State, desired: Desired) -> tuple[Json, list[Finding]
     allowed, longest = restrictions(current.policy, created(current))
     shown: Json = {
         "readable": current.policy is not None,
-        "secrets_allowed": allowed,
+        "secrets_allowed": allowed if current.policy is not None else None,
         "max_lifetime_days": None if longest is None else longest.days,
     }
     if not desired.wants_secret:
@@ -683,6 +687,7 @@ def _judge_group(current: State, desired: Desired) -> tuple[Json | None, list[Fi
         "type_in_words": None,
         "members": None,
         "foreign_members": None,
+        "foreign_owners": None,
     }
     findings: list[Finding] = []
     domain = (wanted.address or "").rpartition("@")[2].lower()
@@ -692,7 +697,8 @@ def _judge_group(current: State, desired: Desired) -> tuple[Json | None, list[Fi
     if current.group is None:
         return shown, findings
     # The same rules as when the group is made.
-    problem = _security_group.plan(_security_group.State(found=tuple(current.group)), wanted).blocked
+    alone = replace(wanted, owners=None)
+    problem = _security_group.plan(_security_group.State(found=tuple(current.group)), alone).blocked
     if problem is not None:
         findings.append(stops("group", what, problem.message, problem.cure, problem.who or _EXCHANGE_ADMIN))
         return {**shown, "state": "conflict"}, findings
@@ -707,6 +713,21 @@ def _judge_group(current: State, desired: Desired) -> tuple[Json | None, list[Fi
         type=group.type,
         type_in_words=_recipients.words(group.type),
     )
+    shown["foreign_owners"] = _list(current.foreign_owners)
+    if current.foreign_owners:
+        findings.append(
+            (stops if wanted.on_foreign_owners == "fail" else notes)(
+                "group",
+                what,
+                f"it has owners that nobody declared, who could put more into it: {', '.join(current.foreign_owners)}",
+                {
+                    "fail": "declare them, or set on_foreign_owners to remove, or to keep if they are to stay",
+                    "remove": "they will no longer be its owners",
+                    "keep": "they stay its owners",
+                }[wanted.on_foreign_owners],
+                _EXCHANGE_ADMIN,
+            )
+        )
     if current.members is None:
         return shown, findings
     members = _recipients.ordered(current.members)

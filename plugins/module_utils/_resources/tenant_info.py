@@ -273,6 +273,7 @@ class TenantInfo:
         if "group" in cmdlets:
             page = listed("group")
             state.group = None if page is None else [Recipient.of(entry) for entry in page]
+            state.managed_by = {Recipient.of(entry).guid: _names_in(entry.get("ManagedBy")) for entry in page or []}
         if "members" in cmdlets and not isinstance(by_name["members"].error, ServiceError):
             state.members = [Recipient.of(entry) for entry in by_name["members"].objects()]
 
@@ -414,6 +415,7 @@ class TenantInfo:
         if wanted is None or group is None:
             state.members = None
             return
+        self._explain_owners(state, wanted, state.managed_by.get(group.guid, ()))
         if state.members is None or "*" in wanted.alias or not group.answers_to(wanted.alias):
             cmdlet = _members(group.guid)
             listed = self._listed(state, cmdlet, self._tenant.exchange.invoke_many([cmdlet])[0])
@@ -429,6 +431,26 @@ class TenantInfo:
             state.members += [item for item in found if item.guid not in {member.guid for member in state.members}]
             waiting = [item for item in found if item.type in _recipients.GROUPS and item.guid not in seen]
 
+    def _explain_owners(self, state: State, wanted: _security_group.Desired, names: t.Sequence[str]) -> None:
+        """The owners nobody declared. Exchange prints owners by their names; only declared ones have to be known."""
+        if wanted.owners is None:
+            return
+        known: list[Recipient] = []
+        pairs = [("EmailAddresses", f"smtp:{address}") for address in wanted.owners]
+        if names and pairs:
+            for start in range(0, len(pairs), _recipients.PER_FILTER):
+                cmdlet = _recipients.by_properties(
+                    pairs[start : start + _recipients.PER_FILTER], "look up the group's declared owners"
+                )
+                output = self._tenant.exchange.invoke_many([cmdlet])[0]
+                known += [Recipient.of(entry) for entry in self._listed(state, cmdlet, output) or []]
+        state.foreign_owners = [
+            name
+            for name in names
+            if not _recipients.is_organization_management(name)
+            and not any(one.is_printed_as(name) or one.display_name.casefold() == name.casefold() for one in known)
+        ]
+
     def _own_policy(self, object_id: str) -> Json | None:
         """A policy assigned to the application wins over the tenant's; None where there is none, or none to read."""
         purpose = "read the application's own app-management policy"
@@ -438,6 +460,11 @@ class TenantInfo:
             return None
         own = next(iter(part.value().get("value") or []), None)
         return None if own is None else {**own, "applicationRestrictions": own.get("restrictions")}
+
+
+def _names_in(value: t.Any) -> tuple[str, ...]:
+    """A property of several names; Exchange gives a single one without a list."""
+    return tuple(map(str, value)) if isinstance(value, list) else (str(value),) if value else ()
 
 
 def _members(identity: str) -> Cmdlet:
@@ -546,6 +573,8 @@ def _group(option: Json) -> _security_group.Desired:
         name=_names.name(name, "group.name", _security_group.LONGEST_NAME) if name else "",
         address=_names.address(address, "group.address") if address else None,
         on_foreign_members=option["on_foreign_members"],
+        owners=None if option.get("owners") is None else _addresses(option["owners"], "group.owners"),
+        on_foreign_owners=option.get("on_foreign_owners") or "fail",
     )
 
 
@@ -572,6 +601,8 @@ SPEC = ArgumentSpec(
                 "name": {"type": "str"},
                 "address": {"type": "str"},
                 "on_foreign_members": {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep"]},
+                "owners": {"type": "list", "elements": "str"},
+                "on_foreign_owners": {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep"]},
             },
         },
         "ews": {

@@ -308,6 +308,49 @@ def test_groups_inside_one_another_do_not_go_on_for_ever():
     assert len(services.of("exchange")) == 3
 
 
+SCOPE = {"alias": "a", "name": None, "address": None, "on_foreign_members": "keep"}
+
+
+@pytest.mark.parametrize(
+    ("owners", "foreign"),
+    [
+        (None, None),
+        ([], ["Lee Gu", "Someone"]),
+        (["lee@contoso.com"], ["Someone"]),
+        (["lee@contoso.com", "someone@contoso.com"], []),
+    ],
+)
+def test_owners_nobody_declared_stop_the_run(owners: list[str] | None, foreign: list[str] | None):
+    managed_by = ["contoso.com/Microsoft Exchange Security Groups/Organization Management", "Lee Gu", "Someone"]
+    group = mailbox("a@contoso.com", "MailUniversalSecurityGroup", ManagedBy=managed_by)
+    people = [mailbox("lee@contoso.com", Name="Lee Gu"), mailbox("someone@contoso.com", DisplayName="Someone")]
+
+    def recipients(parameters: Json) -> list[Json]:
+        wanted = str(parameters["Filter"])
+        return [one for one in people if one["PrimarySmtpAddress"] in wanted] or [group]
+
+    services = Services(exchange={"Get-Recipient": recipients, "Get-DistributionGroupMember": []})
+    result = look(services, group={**SCOPE, "owners": owners, "on_foreign_owners": "fail"})
+    assert result.result["group"]["foreign_owners"] == foreign
+    assert result.result["ready"] is not bool(foreign)
+    if foreign:
+        assert ", ".join(foreign) in found(result)
+    # Only declared owners have to be looked up.
+    assert len(services.of("exchange")) == (2 if owners else 1)
+    told = look(
+        Services(exchange={"Get-Recipient": recipients, "Get-DistributionGroupMember": []}),
+        group={**SCOPE, "owners": owners, "on_foreign_owners": "remove"},
+    )
+    assert told.result["ready"]
+
+
+def test_one_owner_may_come_without_a_list():
+    group = mailbox("a@contoso.com", "MailUniversalSecurityGroup", ManagedBy="Lee Gu")
+    services = Services(exchange={"Get-Recipient": [group], "Get-DistributionGroupMember": []})
+    result = look(services, group={**SCOPE, "owners": [], "on_foreign_owners": "fail"})
+    assert result.result["group"]["foreign_owners"] == ["Lee Gu"]
+
+
 def issuer(tenant_id: str) -> Response:
     return answer(200, {"issuer": f"https://login.microsoftonline.com/{tenant_id}/v2.0"})
 
