@@ -76,6 +76,14 @@ GATES = (
     Gate("yamllint", "YAML style", lambda: [tool("yamllint"), "--strict", "."]),
     Gate("unit", "unit tests", lambda: pytest("unit", "tests/unit"), pytest=True),
     Gate(
+        "cores",
+        "unit tests on the oldest and the newest ansible-core",
+        lambda: [PYTHON, "tests/tools/unit_cores.py", f"--junitxml={REPORTS / 'cores'}.xml"],
+        pytest=True,
+        own_home=True,
+    ),
+    Gate("reuse", "licence and copyright of every file", lambda: [tool("reuse"), "lint", "--quiet"], snapshot=True),
+    Gate(
         "sanity",
         "ansible-test sanity, without ignore entries",
         lambda: [PYTHON, "tests/tools/sanity.py"],
@@ -97,6 +105,17 @@ GATES = (
         "the whole against the tenant emulator",
         lambda: pytest("integration", "tests/fidelity", "tests/integration"),
         pytest=True,
+    ),
+    Gate(
+        "molecule",
+        "every role and playbook, twice, as the emulator sees it",
+        lambda: [PYTHON, "tests/tools/scenarios.py"],
+    ),
+    Gate(
+        "importer",
+        "galaxy-importer, without a warning",
+        lambda: [PYTHON, "tests/tools/importer.py"],
+        own_home=True,
     ),
     Gate("artifact", "build, install in an empty place, run from there", lambda: [PYTHON, "tests/tools/artifact.py"]),
 )
