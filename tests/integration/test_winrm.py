@@ -613,8 +613,9 @@ def test_a_host_is_checked_without_a_tenant(world: World):
     assert changed["error"]["code"] == "script_changed"
 
 
-def test_the_five_minute_check_as_the_guide_prints_it(world: World, tmp_path: pathlib.Path):
-    """One command, without a tenant."""
+@pytest.mark.parametrize("lane", [True, False], ids=["worker", "process"])
+def test_the_five_minute_check_as_the_guide_prints_it(world: World, tmp_path: pathlib.Path, lane: bool):
+    """One command, without a tenant; as a module of its own as well, which has to carry all its files along."""
     emulator = world.emulator
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("M365_")},
@@ -632,6 +633,7 @@ def test_the_five_minute_check_as_the_guide_prints_it(world: World, tmp_path: pa
         "-a",
         options,
     ]
+    command += [] if lane else ["-e", json.dumps({"mail2fax_in_process": False})]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "ok  standard input arrives byte by byte: 307200 of 307200 bytes" in answer.stdout

@@ -149,6 +149,11 @@ class Settings:
                 f"winrm_auth {self.auth} needs winrm_user and winrm_password",
                 cure="set them (or M365_WINRM_USER and M365_WINRM_PASSWORD), or choose kerberos or certificate",
             )
+        if self.auth == "basic" and any(ord(character) > 255 for character in f"{self.user}{self.password}"):
+            raise InvalidInput(
+                "Basic carries no characters beyond Latin-1, and the user or the password has some",
+                cure="use winrm_auth ntlm or kerberos",
+            )
         if self.auth == "certificate":
             for option, path in (
                 ("winrm_certificate_path", self.certificate_path),
@@ -273,15 +278,23 @@ class Process:
 
     def open(self) -> None:
         """Make the shell and start the process; it waits for the script then."""
-        with self._told(doubt="never"):
-            self._shell = self._open_shell()
-            self._command = self._peer.run_command(
-                self._shell,
-                host_script.EXECUTABLES[self._settings.powershell],
-                host_script.ARGUMENTS,
-                # a pipe, so that bytes stay bytes
-                console_mode_stdin=False,
-            )
+        try:
+            with self._told(doubt="never"):
+                self._shell = self._open_shell()
+                self._command = self._peer.run_command(
+                    self._shell,
+                    host_script.EXECUTABLES[self._settings.powershell],
+                    host_script.ARGUMENTS,
+                    # a pipe, so that bytes stay bytes
+                    console_mode_stdin=False,
+                )
+        except _Slow:
+            raise Unreachable(
+                f"{self._settings.host} opens no shell within {self._settings.operation_timeout_s} seconds",
+                cure="look at the host's load, or raise winrm_operation_timeout and winrm_read_timeout",
+            ) from None
+        except _Busy as exc:
+            raise exc.problem from None
         self._waiting += host_script.SCRIPT_BYTES
         self._healthy = True
 
@@ -347,6 +360,8 @@ class Process:
                     )
                 with contextlib.suppress(_Slow), self._told(doubt="always"):
                     self._listen()
+            except _Busy as exc:
+                raise AnswerLost(exc.problem.message, cure=exc.problem.cure) from None
             except ValueError as exc:
                 raise AnswerLost(f"{self._settings.host} answered in no known form ({exc})") from None
 

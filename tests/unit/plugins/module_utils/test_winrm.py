@@ -44,6 +44,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host impor
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.winrm import WinRmTransport, unfit
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import TENANT_ID, FakeClock, jwt
 
 PASSWORD = "Canary!Pa55"
@@ -212,6 +213,7 @@ def test_https_and_ntlm_unless_told_otherwise():
         ({"winrm_scheme": "http", "winrm_auth": "certificate"}, "needs https"),
         ({"winrm_password": None}, "winrm_user and winrm_password"),
         ({"winrm_auth": "basic", "winrm_user": ""}, "winrm_user and winrm_password"),
+        ({"winrm_auth": "basic", "winrm_password": "Пароль"}, "Latin-1"),
         ({"winrm_auth": "certificate"}, "winrm_certificate_path"),
         ({"winrm_auth": "certificate", "winrm_certificate_path": "/nowhere.pem"}, "cannot be read"),
         ({"winrm_ca_path": "/nowhere.pem"}, "cannot be read"),
@@ -239,6 +241,13 @@ def test_connecting_needs_to_know_where_and_as_whom(options: dict[str, t.Any], p
     with pytest.raises(InvalidInput) as caught:
         settings(**options).check_connect()
     assert part in str(caught.value)
+
+
+def test_a_task_is_refused_before_its_first_request():
+    for options in ({"tenant": TENANT_ID}, {"winrm_host": ""}, {"winrm_scheme": "http", "winrm_auth": "basic"}):
+        with pytest.raises(InvalidInput):
+            Tenant({**OPTIONS, "exchange_transport": "winrm", **options}, environment={})
+    assert Tenant({**OPTIONS, "winrm_host": ""}, environment={}).windows_host is None
 
 
 def test_the_ca_comes_from_where_the_other_requests_have_theirs(tmp_path):
@@ -494,6 +503,23 @@ def test_a_busy_host_gets_the_same_bytes_again_and_a_late_one_does_not():
     carrier.run([READ])
     carrier.run([WRITE])
     assert late.counts["Send"] == 2
+
+
+@pytest.mark.parametrize("action", ["Create", "Command"])
+def test_a_host_that_is_slow_or_busy_at_the_start_is_tried_again(action: str):
+    busy = winrm.exceptions.WSManFaultError(500, "", "", "busy", wsman_fault_code=170)
+    for problem in (winrm.exceptions.WinRMOperationTimeoutError(), busy):
+        host = Host(broken={(action, 0): (problem, False)})
+        assert transport(host).run([WRITE])[0].error is None
+        host = Host(broken={(action, number): (problem, False) for number in range(99)})
+        with pytest.raises(Unreachable):
+            transport(host, budget=2).run([WRITE])
+
+
+def test_a_host_that_is_busy_while_it_answers_leaves_it_open():
+    busy = winrm.exceptions.WSManFaultError(500, "", "", "busy", wsman_fault_code=170)
+    with pytest.raises(AnswerLost):
+        transport(Host(broken={("Receive", 0): (busy, False)})).run([WRITE])
 
 
 def test_a_host_that_takes_no_idle_timeout_gets_none():
