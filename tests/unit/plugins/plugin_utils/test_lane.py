@@ -110,7 +110,7 @@ def action(
         **task,
     }
     loader = DataLoader()
-    made = Action(SimpleNamespace(**keywords), SimpleNamespace(**about), None, loader, Templar(loader=loader))
+    made = Action(SimpleNamespace(**keywords), SimpleNamespace(**about), None, loader, Templar(loader=loader), None)
 
     def process(**_arguments: object) -> t.NoReturn:
         raise Process
