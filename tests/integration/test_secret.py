@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import StoredSecret
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Intent, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_receiver
 from tests.emulator.testing import start_emulator
 from tests.integration.harness import DOMAIN, GRAPH, LOGIN, TENANT_ID, graph_as_a_person, requests_to, writes
@@ -539,6 +539,33 @@ def test_two_runs_at_once(world: World, days: int):
         assert set(world.ours()) == world.entry().known(), at
         assert world.foreign() == [FOREIGN_KEY]
     assert steps > 8
+
+
+def test_a_run_that_gives_up_leaves_the_other_one_s_entry_alone(world: World):
+    """Another run has overtaken this one and is itself in the middle: its noted renewal is not this one's to clear."""
+    world.run()
+    before = world.ours()
+    reads = 0
+
+    def gate(when: str, step: str) -> None:
+        nonlocal reads
+        reads += (when, step) == ("before", "store read")
+        if (when, step, reads) == ("before", "store read", 2):
+            made = world.by_hand("addPassword", {"passwordCredential": {"displayName": NAME}})
+            other = StoredSecret(
+                TENANT_ID, APP_ID, made["keyId"], NAME, made["startDateTime"], made["endDateTime"], made["secretText"]
+            )
+            intent = Intent("2026-01-01T00:00:00Z", tuple(before))
+            world.store().write(replace(world.entry(), following=other, intent=intent))
+            theirs.append(world.entry())
+
+    theirs: list[Entry] = []
+    result = world.run(rotate="always", store=WatchedStore(world.store(), gate))
+    assert result["outcome"] == "blocked"
+    assert "was removed again" in result["msg"]
+    assert [world.entry()] == theirs
+    assert set(world.ours()) == world.entry().known()
+    assert world.run()["rotated"] is True
 
 
 # --- without a store -------------------------------------------------------------------------------------------
