@@ -73,7 +73,7 @@ GATES = (
     Gate("ruff", "Python style and common errors", lambda: [tool("ruff"), "check", "."]),
     Gate("format", "Python formatting", lambda: [tool("ruff"), "format", "--check", "."]),
     Gate("mypy", "types", lambda: [tool("mypy"), PLUGINS, *TYPED_TESTS]),
-    Gate("yamllint", "YAML style", lambda: [tool("yamllint"), "--strict", "."]),
+    Gate("yamllint", "YAML style, in plugins and guides, too", lambda: [PYTHON, "tests/tools/yaml_style.py"]),
     Gate("unit", "unit tests", lambda: pytest("unit", "tests/unit"), pytest=True),
     Gate(
         "cores",
@@ -100,6 +100,8 @@ GATES = (
         ],
         snapshot=True,
     ),
+    Gate("site", "documentation site", lambda: [PYTHON, "tests/tools/docs.py"], own_home=True),
+    Gate("guides", "what the guides tell people to type", lambda: pytest("guides", "tests/docs"), pytest=True),
     Gate(
         "integration",
         "the whole against the tenant emulator",
