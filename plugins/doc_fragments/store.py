@@ -26,7 +26,8 @@ options:
             Python library C(hvac).
           - V(azure_key_vault) is a secret in Azure Key Vault whose value is a JSON object of these keys. The operator
             needs the role Key Vault Secrets Officer.
-          - V(none) keeps nothing. The new value is returned sealed for the holder of a private key, see O(store.seal_to).
+          - V(none) keeps nothing. The new value is returned sealed for the holder of a private key, see
+            O(store.seal_to).
         type: str
         choices: [vault_file, hashi_vault, azure_key_vault, none]
         required: true
@@ -40,7 +41,8 @@ options:
         type: str
       password_file:
         description:
-          - For V(vault_file), a file with the vault password, or an executable that prints it, instead of the run's own.
+          - For V(vault_file), a file with the vault password, or an executable that prints it, instead of the run's
+            own.
         type: path
       url:
         description: For V(hashi_vault), the server. If not set, the environment variable E(VAULT_ADDR) is used.
@@ -64,8 +66,8 @@ options:
         type: str
       ca_path:
         description:
-          - For V(hashi_vault), a PEM file with the certificate authorities to trust. If not set, the environment variable
-            E(VAULT_CACERT) is used.
+          - For V(hashi_vault), a PEM file with the certificate authorities to trust. If not set, the environment
+            variable E(VAULT_CACERT) is used.
         type: path
       vault:
         description: For V(azure_key_vault), the vault's name.

@@ -86,8 +86,8 @@ options:
     description:
       - Return a new secret's value as RV(secret_text), for people with a vault of their own.
       - Refused unless the task has C(no_log=true). Prefer O(store).
-      - Whether a secret is there, and due, is then decided by its name and dates alone, as with the store V(none). After
-        a run that was interrupted use O(rotate=always) once, because the value that it made is lost.
+      - Whether a secret is there, and due, is then decided by its name and dates alone, as with the store V(none).
+        After a run that was interrupted use O(rotate=always) once, because the value that it made is lost.
     type: bool
     default: false
 seealso:
@@ -187,8 +187,8 @@ foreign:
   elements: dict
 sealed_value:
   description: >-
-    The new secret's value, encrypted for O(store.seal_to) and in base64. C(base64 -d | openssl pkeyutl -decrypt -inkey KEY
-    -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256) opens it.
+    The new secret's value, encrypted for O(store.seal_to) and in base64. C(base64 -d | openssl pkeyutl -decrypt
+    -inkey KEY -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256) opens it.
   returned: when a secret was made and O(store.backend=none)
   type: str
 secret_text:
