@@ -58,9 +58,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html() -> Path:
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built anew: a warning would be an error."""
-    return docs.build(quiet=True)
+    return docs.build(tmp_path_factory.mktemp("site"), quiet=True)
 
 
 @pytest.fixture(scope="module")

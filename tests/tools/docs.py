@@ -23,7 +23,6 @@ from tests.tools import doc_tables, layout, process
 DOCS = layout.ROOT / "docs"
 VENV = layout.BUILD / "docs-venv"
 SITE = layout.BUILD / "docs"
-HTML = SITE / "html"
 NAME = "mail2fax.m365"
 # What pages show beside their text, by the names they have in it.
 SHOWN = {"pictures": DOCS / "pictures"}
@@ -52,8 +51,11 @@ def step(what: str, command: list[str], env: dict[str, str]) -> None:
         raise DocsError(f"{what} failed")
 
 
-def build(quiet: bool = False) -> Path:
-    """Build the site anew and return its folder. Raises DocsError."""
+def build(site: Path = SITE, *, quiet: bool = False) -> Path:
+    """Build the site anew below ``site``, which is emptied first, and return the pages' folder. Raises DocsError.
+
+    Whoever builds in the default place does so within ``alone("docs")``.
+    """
     tools = environment()
     home = layout.BUILD / "home"
     home.mkdir(parents=True, exist_ok=True)
@@ -67,33 +69,49 @@ def build(quiet: bool = False) -> Path:
         "PYTHONDONTWRITEBYTECODE": "1",
         "LC_ALL": "C.UTF-8",
     }
-    with layout.alone("docs"):
-        shutil.rmtree(SITE, ignore_errors=True)
-        source = SITE / "rst"
-        source.mkdir(parents=True)
-        words = ["--use-current", "--squash-hierarchy", "--fail-on-error", "--no-add-antsibull-docs-version"]
-        step(
-            "antsibull-docs",
-            [str(tools / "antsibull-docs"), "collection", *words, "--dest-dir", str(source), NAME],
-            env,
-        )
-        for name, folder in SHOWN.items():
-            shutil.copytree(folder, source / name)
-        page = source / "docsite/messages.rst"
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(doc_tables.MESSAGES_MARK, doc_tables.message_lists()), encoding="utf-8")
-        words = ["--fail-on-warning", "--keep-going", "--builder", "html", "--conf-dir", str(DOCS)]
-        words += ["--doctree-dir", str(SITE / "doctrees"), *(["--quiet"] if quiet else [])]
-        step("Sphinx", [str(tools / "sphinx-build"), *words, str(source), str(HTML)], env)
-    return HTML
+    shutil.rmtree(site, ignore_errors=True)
+    source, html = site / "rst", site / "html"
+    source.mkdir(parents=True)
+    words = ["--use-current", "--squash-hierarchy", "--fail-on-error", "--no-add-antsibull-docs-version"]
+    step(
+        "antsibull-docs",
+        [str(tools / "antsibull-docs"), "collection", *words, "--dest-dir", str(source), NAME],
+        env,
+    )
+    for name, folder in SHOWN.items():
+        shutil.copytree(folder, source / name)
+    page = source / "docsite/messages.rst"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(doc_tables.MESSAGES_MARK, doc_tables.message_lists()), encoding="utf-8")
+    words = ["--fail-on-warning", "--keep-going", "--builder", "html", "--conf-dir", str(DOCS)]
+    words += ["--doctree-dir", str(site / "doctrees"), *(["--quiet"] if quiet else [])]
+    step("Sphinx", [str(tools / "sphinx-build"), *words, str(source), str(html)], env)
+    return html
+
+
+def test(words: list[str]) -> int:
+    """Run the tests of the site and the guides, and return pytest's exit code.
+
+    They build the site themselves. Its environment is made here, because tests have a home of their own, without the
+    user's pip settings.
+    """
+    environment()
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *words, "tests/docs"]
+    return process.run(command, cwd=layout.ROOT, env=os.environ)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the documentation site into .build/docs/html.")
-    parser.parse_args()
+    parser.add_argument("--test", action="store_true", help="test it instead; what follows is for pytest")
+    arguments, words = parser.parse_known_args()
+    if words and not arguments.test:
+        parser.error(f"unknown: {' '.join(words)}")
     process.stop_cleanly()
     try:
-        html = build()
+        if arguments.test:
+            return test(words)
+        with layout.alone("docs"):
+            html = build()
     except (DocsError, layout.LayoutError, subprocess.CalledProcessError) as error:
         print(f"docs: {error}", file=sys.stderr)
         return 1
