@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from requests_ntlm import HttpNtlmAuth
+from winrm.protocol import Protocol
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFound
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host_script
@@ -355,6 +356,35 @@ def test_the_peer_itself_takes_no_readable_message_over_plain_http(world: World)
             f"http://127.0.0.1:{port}/wsman", data="<x/>", auth=HttpNtlmAuth(USER, PASSWORD), timeout=10
         )
         assert readable.status_code == 403
+
+
+def test_the_peer_runs_nothing_but_the_collection_s_script(world: World):
+    protocol = Protocol(
+        f"https://localhost:{world.emulator.winrm[HOST]['https']}/wsman",
+        transport="basic",
+        username=USER,
+        password=PASSWORD,
+        ca_trust_path=world.emulator.ca,
+        proxy=None,
+    )
+    shell = protocol.open_shell()
+    for command, arguments, given in (
+        ("powershell.exe", ["-Command", "Get-Date"], b""),
+        ("cmd.exe", ["/c", "dir"], b""),
+        ("powershell.exe", [*host_script.ARGUMENTS, "-NoExit"], b""),
+        ("powershell.exe", list(host_script.ARGUMENTS), host_script.SCRIPT_BYTES[:-1] + b"!"),
+    ):
+        running = protocol.run_command(shell, command, arguments, console_mode_stdin=False)
+        if given:
+            protocol.send_command_input(shell, running, given, end=True)
+        _output, complaint, code = protocol.get_command_output(shell, running)
+        assert code != 0, arguments
+        assert complaint
+    # A console is no stream of bytes.
+    running = protocol.run_command(shell, "powershell.exe", host_script.ARGUMENTS)
+    assert protocol.get_command_output(shell, running)[2] != 0
+    protocol.close_shell(shell)
+    assert asked(world.emulator) == []
 
 
 # --- what goes through -----------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ class Host:
     stderr: bytes = b""
     dead: bool = False
     slow: int = 0
+    peers: int = 0
     log: list[str] = field(default_factory=list)
     pieces: list[bytes] = field(default_factory=list)
     requests: list[dict[str, t.Any]] = field(default_factory=list)
@@ -84,6 +85,7 @@ class Host:
     counts: dict[str, int] = field(default_factory=dict)
 
     def peer(self, _settings: Settings) -> Peer:
+        self.peers += 1
         return t.cast("Peer", FakePeer(self))
 
     def step(self, action: str, work: t.Callable[[], t.Any]) -> t.Any:
@@ -480,6 +482,8 @@ def test_tidying_up_begins_anew_when_its_connection_breaks(action: str, done: bo
     carrier.close()
     assert host.shells == {}
     assert carrier._process is None
+    # The encryption of a broken connection is of no use on the next one.
+    assert host.peers > 1
 
 
 def test_a_shell_that_the_host_removed_is_replaced():
