@@ -180,6 +180,12 @@ def test_of_two_the_one_before_stays_while_the_stored_one_is_dead():
     assert predecessor(entry, [key(1)], {}, WANTED, NOW) == stored(key(1))
 
 
+def test_of_two_the_one_before_stays_even_after_its_overlap_while_the_stored_one_is_dead():
+    proof = Proof.of(stored(key(2)), iso(NOW - 20 * DAY))
+    entry = Entry(stored(key(2)), stored(key(1)), proof=proof)
+    assert steps(state(key(1), entry=entry)) == [("mint", "the stored one was removed outside")]
+
+
 def test_a_restored_old_store_does_not_cost_the_secret_in_use():
     """The store knows a dead one; the living one of our name is what the fax server has."""
     living = key(2, age=100)
