@@ -481,3 +481,16 @@ def test_a_client_in_another_process_finds_its_way(emulator: Emulator) -> None:
     environment = {**os.environ, **emulator.env()}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "200"
+
+
+def test_groups_of_a_tenants_file_may_be_of_any_kind() -> None:
+    tenant: dict[str, t.Any] = {"id": "969d5b92-bc05-403f-b576-97201b665e65", "domains": ["contoso.com"]}
+    kinds = ("MailUniversalSecurityGroup", "MailUniversalDistributionGroup", "GroupMailbox", "DynamicDistributionGroup")
+    groups = [{"name": kind, "alias": kind.lower(), "type": kind, "members": []} for kind in kinds]
+    with start_emulator({"tenants": [{**tenant, "groups": groups}]}) as emulator:
+        state = emulator.state(tenant["id"])
+    there = {one["RecipientTypeDetails"]: one["PrimarySmtpAddress"] for one in state["groups"] + state["mailboxes"]}
+    assert there == {kind: f"{kind.lower()}@contoso.com" for kind in kinds}
+    unknown = {**tenant, "groups": [{"name": "Fax", "type": "Klub"}]}
+    with pytest.raises(EmulatorError, match="group Fax: no group type 'Klub'"), start_emulator({"tenants": [unknown]}):
+        pass
