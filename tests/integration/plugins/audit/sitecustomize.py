@@ -35,7 +35,7 @@ def _note(event: str, arguments: tuple) -> None:
             with contextlib.suppress(OSError, ValueError):
                 _watched(event, arguments)
     finally:
-        _here = threading.local()
+        _here.busy = False
 
 
 def _started(event: str, arguments: tuple) -> None:
