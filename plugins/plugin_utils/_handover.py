@@ -642,6 +642,9 @@ def headline(document: Json) -> str:
         return f"unknown since {readable_time(document['unknown_since'])}" if document["unknown_since"] else "unknown"
     if document["kind"] == "rotate" and (document.get("stopped") or {}).get("step", "mailbox_probe") != "mailbox_probe":
         return "not rotated"
+    if document["kind"] == "rotate" and document["outcome"] in ("ok", "changed") and state == "draft":
+        # The last result, which would tell, is missing or not good itself.
+        return "not known to be ready"
     if document["mode"] == "audit":
         return "as declared" if document["outcome"] in ("ok", "pending") else "not as declared"
     if state == "wait":

@@ -582,6 +582,7 @@ def test_a_rotation_without_a_record_tells_what_it_does_not_know() -> None:
     assert document["ids"]["application_id"] == APP
     assert document["state"] == "draft"
     assert document["unprotected"] == "not known: a rotation does not look at the access policy"
+    assert _handover.headline(document) == "not known to be ready"
     assert [row["mailbox"] for row in document["mailboxes"]] == [FAX, OTHER]
 
 
