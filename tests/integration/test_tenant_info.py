@@ -354,7 +354,10 @@ def test_without_delegated_permissions_their_right_is_not_needed(emulator: Emula
         HALF, steps=["consent"], permissions=[{"resource": "exchange_online", "application": ["full_access_as_app"]}]
     )
     named = {entry["permission"] for entry in Look(emulator, HALF, **params).result["missing"]}
-    assert named == {"AppRoleAssignment.ReadWrite.All"}
+    assert named == {"AppRoleAssignment.ReadWrite.All", "Application.Read.All"}
+    params["permissions"].append({"resource": "microsoft_graph", "delegated": ["User.Read"]})
+    named = {entry["permission"] for entry in Look(emulator, HALF, **params).result["missing"]}
+    assert "DelegatedPermissionGrant.ReadWrite.All" in named
 
 
 def test_a_tenant_without_exchange(emulator: Emulator):
