@@ -37,6 +37,10 @@ check: $(STAMP) ## The quick gates: style, types, unit tests
 test: $(STAMP) ## Everything that must pass before a change lands (GATES="mypy unit": only these)
 	@$(RUN) tests/tools/gates.py $(GATES)
 
+.PHONY: extra
+extra: $(STAMP) ## What takes environments of its own: molecule, the documentation site, galaxy-importer
+	@$(RUN) tests/tools/gates.py --extra
+
 .PHONY: format
 format: $(STAMP) ## Format the Python code, and mend what can be mended
 	@$(BIN)/ruff format .

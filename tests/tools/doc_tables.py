@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tables of the guides that the code knows best: the operator's rights, sign-in codes, and every message.
 
-Two of them stand in the guides, between two marks, and a test tells when they differ from the code; run as a program,
+Most of them stand in the guides, between two marks, and a test tells when they differ from the code; run as a program,
 this writes them anew (``make docs-tables``). The list of messages is put in when the site is built.
 """
 

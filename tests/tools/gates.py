@@ -38,6 +38,7 @@ class Gate:
 
     A ``snapshot`` gate runs in a copy of the collection that holds nothing else. The others have a home below
     ``.build``, but an ``own_home`` gate makes one for itself, for which it reads the user's pip settings.
+    An ``extra`` gate takes minutes, or environments of its own: it runs when it is named, or with ``--extra``.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Gate:
     snapshot: bool = False
     pytest: bool = False
     own_home: bool = False
+    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,18 @@ GATES = (
         "documentation of modules and roles",
         lambda: [
             tool("antsibull-docs"),
-            *("lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", "."),
+            *("lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", "."),
         ],
         snapshot=True,
     ),
-    Gate("site", "documentation site", lambda: [PYTHON, "tests/tools/docs.py"], own_home=True),
-    Gate("guides", "what the guides tell people to type", lambda: pytest("guides", "tests/docs"), pytest=True),
+    Gate(
+        "site",
+        "the documentation site without a warning, its pages, and what its guides tell people to type",
+        lambda: [PYTHON, "tests/tools/docs.py", "--test", f"--junitxml={REPORTS / 'site'}.xml"],
+        pytest=True,
+        own_home=True,
+        extra=True,
+    ),
     Gate(
         "integration",
         "the whole against the tenant emulator",
@@ -112,16 +120,19 @@ GATES = (
         "molecule",
         "every role and playbook, twice, as the emulator sees it",
         lambda: [PYTHON, "tests/tools/scenarios.py"],
+        extra=True,
     ),
     Gate(
         "importer",
         "galaxy-importer, without a warning",
         lambda: [PYTHON, "tests/tools/importer.py"],
         own_home=True,
+        extra=True,
     ),
     Gate("artifact", "build, install in an empty place, run from there", lambda: [PYTHON, "tests/tools/artifact.py"]),
 )
 QUICK = ("ruff", "format", "mypy", "yamllint", "unit")
+EXTRA = tuple(gate.name for gate in GATES if gate.extra)
 
 
 def environment() -> dict[str, str]:
@@ -248,10 +259,14 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
-    parser.add_argument("names", nargs="*", metavar="GATE", help="only these (all, if none is named)")
+    parser.add_argument("--extra", action="store_true", help=f"only {', '.join(EXTRA)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="GATE", help="only these (all but the extra ones, if none is named)"
+    )
     arguments = parser.parse_args()
     known = [gate.name for gate in GATES]
-    wanted = arguments.names or (QUICK if arguments.quick else known)
+    usual = [gate.name for gate in GATES if not gate.extra]
+    wanted = arguments.names or (QUICK if arguments.quick else EXTRA if arguments.extra else usual)
     if unknown := sorted(set(wanted) - set(known)):
         parser.error(f"no such gate: {', '.join(unknown)} (there are {', '.join(known)})")
     REPORTS.mkdir(parents=True, exist_ok=True)
