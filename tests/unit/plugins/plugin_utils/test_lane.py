@@ -358,7 +358,7 @@ def test_values_are_as_from_a_pipe(value: t.Any, expected: t.Any) -> None:
     assert result == expected
     assert type(result) is type(expected)
     if isinstance(result, dict):
-        assert all(type(key) is str for key in result)
+        assert all(key.__class__ is str for key in result)
 
 
 # --- the plugins -----------------------------------------------------------------------------------------------
