@@ -356,7 +356,7 @@ class Text(str):
 def test_values_are_as_from_a_pipe(value: t.Any, expected: t.Any) -> None:
     result = plain(value)
     assert result == expected
-    assert type(result) is type(expected)
+    assert result.__class__ is expected.__class__
     if isinstance(result, dict):
         assert all(key.__class__ is str for key in result)
 
