@@ -284,6 +284,13 @@ def test_an_unexplained_key_of_our_name_has_its_overlap_and_goes():
     assert steps(state(key(1), key(2, age=6), entry=entry)) == []
 
 
+def test_an_old_unexplained_key_has_its_overlap_from_when_the_stored_one_came_into_use():
+    entry = Entry(stored(key(1, age=1)), proof=Proof.of(stored(key(1, age=1)), iso(NOW - 6 * DAY)))
+    assert steps(state(key(1, age=1), key(2, age=100), entry=entry)) == []
+    entry = replace(entry, proof=Proof.of(stored(key(1, age=1)), iso(NOW - 7 * DAY)))
+    assert steps(state(key(1, age=1), key(2, age=100), entry=entry)) == [("drop", key(2).key_id)]
+
+
 def test_absent_removes_ours_alone_and_the_stored_value():
     gone = replace(WANTED, state="absent")
     found = steps(state(key(1), key(2, name="other"), entry=Entry(current=stored(key(1)))), gone)
