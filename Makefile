@@ -37,8 +37,12 @@ check: $(STAMP) ## The quick gates: style, types, unit tests
 test: $(STAMP) ## Everything that must pass before a change lands (GATES="mypy unit": only these)
 	@$(RUN) tests/tools/gates.py $(GATES)
 
+.PHONY: bench
+bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2")
+	@$(RUN) tests/bench/run.py $(BENCH)
+
 .PHONY: extra
-extra: $(STAMP) ## What takes environments of its own: molecule, the documentation site, galaxy-importer
+extra: $(STAMP) ## What takes environments of its own: molecule, the site, galaxy-importer, other cores
 	@$(RUN) tests/tools/gates.py --extra
 
 .PHONY: format

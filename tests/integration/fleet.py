@@ -120,6 +120,7 @@ class Fleet:
     variables: Json = field(default_factory=dict)
     python: pathlib.Path = PYTHON
     listen: bool = True
+    settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("home", "tmp"):
@@ -170,6 +171,7 @@ class Fleet:
             "M365_CLIENT_ID": "11111111-0000-4000-8000-000000000001",
             "M365_CLIENT_SECRET": OPERATOR_SECRET,
             "M365_PATIENCE": "30",
+            **self.settings,
             **changes,
         }
 

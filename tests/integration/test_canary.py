@@ -246,7 +246,11 @@ def emulator() -> t.Iterator[Emulator]:
         yield emulator
 
 
-@pytest.mark.parametrize("core", cores.at_hand(), ids=lambda core: f"core-{core.version}")
+@pytest.mark.parametrize(
+    "core",
+    [pytest.param(core, marks=[] if core.version == cores.USUAL else [pytest.mark.cores]) for core in cores.at_hand()],
+    ids=lambda core: f"core-{core.version}",
+)
 def test_no_canary_is_anywhere(core: cores.Core, folder: pathlib.Path, emulator: Emulator) -> None:
     site = Site.make(folder, emulator, core.python())
     usual = core.version == cores.USUAL
