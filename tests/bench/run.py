@@ -5,8 +5,8 @@
 
 Many emulated tenants are provisioned once. Then the whole chain runs over them again and again, in Ansible's own
 workers and, fewer times, with a process for each module. The cost of a tenant is the processor time of all that
-ansible-playbook did, children included, less what a run for a single tenant takes: what Ansible needs for itself is left
-out. The emulator is not counted. The exit code tells whether the runs were right, never how fast they were.
+ansible-playbook did, children included, less what a run for a single tenant takes: what Ansible needs for itself is
+left out. The emulator is not counted. The exit code tells whether the runs were right, never how fast they were.
 """
 
 from __future__ import annotations
