@@ -38,7 +38,8 @@ test: $(STAMP) ## Everything that must pass before a change lands (GATES="mypy u
 	@$(RUN) tests/tools/gates.py $(GATES)
 
 .PHONY: bench
-bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2")
+bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2"), and a Windows host
+	@$(RUN) -m tests.bench.windows_host
 	@$(RUN) tests/bench/run.py $(BENCH)
 
 .PHONY: extra
