@@ -12,6 +12,7 @@ would be half a second of processor time for each tenant.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 
@@ -27,3 +28,6 @@ def preload() -> None:
             importlib.import_module(f"{PLUGINS}.{kind}.{found.name}")
     for name in _profile.names():
         _profile.load(name)
+    # As Python advises before a fork: a worker's collector would go through all that the main process has, for nothing.
+    gc.collect()
+    gc.freeze()

@@ -256,7 +256,7 @@ class Running:
             if pid:
                 break
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.process.args} took more than {timeout_s} s")
+                raise TimeoutError(f"ansible-playbook took more than {timeout_s} s")
             time.sleep(0.01)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return Run(
