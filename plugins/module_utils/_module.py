@@ -62,7 +62,11 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
         raise AssertionError("unreachable")
     except M365Error as exc:
         exc.done = [*done, *exc.done]
-        return refusal(exc)
+        told = refusal(exc)
+        if first is not None and first.added and (exc.done or isinstance(exc, AnswerLost)):
+            # It was not there, and by now it may be: whoever takes it back has to know whose it is.
+            told["added"] = first.added
+        return told
     finally:
         if opened is not None:
             opened.close()
@@ -103,6 +107,8 @@ def _result(first: Plan, plan: Plan, done: list[str], values: Json) -> Json:
         "summary": plan.summary,
         "diff": {"before": first.before, "after": plan.after if plan.blocked is None else first.before},
     }
+    if first.added and (done or plan.blocked is None):
+        result["added"] = first.added
     if plan.steps or done:
         result["steps"] = [*done, *(step.title for step in plan.steps if step.title not in done)]
     if plan.pending is not None:

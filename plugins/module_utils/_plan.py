@@ -31,7 +31,8 @@ class Plan:
     ``before`` and ``after`` are what ``--diff`` shows; ``result`` is what the module returns beside
     ``changed`` and ``outcome``: as it is when nothing is to be done, as predicted in check mode.
     ``pending`` says what is right but not yet in force, ``pending_until`` when to look again (ISO 8601, UTC).
-    ``blocked`` is a reason to stop before the first step.
+    ``blocked`` is a reason to stop before the first step. ``added`` is what was not there and is now: what a removal
+    may take back from things that others made.
     """
 
     before: Json = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Plan:
     pending: str | None = None
     pending_until: str | None = None
     blocked: Blocked | None = None
+    added: Json = field(default_factory=dict)
 
     @property
     def outcome(self) -> str:

@@ -167,6 +167,12 @@ revoked:
       type: list
       elements: str
       sample: []
+added:
+  description: >-
+    What was not granted before and is now, or would be in check mode: C(app_id) with C(permissions). A task that fails
+    half-way tells it as well.
+  returned: when something was granted
+  type: dict
 outcome:
   description: What became of the step, one of V(ok), V(changed), V(pending), V(blocked) and V(failed).
   returned: always

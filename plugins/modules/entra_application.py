@@ -41,12 +41,15 @@ options:
     description:
       - Whether the application is there.
       - With V(absent) it and its service principal go to the recycle bin, from which they can be restored for 30 days.
+      - With V(released) it stays, and is taken back from only what was added to it, as O(permissions) and
+        O(release_service_principal) say. So a removal leaves an adopted application as it was found.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, released]
     default: present
   permissions:
     description:
       - The API permissions that the application declares. V([]) means none. If left out they stay as they are.
+      - With O(state=released) those that it shall declare no longer; others stay.
     type: list
     elements: dict
     suboptions:
@@ -112,6 +115,10 @@ options:
     type: bool
   purge:
     description: With O(state=absent), also remove the application and its service principal from the recycle bin.
+    type: bool
+    default: false
+  release_service_principal:
+    description: With O(state=released), also delete the application's service principal, and with it all its grants.
     type: bool
     default: false
 seealso:
@@ -243,6 +250,12 @@ recoverable_until:
   description: Until when a deleted application can be restored (ISO 8601, UTC).
   returned: when O(state=absent) and the application lies in the recycle bin
   type: str
+added:
+  description: >-
+    What was not there before and is now, or would be in check mode: C(application) for a new application; of one that
+    was there C(app_id) with C(service_principal) and C(permissions). A task that fails half-way tells it as well.
+  returned: when something was added
+  type: dict
 outcome:
   description: What became of the step, one of V(ok), V(changed), V(pending), V(blocked) and V(failed).
   returned: always

@@ -165,6 +165,12 @@ in_force_by:
   description: When a change made now is in force at the latest, as a rule (ISO 8601, UTC).
   returned: when a policy was created or removed with O(state=present)
   type: str
+added:
+  description: >-
+    Whom a policy was made for, or would be in check mode: C(app_id), and the Guid of the C(group). A task that fails
+    half-way tells it as well.
+  returned: when a policy was made
+  type: dict
 outcome:
   description: What became of the step.
   returned: always

@@ -100,6 +100,12 @@ options:
       - With O(state=absent) and in check mode, access policies of this application do not count as using the group,
         because the same play would have removed them before.
     type: str
+  own_members:
+    description:
+      - With O(state=absent) and O(on_foreign_group=keep), who leaves a group that was not made by this collection and
+        so stays, as lists of addresses by the Guid of the group they were put into.
+      - A group of another Guid keeps its members.
+    type: dict
 notes:
   - Membership spreads over Exchange's servers in seconds to minutes. When O(patience) ends before that, the outcome is
     V(pending).
@@ -197,6 +203,12 @@ pending_until:
   description: When to look again (ISO 8601, UTC).
   returned: when O(patience) ended before everything was shown
   type: str
+added:
+  description: >-
+    Who was not in the group before and is now, or would be in check mode: the Guid of the C(group), all zeros where it
+    is to be made, with C(members). A task that fails half-way tells it as well.
+  returned: when the group was made or members were added
+  type: dict
 outcome:
   description: What became of the step.
   returned: always

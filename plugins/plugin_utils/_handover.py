@@ -11,6 +11,7 @@ so nothing that a task should not have returned can reach it.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 import re
@@ -137,6 +138,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "warnings": run.warnings(),
         "ews_found": None if state == "removed" else previous.get("ews_found") or run.ews_found(),
         "ews_in_force_by": None if state == "removed" else run.ews_in_force_by(),
+        "ours": run.ours(state),
         "last_good_at": run.last_good_at(outcome),
     }
     if mode == "audit":
@@ -428,6 +430,39 @@ class _Run:
             return dict(ews["found"])
         return None
 
+    def ours(self, state: str) -> Json | None:
+        """What provisioning added, by application and by group, so that a removal takes back that and no more.
+
+        None where the record began without it: then nobody knows. What once was ours stays so, until it is removed.
+        """
+        before = self._previous.get("ours")
+        if before is None and self._previous:
+            return None
+        if state == "removed":
+            return {"applications": {}, "groups": {}}
+        ours: Json = copy.deepcopy(before or {"applications": {}, "groups": {}})
+        if self.kind != "provision" or self.mode != "apply":
+            return ours if before is not None else None
+        # A step that stopped half-way tells as well what it had set out to add.
+        for step, kind in (("application", "permissions"), ("admin_consent", "consent"), ("access_policy", "policies")):
+            added = self.of(step).get("added") or {}
+            app_id = _id(added.get("app_id"))
+            if app_id is None:
+                continue
+            entry = ours["applications"].setdefault(app_id, {})
+            if added.get("service_principal"):
+                entry["service_principal"] = True
+            if added.get("permissions"):
+                entry[kind] = _permissions_of_both(entry.get(kind) or [], added["permissions"])
+            if kind == "policies":
+                group = _id(added.get("group"))
+                entry[kind] = sorted({*(entry.get(kind) or []), *([group] if group else [])})
+        added = self.of("scope_group").get("added") or {}
+        group = _id(added.get("group")) or _id((self.of("scope_group").get("group") or {}).get("guid"))
+        if group and added.get("members"):
+            ours["groups"][group] = sorted({*ours["groups"].get(group, []), *added["members"]})
+        return ours
+
     def ews_in_force_by(self) -> str | None:
         return self.good("ews_access").get("in_force_by") or self._previous.get("ews_in_force_by")
 
@@ -516,7 +551,8 @@ class _Run:
         for entry in self.good("admin_consent").get("foreign") or []:
             names = [*(entry.get("application") or []), *(entry.get("delegated") or [])]
             if names and not application.get("recoverable_until"):
-                found.append(f"The application keeps {', '.join(map(str, names))} of {entry.get('resource')}.")
+                why = "" if self._previous.get("ours") is None else ", which no run of this collection granted"
+                found.append(f"The application keeps {', '.join(map(str, names))} of {entry.get('resource')}{why}.")
         others = [
             str(policy.get("scope_name") or policy.get("identity"))
             for policy in self.good("access_policy").get("other_policies") or []
@@ -526,8 +562,31 @@ class _Run:
             found.append(f"Other access policies of the application stay: {', '.join(others)}.")
         group = self.good("scope_group")
         if group.get("group"):
-            found.append(f"The group {group['group'].get('name')} stays.")
+            found.append(f"The group {group['group'].get('name')} stays{self._group_stays(group)}.")
         return found
+
+    def _group_stays(self, result: Json) -> str:
+        if result["group"].get("made_here") is not False:
+            return ""
+        gone, members = result.get("members_removed") or [], result.get("members") or []
+        if gone:
+            return f", because others made it; {', '.join(map(str, gone))} left it"
+        if self._previous.get("ours") is not None or not members:
+            return ", because others made it"
+        return f", because others made it; no record tells which of its members a run put there: {', '.join(members)}"
+
+
+def _permissions_of_both(one: list[Json], other: list[Json]) -> list[Json]:
+    """The union of two lists in the shape of the modules' option ``permissions``."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for entry in [*one, *other]:
+        kinds = found.setdefault(str(entry["resource"]), {"application": set(), "delegated": set()})
+        for kind, names in kinds.items():
+            names.update(entry.get(kind) or [])
+    return [
+        {"resource": resource, **{kind: sorted(names) for kind, names in kinds.items()}}
+        for resource, kinds in sorted(found.items())
+    ]
 
 
 def _shaped(name: str, result: Json) -> Json:

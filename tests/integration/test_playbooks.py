@@ -578,3 +578,63 @@ def test_an_adopted_application_is_kept_with_what_others_gave_it(tmp_path: pathl
     assert removed.after["appRoleAssignments"] == adopted.before["appRoleAssignments"]
     assert any("adopted" in leftover for leftover in removed.record["leftovers"])
     assert adopted.exposures == removed.exposures == []
+
+
+def test_a_decommission_takes_back_what_was_added_to_things_of_others(tmp_path: pathlib.Path) -> None:
+    adele = f"AdeleV@{DOMAIN}"
+    group = {
+        "name": "Imagicle Digital Fax",
+        "alias": "imagicle.digital.fax",
+        "address": f"imagicle.digital.fax@{DOMAIN}",
+        "type": "MailUniversalSecurityGroup",
+        "members": [adele],
+        "managed_by": [],
+    }
+    by_hand = {"displayName": "By hand", "signInAudience": "AzureADMyOrg"}
+    with start_emulator(tenants(groups=[group])) as emulator:
+        application = graph_as_a_person(emulator, "POST", "/applications", by_hand)
+        variables = {"mail2fax_application_id": application["appId"], "mail2fax_on_foreign_members": "keep"}
+        site = Site(tmp_path, emulator, variables)
+        first = site.play("provision")
+        # What a later run finds is still what the first one added.
+        second = site.play("provision")
+        removed = site.play("decommission", mail2fax_confirm=True)
+    assert [run_.code for run_ in (first, second, removed)] == [0, 0, 0], removed.output
+    assert second.writes() == []
+    assert second.record["ours"] == first.record["ours"]
+    # All is as it was found, its group with its member and without ours.
+    for kind in ("applications", "servicePrincipals", "appRoleAssignments", "oauth2PermissionGrants"):
+        assert removed.after[kind] == first.before[kind], kind
+    assert [one["members"] for one in removed.after["groups"]] == [one["members"] for one in first.before["groups"]]
+    assert removed.after["applicationAccessPolicies"] == first.before["applicationAccessPolicies"]
+    order = ["appRoleAssignedTo", "/applications/", "Remove-ApplicationAccess", "Remove-DistributionGroupMember"]
+    writes = removed.writes()
+    positions = [next(at for at, write in enumerate(writes) if name in write) for name in order]
+    assert positions == sorted(positions)
+    assert first.exposures == second.exposures == removed.exposures == []
+    assert removed.record["ours"] == {"applications": {}, "groups": {}}
+    assert any("because others made it" in leftover for leftover in removed.record["leftovers"])
+
+
+def test_a_decommission_leaves_grants_that_were_there_before(tmp_path: pathlib.Path) -> None:
+    by_hand = {"displayName": "By hand", "signInAudience": "AzureADMyOrg"}
+    with start_emulator() as emulator:
+        application = graph_as_a_person(emulator, "POST", "/applications", by_hand)
+        adopted = {"app_id": application["appId"]}
+        wanted = [{"resource": "microsoft_graph", "delegated": ["User.Read"]}]
+        assert run("entra_application", {**adopted, "permissions": wanted}, emulator)["outcome"] == "changed"
+        assert run("entra_admin_consent", {**adopted, "permissions": wanted}, emulator)["outcome"] == "changed"
+        site = Site(tmp_path, emulator, {"mail2fax_application_id": application["appId"]})
+        first = site.play("provision")
+        removed = site.play("decommission", mail2fax_confirm=True)
+        again = site.play("provision")
+        (site.handover / f"{HOST}.json").unlink()
+        careful = site.play("decommission", mail2fax_confirm=True)
+    assert [run_.code for run_ in (first, removed, again, careful)] == [0, 0, 0, 0], removed.output
+    for kind in ("applications", "servicePrincipals", "appRoleAssignments", "oauth2PermissionGrants"):
+        assert removed.after[kind] == first.before[kind], kind
+    leftovers = "\n".join(removed.record["leftovers"])
+    assert "The application keeps User.Read of microsoft_graph, which no run of this collection granted." in leftovers
+    # Without the record nobody knows whose they are: the declared grants go, and the outcome says so.
+    assert not careful.after["oauth2PermissionGrants"]
+    assert "No record tells" in "\n".join(careful.record["leftovers"])

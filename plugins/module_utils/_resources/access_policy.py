@@ -256,6 +256,8 @@ def _present(
         plan.summary = problem.message
         return
     plan.after = _shown(wanted, scope, desired)
+    if found is None:
+        plan.added = {"app_id": desired.app_id, "group": scope.guid if scope else _names.ZERO_GUID}
     gone = {step.arguments["Identity"] for step in plan.steps if step.name == "remove"}
     plan.result["policy"] = _result(wanted, scope, desired)
     plan.result["other_policies"] = [policy.as_dict() for policy in others if policy.identity not in gone]

@@ -82,6 +82,7 @@ class Desired:
     service_principal: bool = True
     enabled: bool | None = None
     purge: bool = False
+    release_service_principal: bool = False
 
     @property
     def called(self) -> str:
@@ -95,6 +96,8 @@ class Desired:
 
 def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     """Pure. Raises InvalidInput for a permission's name that the resource does not offer."""
+    if desired.state == "released":
+        return _released(current, desired)
     return _absent(current, desired, now) if desired.state == "absent" else _present(current, desired, now)
 
 
@@ -181,6 +184,53 @@ def _present(current: State, desired: Desired, now: dt.datetime) -> Plan:
         result={**result, **_result(after, after_principal, current.offers)},
         summary=_summary(desired, names, changes),
         warnings=warnings,
+        added=_added(current, base, desired, wanted, "create_service_principal" in names),
+    )
+
+
+def _added(
+    current: State, base: Json | None, desired: Desired, wanted: frozenset[_permissions.Permission], principal: bool
+) -> Json:
+    if base is None:
+        return {"application": True}
+    have = _permissions.from_required_access(base.get("requiredResourceAccess"))
+    added: Json = {"service_principal": True} if principal else {}
+    if wanted - have:
+        added["permissions"] = _permissions.declared(wanted - have, current.offers)
+    return {"app_id": str(base["appId"]).lower(), **added} if added else {}
+
+
+def _released(current: State, desired: Desired) -> Plan:
+    """The application is somebody else's and stays: of it goes what is listed, and no more."""
+    document, principal = current.application, current.service_principal
+    if document is None:
+        return Plan(
+            result={"application": None, "app_id": None, "service_principal_id": None},
+            summary=f"{desired.called} does not exist",
+        )
+    have = _permissions.from_required_access(document.get("requiredResourceAccess"))
+    listed = _permissions.resolve(desired.permissions or (), current.offers, disabled_too=True)
+    steps: list[Step] = []
+    said: list[str] = []
+    after, after_principal = document, principal
+    if listed & have:
+        changes = {"requiredResourceAccess": _permissions.to_required_access(have - listed)}
+        after = {**document, **changes}
+        names = ", ".join(sorted(_permissions.name_of(item, current.offers) for item in listed & have))
+        steps.append(
+            Step("update", f"take {names} off {desired.called}", {"id": document["id"], "properties": changes})
+        )
+        said.append(f"{names} taken off")
+    if desired.release_service_principal and principal is not None:
+        steps.append(_delete_service_principal(principal, desired))
+        said.append("service principal deleted")
+        after_principal = None
+    return Plan(
+        before=_shown(document, None, principal, current.offers),
+        after=_shown(after, None, after_principal, current.offers),
+        steps=steps,
+        result=_result(after, after_principal, current.offers),
+        summary=f"{desired.called}: {'; '.join(said)}" if said else f"{desired.called} stays as it is",
     )
 
 
@@ -576,7 +626,8 @@ class Application:
     def _look(self) -> State:
         desired = self._desired
         present = desired.state == "present"
-        declared = [item.app_id for item in desired.permissions or ()] if present else []
+        names = desired.state != "absent"
+        declared = [item.app_id for item in desired.permissions or ()] if names else []
         calls = {"application": find_call(unique_name=desired.unique_name, app_id=desired.app_id)}
         if desired.app_id:
             calls["deleted"] = deleted_call("appId", desired.app_id)
@@ -604,7 +655,7 @@ class Application:
         further: dict[str, Call] = {}
         if document is not None and not principals:
             further["principal"], further["deleted_principal"] = service_principal_calls(str(document["appId"]))
-        if document is not None and present:
+        if document is not None and names:
             required = _permissions.from_required_access(document.get("requiredResourceAccess"))
             # Only for their names, and only where others have added permissions of a resource nobody declared.
             further |= {
@@ -853,6 +904,7 @@ def _desired(params: t.Mapping[str, t.Any]) -> Desired:
         service_principal=params["service_principal"],
         enabled=params["enabled"],
         purge=params["purge"],
+        release_service_principal=params["release_service_principal"],
     )
     if desired.app_id == ZERO_GUID:
         raise InvalidInput("app_id is all zeros, which no application has", cure="give the Application (client) ID")
@@ -882,7 +934,7 @@ SPEC = ArgumentSpec(
         "unique_name": {"type": "str"},
         "app_id": {"type": "str"},
         "display_name": {"type": "str"},
-        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent", "released"]},
         "permissions": {"type": "list", "elements": "dict", "options": _permissions.OPTIONS},
         "exclusive_permissions": {"type": "bool", "default": True},
         "sign_in_audience": {"type": "str", "default": "AzureADMyOrg", "choices": list(AUDIENCES)},
@@ -893,6 +945,7 @@ SPEC = ArgumentSpec(
         "service_principal": {"type": "bool", "default": True},
         "enabled": {"type": "bool"},
         "purge": {"type": "bool", "default": False},
+        "release_service_principal": {"type": "bool", "default": False},
     },
     required_one_of=[["unique_name", "app_id"]],
 )

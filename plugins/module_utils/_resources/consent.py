@@ -156,7 +156,12 @@ def plan(current: State, desired: Desired) -> Plan:
         },
         summary=_summary(desired, granted - before, revoked, foreign),
         warnings=warnings,
+        added=_added(desired, granted - before),
     )
+
+
+def _added(desired: Desired, added: set[_Held]) -> Json:
+    return {"app_id": desired.app_id, "permissions": _by_resource(added)} if added else {}
 
 
 def _plan_delegated(

@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _texts
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, NotFound, ServiceError
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Blocked,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    ServiceError,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
@@ -120,6 +126,8 @@ class Desired:
     force: bool = False
     on_foreign_group: str = "fail"
     app_id: str | None = None
+    own_members: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By a group's Guid in lower case: who was put into it here. They leave a group that stays."""
     check_mode: bool = field(default=False, compare=False)
 
     def identifies(self, recipient: Recipient) -> bool:
@@ -232,6 +240,11 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
         members_added=[member.label for member in members.missing],
         members_removed=[member.label for member in leaving],
     )
+    if group is None or members.missing:
+        plan.added = {
+            "group": group.recipient.guid if group else _names.ZERO_GUID,
+            "members": [member.address for member in members.missing if member.address],
+        }
     plan.summary = _summary(group, settings, members.missing, leaving, after_members)
 
 
@@ -449,6 +462,8 @@ def _absent(plan: Plan, current: State, desired: Desired) -> None:
     if problem is not None and desired.on_foreign_group == "keep":
         plan.warnings.append(f"The group stays: {problem.message}.")
         plan.summary = "group kept"
+        if group is not None and not group.is_ours:
+            _take_out(plan, current, group, desired)
         return
     if problem is not None or group is None:
         plan.blocked = problem
@@ -457,6 +472,22 @@ def _absent(plan: Plan, current: State, desired: Desired) -> None:
     plan.after = {}
     plan.result.update(group=None, members=[])
     plan.summary = "group removed"
+
+
+def _take_out(plan: Plan, current: State, group: Group, desired: Desired) -> None:
+    """Others made the group, so of it only those go who were put into it here."""
+    found = (among(current.members, address) for address in desired.own_members.get(group.recipient.guid.lower(), ()))
+    leaving = ordered(one for one in found if one is not None)
+    if not leaving:
+        return
+    stay = [member.label for member in ordered(current.members) if member not in leaving]
+    plan.steps.extend(
+        Step("remove", f"remove {one.label} from the group {group.recipient.label}", {"Member": one.guid})
+        for one in leaving
+    )
+    plan.after = {**plan.before, "Members": stay}
+    plan.result.update(members=stay, members_removed=[one.label for one in leaving])
+    plan.summary = f"group kept, {len(leaving)} of its members taken out"
 
 
 def _removal_problem(group: Group, desired: Desired, users: list[Policy]) -> Blocked | None:
@@ -564,6 +595,7 @@ class SecurityGroup:
             force=params["force"],
             on_foreign_group=params["on_foreign_group"],
             app_id=_names.guid(app_id, "app_id") if app_id else None,
+            own_members=_own_members(params.get("own_members") or {}),
             check_mode=task.check_mode,
         )
 
@@ -739,6 +771,17 @@ def _addresses(params: t.Mapping[str, t.Any], option: str) -> tuple[str, ...] | 
     return tuple({typed.lower(): typed for typed in (_names.address(value, option) for value in values)}.values())
 
 
+def _own_members(option: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for guid, addresses in option.items():
+        if not isinstance(addresses, list):
+            raise InvalidInput(f"own_members has no list under {guid}", cure="give a list of addresses for each Guid")
+        found[_names.guid(guid, "own_members").lower()] = tuple(
+            _names.address(address, "own_members") for address in addresses
+        )
+    return found
+
+
 SPEC = ArgumentSpec(
     {
         "alias": {"type": "str", "required": True},
@@ -754,6 +797,7 @@ SPEC = ArgumentSpec(
         "force": {"type": "bool", "default": False},
         "on_foreign_group": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
         "app_id": {"type": "str"},
+        "own_members": {"type": "dict"},
     },
     required_if=[("state", "present", ("name",))],
 )

@@ -213,3 +213,21 @@ def test_every_option_that_smells_of_a_secret_has_decided_on_no_log():
 def test_the_clouds_do_not_share_service_hosts():
     for kind in ("graph", "exchange"):
         assert len({getattr(cloud, kind) for cloud in CLOUDS.values()}) == len(CLOUDS)
+
+
+def test_what_was_added_is_told_also_by_a_task_that_stopped_half_way():
+    class Adding(Counter):
+        def plan(self, current: int) -> Plan:
+            planned = super().plan(current)
+            planned.added = {"from": current} if planned.steps else {}
+            return planned
+
+    assert run(Adding(wanted=2))["added"] == {"from": 0}
+    assert "added" not in run(Adding(wanted=2, value=2))
+    assert "added" not in run(Adding(wanted=2, blocked=Blocked("no")))
+    # Planned anew after a lost answer, it is still what was missing at first.
+    assert run(Adding(wanted=2, lost=1))["added"] == {"from": 0}
+    assert run(Adding(wanted=2, refuse=ServiceError("no")))["added"] == {"from": 0}
+    # Refused before anything was done, nothing was added.
+    assert "added" not in run(Adding(wanted=1, refuse=ServiceError("no")))
+    assert run(Adding(wanted=1, refuse=AnswerLost("gone")))["added"] == {"from": 0}

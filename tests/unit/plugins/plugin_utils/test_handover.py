@@ -430,6 +430,84 @@ def test_leftovers_are_listed() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("known", "gone", "told"),
+    [
+        (True, [FAX], "The group Fax stays, because others made it; fax@contoso.com left it."),
+        (True, [], "The group Fax stays, because others made it."),
+        (
+            False,
+            [],
+            "The group Fax stays, because others made it; no record tells which of its members a run put there: "
+            "adele@contoso.com.",
+        ),
+    ],
+)
+def test_a_group_of_others_stays_and_what_left_it_is_told(known: bool, gone: list[str], told: str) -> None:
+    group = {"name": "Fax", "made_here": False}
+    found = removal(scope_group={"outcome": "ok", "group": group, "members": [OTHER], "members_removed": gone})
+    before = json.dumps(compose(results())) if known else ""
+    assert told in compose(found, kind="decommission", previous=before)["leftovers"]
+
+
+# --- what is ours --------------------------------------------------------------------------------------------
+
+GROUP = "00000000-0000-4000-8000-000000000004"
+FULL = {"resource": "exchange_online", "application": ["full_access_as_app"], "delegated": []}
+READ = {"resource": "microsoft_graph", "application": [], "delegated": ["User.Read"]}
+
+
+def adding(*, members: t.Sequence[str] = (FAX,), consent: t.Sequence[Json] = (FULL,), **changes: Json | None) -> Json:
+    """A first run that found the application, its principal aside, and the group."""
+    found = results()
+    found["application"]["added"] = {"app_id": APP.upper(), "service_principal": True, "permissions": [FULL]}
+    found["scope_group"]["added"] = {"group": GROUP, "members": list(members)}
+    found["access_policy"]["added"] = {"app_id": APP, "group": GROUP}
+    found["admin_consent"]["added"] = {"app_id": APP, "permissions": list(consent)}
+    return {**found, **changes}
+
+
+OURS = {
+    "applications": {APP: {"service_principal": True, "permissions": [FULL], "consent": [FULL], "policies": [GROUP]}},
+    "groups": {GROUP: [FAX]},
+}
+
+
+def test_what_runs_added_is_kept_from_run_to_run() -> None:
+    first = compose(adding())
+    assert first["ours"] == OURS
+    second = compose(results(), previous=json.dumps(first))
+    assert second["ours"] == OURS
+    third = compose(adding(members=[OTHER], consent=[READ]), previous=json.dumps(second))
+    assert third["ours"]["groups"] == {GROUP: [OTHER, FAX]}
+    assert third["ours"]["applications"][APP]["consent"] == [FULL, READ]
+    rotated = compose({"client_secret": results()["client_secret"]}, kind="rotate", previous=json.dumps(third))
+    assert rotated["ours"] == third["ours"]
+
+
+def test_a_step_that_stopped_half_way_tells_what_it_added() -> None:
+    stopped = {**failed("failed", "no answer"), "added": {"group": GROUP, "members": [FAX]}}
+    first = compose(adding(scope_group=stopped, access_policy=None, admin_consent=None), stopped={"msg": "no answer"})
+    assert first["ours"]["groups"] == {GROUP: [FAX]}
+    assert first["ours"]["applications"] == {APP: {"service_principal": True, "permissions": [FULL]}}
+
+
+def test_a_prediction_and_a_record_without_a_beginning_claim_nothing() -> None:
+    first = compose(results())
+    assert compose(adding(), mode="check", previous=json.dumps(first))["ours"] == first["ours"]
+    before = {key: value for key, value in first.items() if key != "ours"}
+    assert compose(adding(), previous=json.dumps(before))["ours"] is None
+
+
+def test_after_a_removal_nothing_is_ours() -> None:
+    before = json.dumps(compose(adding()))
+    stopped = removal(access_policy=failed("failed", "no answer"), scope_group=None)
+    half = compose(stopped, kind="decommission", previous=before, stopped={"msg": "no answer"})
+    assert half["ours"] == OURS
+    done = compose(removal(), kind="decommission", previous=json.dumps(half))
+    assert done["ours"] == {"applications": {}, "groups": {}}
+
+
 # --- reading, times, the table -------------------------------------------------------------------------------
 
 

@@ -464,3 +464,8 @@ def test_blanks_around_the_group_do_not_matter():
 
 def test_an_application_to_be_made_passes_in_check_mode():
     AccessPolicy(Tenant({}), Task({**PARAMS, "app_id": ZERO_GUID}, check_mode=True))
+
+
+def test_only_a_policy_that_was_not_there_is_added():
+    assert made().added == {"app_id": APP, "group": FAX.guid}
+    assert made([OURS]).added == {}

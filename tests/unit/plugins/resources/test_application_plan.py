@@ -534,3 +534,37 @@ def test_names_are_literals_in_every_address() -> None:
     assert application.find_call(unique_name=name).path.startswith(f"/applications(uniqueName={literal})?")
     for call in (application.deleted_call("uniqueName", name), application.named_call(name)):
         assert f"%20eq%20{literal}&" in call.path
+
+
+# --- what others made ----------------------------------------------------------------------------------------
+
+
+def test_what_an_adopted_application_lacked_is_added() -> None:
+    adopting = Desired(app_id=APP_ID, permissions=(Wanted(EXCHANGE, ("full_access_as_app",)),))
+    bare = document(requiredResourceAccess=[USER_READ])
+    plan = planned(State(application=bare, offers=OFFERS), adopting)
+    assert plan.added == {
+        "app_id": APP_ID,
+        "service_principal": True,
+        "permissions": [{"resource": "exchange_online", "application": ["full_access_as_app"], "delegated": []}],
+    }
+    assert planned(State(application=document(), service_principal=principal(), offers=OFFERS), adopting).added == {}
+    assert planned(State(offers=OFFERS), WANTED).added == {"application": True}
+
+
+def test_released_takes_off_what_is_listed_and_no_more() -> None:
+    current = State(
+        application=document(requiredResourceAccess=[FULL_ACCESS, USER_READ]),
+        service_principal=principal(),
+        offers=OFFERS,
+    )
+    released = Desired(app_id=APP_ID, state="released", permissions=(Wanted(EXCHANGE, ("full_access_as_app",)),))
+    plan = planned(current, released)
+    assert names(plan) == ["update"]
+    assert updates(plan) == {"requiredResourceAccess": [USER_READ]}
+    assert plan.added == {}
+    whole = planned(current, released, release_service_principal=True)
+    assert names(whole) == ["update", "delete_service_principal"]
+    assert whole.result["service_principal_id"] is None
+    assert planned(current, released, permissions=()).steps == []
+    assert planned(State(offers=OFFERS), released).steps == []

@@ -318,3 +318,13 @@ def test_in_force_names_what_it_can() -> None:
         entry("exchange_online", ["full_access_as_app"]),
         entry("microsoft_graph", (), ["User.Read"]),
     ]
+
+
+def test_only_what_was_not_held_before_is_added() -> None:
+    first = planned(having(HAS_FULL), permissions=(EWS, SCOPES))
+    assert first.added == {
+        "app_id": APP_ID,
+        "permissions": [entry("microsoft_graph", delegated=["Mail.Read", "User.Read"])],
+    }
+    assert planned(having(HAS_FULL), permissions=(EWS,)).added == {}
+    assert planned(having(HAS_FULL), permissions=(EWS,), state="absent").added == {}

@@ -484,6 +484,28 @@ def test_our_own_group_is_removed():
     assert made.result["group"] is None
 
 
+def test_a_group_of_others_loses_only_those_who_were_put_into_it_here():
+    theirs = replace(SETTINGS, description="by hand")
+    keep = replace(GONE, on_foreign_group="keep", own_members={GROUP.guid: ("telefax@contoso.com", LEE.address)})
+    plan_ = plan(state((FAX, ADELE), group=theirs), keep)
+    assert steps(plan_) == [("remove", FAX.guid)]
+    assert plan_.result["members_removed"] == [FAX.address]
+    assert plan_.result["members"] == plan_.after["Members"] == [ADELE.address]
+    assert plan_.warnings
+    # Of a group that was made anew under the old alias nobody here was put in, and our own one goes as a whole.
+    other = replace(keep, own_members={"guid-other": (FAX.address,)})
+    assert plan(state((FAX,), group=theirs), other).steps == []
+    assert steps(plan(state((FAX,)), keep)) == [("remove_group", {})]
+    used = plan(state((FAX,), policies=[Policy("p", APP, entra_id=GROUP.entra_id)]), keep)
+    assert used.steps == []
+
+
+def test_members_that_were_missing_are_added():
+    assert plan(state(()), WANTED).added == {"group": GROUP.guid, "members": [FAX.address]}
+    assert plan(EMPTY, WANTED).added == {"group": ZERO_GUID, "members": [FAX.address]}
+    assert plan(state(), WANTED).added == {}
+
+
 def test_who_only_bears_the_name_is_not_the_one_to_remove():
     rival = recipient("rival", "MailUniversalSecurityGroup", display_name=NAME)
     assert steps(plan(state((), group=None, found=[rival]), replace(GONE, name=NAME))) == []
