@@ -122,7 +122,8 @@ def test_ready_tells_what_to_type_where_and_where_the_secret_lies() -> None:
     assert "ansible-vault view '/srv/fax server/contoso.yml'" in text
     assert "Valid until 21 Nov 2027 ; it will be renewed from 22 Oct 2027 on" in text
     assert "outlook.office365.com , port 443" in text
-    assert "Granted 21 Nov 2026, 12:00 UTC" in text
+    assert "Exchange's verdict, 21 Nov 2026, 12:00 UTC" in text
+    assert "must get in Granted opened" in text
     assert "00000000-0000-4000-8000-000000000005" not in page, "the secret's id is what gets pasted by mistake"
     assert "Ends on 1 Apr 2027" in text
     for error in _profile.load("imagicle_ews")["errors"]:
@@ -134,6 +135,14 @@ def test_a_new_secret_says_how_long_the_one_before_works() -> None:
     assert "type it in before <b>28 Nov 2026</b>" in render(document(secret=renewed))
     for secret in (document()["secret"], {**renewed, "previous_until": "2026-11-21T11:00:00Z"}):
         assert "type it in before" not in render(document(secret=secret))
+
+
+def test_a_time_that_all_share_is_said_once_and_others_with_each() -> None:
+    later = {**document()["mailboxes"][0], "mailbox": "fax2@contoso.com", "verdict_at": "2026-11-21T13:30:00Z"}
+    text = Reader(render(document(mailboxes=[document()["mailboxes"][0], later]))).text
+    assert "Granted 21 Nov 2026, 12:00 UTC opened" in text
+    assert "Granted 21 Nov 2026, 13:30 UTC opened" in text
+    assert text.count("Tried as the application, 21 Nov 2026, 12:00 UTC") == 1
 
 
 def test_wait_tells_until_when() -> None:
@@ -159,6 +168,8 @@ def test_a_draft_tells_what_stands_in_the_way() -> None:
     assert "not yet known" in text
     assert "not yet made" in text
     assert "Then test" not in text
+    assert "If it does not work" not in text, "nothing can have been typed in yet"
+    assert "3. To know" in text
 
 
 def test_removed_tells_what_is_left() -> None:
