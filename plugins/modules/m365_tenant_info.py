@@ -120,6 +120,13 @@ options:
         type: str
         choices: [fail, remove, keep]
         default: fail
+      on_other_policies:
+        description: >-
+          What O(ignore:on_other_policies) of M(mail2fax.m365.exchange_application_access_policy) will be. With V(fail)
+          other access policies that count for the application are a finding, else they are only told. When not set,
+          they are not looked at.
+        type: str
+        choices: [fail, remove, keep]
   ews:
     description: Exchange Web Services (EWS). When set, the application needs them.
     type: dict
@@ -374,6 +381,13 @@ group:
       description: The owners that are not in O(group.owners), by name; null where those are not set.
       type: list
       elements: str
+other_policies:
+  description: >-
+    The access policies that count for the application, beside the one on the scope group. Null when
+    O(group.on_other_policies) is not set or they may not be read.
+  returned: success
+  type: list
+  elements: dict
 ews:
   description: The tenant's EWS settings, null when the operator may not read them.
   returned: success

@@ -53,7 +53,7 @@ def tenant(number: int, **keys: t.Any) -> Json:
 
 
 GOOD, LARGE, TYPES, POOR, HALF, RECIPIENT, GROUPS, APPS = range(1, 9)
-STRICT, LONELY, NO_EXCHANGE, RICH, CLOSED, LISTED, OWNER = range(9, 16)
+STRICT, LONELY, NO_EXCHANGE, RICH, CLOSED, LISTED, OWNER, RULED = range(9, 17)
 
 TENANTS = [
     tenant(GOOD),
@@ -144,6 +144,21 @@ TENANTS = [
             },
         ],
     ),
+    tenant(
+        RULED,
+        groups=[
+            {"name": "Scope", "alias": "scope", "members": ["fax@t16.example"]},
+            {"name": "Board", "alias": "board", "members": ["bob@t16.example"]},
+        ],
+        applications=[
+            {"appId": HAND_MADE, "displayName": "Ruled", "uniqueName": "ruled"},
+            {"appId": OTHER_HAND_MADE, "displayName": "Free", "uniqueName": "free"},
+        ],
+        policies=[
+            {"app_id": HAND_MADE, "group": "scope", "access_right": "RestrictAccess"},
+            {"app_id": HAND_MADE, "group": "board", "access_right": "RestrictAccess"},
+        ],
+    ),
 ]
 
 
@@ -204,7 +219,7 @@ def full(number: int, **changes: t.Any) -> Json:
             {"resource": "microsoft_graph", "delegated": ["User.Read"]},
         ],
         "mailboxes": [f"fax@{domain}"],
-        "group": {"name": "Imagicle Digital Fax", "alias": "imagicle.digital.fax"},
+        "group": {"name": "Imagicle Digital Fax", "alias": "imagicle.digital.fax", "on_other_policies": "fail"},
         "ews": {},
         "steps": ALL_STEPS,
         "secret_lifetime_days": 365,
@@ -617,6 +632,54 @@ def test_unknown_permissions_are_told_with_the_nearest(emulator: Emulator):
     assert look.graph == 1
 
 
+def test_a_deleted_application_of_the_same_name_is_noted(emulator: Emulator):
+    look = Look(emulator, APPS, application={"unique_name": "another", "display_name": "Binned"})
+    assert (look.outcome, look.graph) == ("ok", 1)
+    finding = look.the_finding("recycle bin", "warning")
+    assert BINNED in finding["found"]
+    assert "adopt it" in finding["cure"]
+    # Where it is the one meant, it is told as that, and where there is nothing to make, it does not matter.
+    meant = Look(emulator, APPS, application={"unique_name": "binned", "display_name": "Binned"})
+    assert meant.found("warning") == []
+    adopted = Look(emulator, APPS, application={"app_id": HAND_MADE, "display_name": "Binned"})
+    assert adopted.found("warning") == []
+
+
+# --- access policies -----------------------------------------------------------------------------------------
+
+
+def ruled(emulator: Emulator, unique_name: str = "ruled", **group: t.Any) -> Look:
+    application = {"unique_name": unique_name, "display_name": unique_name.title()}
+    wanted = {"alias": "scope", "on_other_policies": "fail", **group}
+    return Look(emulator, RULED, application=application, mailboxes=["fax@t16.example"], group=wanted)
+
+
+def test_other_access_policies_are_found_before_anything_is_written(emulator: Emulator):
+    look = ruled(emulator)
+    assert (look.outcome, look.exchange) == ("blocked", 1)
+    finding = look.the_finding("access policies")
+    assert finding["step"] == "policy"
+    assert "RestrictAccess" in finding["found"]
+    assert "'Board'" in finding["found"]
+    assert "'Scope'" not in finding["found"]
+    assert "on_other_policies" in finding["cure"]
+    assert [item["scope_name"] for item in look.result["other_policies"]] == ["Board"]
+
+
+def test_other_access_policies_that_may_stay_or_go_are_noted(emulator: Emulator):
+    kept, removed = ruled(emulator, on_other_policies="keep"), ruled(emulator, on_other_policies="remove")
+    assert (kept.outcome, removed.outcome) == ("ok", "ok")
+    assert "count as well" in kept.the_finding("access policies", "warning")["found"]
+    assert "will be removed" in removed.the_finding("access policies", "warning")["cure"]
+
+
+def test_policies_of_others_and_policies_nobody_asked_for_are_none(emulator: Emulator):
+    assert ruled(emulator, "free").found("warning") == ruled(emulator, "new").found("warning") == []
+    assert ruled(emulator, "free").result["other_policies"] == []
+    unasked = Look(emulator, RULED, application={"unique_name": "ruled"}, group={"alias": "scope"})
+    assert (unasked.outcome, unasked.result["other_policies"]) == ("ok", None)
+
+
 # --- secrets -------------------------------------------------------------------------------------------------
 
 
@@ -631,6 +694,15 @@ def test_a_lifetime_beyond_the_tenants_policy(emulator: Emulator):
     assert Look(emulator, STRICT, secret_lifetime_days=180).outcome == "ok"
     shorter = Look(emulator, STRICT, secret_lifetime_days=365, allow_shorter=True)
     assert (shorter.outcome, len(shorter.found("warning"))) == ("ok", 1)
+
+
+def test_a_policy_that_may_not_be_read_is_noted_while_there_is_no_secret(emulator: Emulator):
+    look = Look(emulator, GOOD, secret_lifetime_days=365)
+    assert look.outcome == "ok"
+    finding = look.the_finding("app-management policy", "warning")
+    assert "Policy.Read.All" in finding["cure"]
+    assert "Privileged Role Administrator" in finding["who"]
+    assert Look(emulator, GOOD, steps=["application"]).found("warning") == []
 
 
 def test_secrets_that_the_tenant_forbids(emulator: Emulator):

@@ -26,6 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers, Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import access_policy as _access_policy
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access as _ews_access
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret as _secret
@@ -73,6 +74,8 @@ class Desired:
     mailboxes: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
     group: _security_group.Desired | None = None
+    on_other_policies: str | None = None
+    """What the access policy's own option will be; None: other policies are not looked at."""
     ews: bool = False
     ews_opt_in: bool = False
     steps: tuple[str, ...] | None = None
@@ -175,6 +178,9 @@ class State:
     """By the guid of each in ``group``: its owners, as Exchange prints them."""
     foreign_owners: list[str] | None = None
     """The scope group's owners that nobody declared; None where owners are not looked at."""
+    access_policies: list[_access_policy.Policy] | None = None
+    deleted_namesakes: tuple[Json, ...] = ()
+    """Deleted applications of the declared display name that are not the one meant."""
     configuration: Json | None = None
     hints: dict[str, Hint] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
@@ -209,13 +215,14 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     findings += about_powers + _unread(current, desired, bool(about_powers))
     app, about_app = _judge_application(current, desired, now)
     findings += about_app + _judge_permissions(current, desired)
-    policy, about_policy = _judge_policy(current, desired)
+    policy, about_policy = _judge_policy(current, desired, now)
     findings += about_policy
     mailboxes, about_mailboxes = _judge_mailboxes(current, desired)
     group, about_group = _judge_group(current, desired)
     controls, about_controls, pending = _judge_controls(current, desired)
+    others, about_others = _judge_access_policies(current, desired, now)
     ews, about_ews = _judge_ews(current, desired, now)
-    findings += about_mailboxes + about_group + about_controls + about_ews
+    findings += about_mailboxes + about_group + about_others + about_controls + about_ews
     result: Json = {
         "tenant": {
             "id": current.operator.tenant_id or None,
@@ -235,6 +242,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         "mailboxes": mailboxes,
         "control_mailboxes": controls,
         "group": group,
+        "other_policies": others,
         "ews": ews,
         "windows_host": current.windows_host,
         "unreadable": sorted(set(current.unreadable)),
@@ -464,6 +472,20 @@ def _judge_application(current: State, desired: Desired, now: dt.datetime) -> tu
                 "tell them apart by app id",
             )
         )
+    if current.deleted_namesakes and not exists and state.deleted is None:
+        listed = ", ".join(
+            f"{item.get('appId')} (since {str(item.get('deletedDateTime') or 'an unknown time')[:10]})"
+            for item in current.deleted_namesakes
+        )
+        findings.append(
+            notes(
+                "application",
+                f"the application {wanted.called}",
+                f"deleted applications of the same display name lie in the recycle bin: {listed}. They were made by "
+                "hand or by another tool, and a new one is made beside them",
+                "nothing, unless one of them is meant: then restore it in the portal and adopt it by its app_id",
+            )
+        )
     shown: Json = {
         "state": "present" if exists else "absent" if state.deleted is None else "deleted",
         **_application.brief(state.application or state.deleted or {}),
@@ -493,7 +515,14 @@ def _judge_permissions(current: State, desired: Desired) -> list[Finding]:
     return findings
 
 
-def _judge_policy(current: State, desired: Desired) -> tuple[Json, list[Finding]]:
+def _has_secret(current: State, now: dt.datetime) -> bool:
+    """Whether the application has a secret that is still good: then secrets were allowed."""
+    app = (current.application.application if current.application else None) or {}
+    ends = (_application.moment(item.get("endDateTime")) for item in app.get("passwordCredentials") or [])
+    return any(end is not None and end > now for end in ends)
+
+
+def _judge_policy(current: State, desired: Desired, now: dt.datetime) -> tuple[Json, list[Finding]]:
     allowed, longest = restrictions(current.policy, created(current))
     shown: Json = {
         "readable": current.policy is not None,
@@ -506,6 +535,17 @@ def _judge_policy(current: State, desired: Desired) -> tuple[Json, list[Finding]
     if not allowed:
         reason = _secret.secrets_forbidden((desired.application.called if desired.application else "") or "")
         return shown, [stops("secret", what, "it forbids client secrets", reason.cure, reason.who)]
+    if current.policy is None and current.operator.reads_graph and not _has_secret(current, now):
+        return shown, [
+            notes(
+                "secret",
+                what,
+                "the operator may not read it, so whether it forbids or limits client secrets shows only when the "
+                "secret is made: the run would stop there, with the application and its scope made and nothing granted",
+                "to know it beforehand grant the operator's application Policy.Read.All",
+                _powers.WHO[_powers.GRAPH],
+            )
+        ]
     days = desired.secret_lifetime_days
     if longest is None or days is None or days <= longest.days:
         return shown, []
@@ -754,6 +794,45 @@ def _judge_group(current: State, desired: Desired) -> tuple[Json | None, list[Fi
             )
         )
     return shown, findings
+
+
+def _judge_access_policies(
+    current: State, desired: Desired, now: dt.datetime
+) -> tuple[list[Json] | None, list[Finding]]:
+    """Other policies that count for the application, by the rules of the step that makes its own."""
+    wanted = desired.group
+    if desired.on_other_policies is None or wanted is None or current.access_policies is None:
+        return None, []
+    state = current.application
+    known = (
+        (state.application or (state.deleted if state.deleted and _comes_back(desired) else None)) if state else None
+    )
+    scope = scope_group(current.group or [], wanted)
+    planned = _access_policy.plan(
+        _access_policy.State(tuple(current.access_policies), (scope,) if scope is not None else ()),
+        _access_policy.Desired(
+            app_id=str((known or {}).get("appId") or _names.ZERO_GUID).lower(),
+            group=wanted.alias,
+            on_other_policies=desired.on_other_policies,
+            check_mode=True,
+        ),
+        now,
+    )
+    others: list[Json] = planned.result["other_policies"]
+    what = "the application's access policies"
+    reason = planned.blocked
+    if reason is not None:
+        return others, [stops("policy", what, reason.message, reason.cure, reason.who)]
+    findings = []
+    gone = [step.title.removeprefix("remove the policy ") for step in planned.steps if step.name == "remove"]
+    if gone:
+        findings.append(notes("policy", what, f"others contradict: {'; '.join(gone)}", "they will be removed"))
+    findings += [notes("policy", what, warning[:1].lower() + warning[1:].rstrip(".")) for warning in planned.warnings]
+    return others, findings
+
+
+def _comes_back(desired: Desired) -> bool:
+    return desired.application is not None and desired.application.on_deleted == "restore"
 
 
 def scope_group(found: t.Iterable[Recipient], wanted: _security_group.Desired) -> Recipient | None:

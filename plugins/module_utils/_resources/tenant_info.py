@@ -35,6 +35,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, 
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import access_policy as _access_policy
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access as _ews_access
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
@@ -169,6 +170,8 @@ class TenantInfo:
                 calls["deleted"] = _application.deleted_call("uniqueName", wanted.unique_name or "")
             if wanted.display_name:
                 calls["namesakes"] = _application.named_call(wanted.display_name)
+            if wanted.display_name and not wanted.app_id:
+                calls["deleted namesakes"] = _application.deleted_call("displayName", wanted.display_name)
             if operator.owns_only:
                 path = calls["application"].path.partition("?")[0]
                 calls["owners"] = Call("GET", f"{path}/owners?$select=id", "read the application's owners")
@@ -196,6 +199,14 @@ class TenantInfo:
             return None if page is None else list(page.get("value") or [])
 
         namesakes = listed("namesakes") or []
+        # It only helps to know: a directory that does not tell stops nothing.
+        if "deleted namesakes" in parts and not _is_refused(parts["deleted namesakes"]):
+            found_deleted = parts["deleted namesakes"].value().get("value") or []
+            state.deleted_namesakes = tuple(
+                item
+                for item in found_deleted
+                if item.get("id") != own and item.get("displayName") == wanted.display_name
+            )
         holder = parts["holder"].found() if "holder" in parts else None
         owners = listed("owners") if application is not None and "owners" in parts else None
         state.owned = None if owners is None else state.operator.object_id in {item.get("id") for item in owners}
@@ -270,6 +281,13 @@ class TenantInfo:
             managers = [Recipient.of(entry) for entry in listed("admins") or []]
             known = {name for item in managers for name in (item.guid, item.entra_id, *item.addresses) if name}
             state.admins = (state.admins or frozenset()) | known
+        if "policies" in cmdlets:
+            output = by_name["policies"]
+            # A tenant without any policy answers with an error.
+            if not isinstance(output.error, Forbidden):
+                state.access_policies = _access_policy.policies_of(output)
+            else:
+                listed("policies")
         if "group" in cmdlets:
             page = listed("group")
             state.group = None if page is None else [Recipient.of(entry) for entry in page]
@@ -312,6 +330,8 @@ class TenantInfo:
             # As an identity an asterisk would stand for anything.
             if "*" not in group.alias:
                 cmdlets["members"] = _members(group.alias)
+            if desired.on_other_policies is not None:
+                cmdlets["policies"] = _access_policy.read_cmdlet()
         return cmdlets
 
     @staticmethod
@@ -529,6 +549,7 @@ def _desired(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         mailboxes=_addresses(params.get("mailboxes"), "mailboxes"),
         control=_addresses(params.get("control_mailboxes"), "control_mailboxes"),
         group=None if group is None else _group(group),
+        on_other_policies=None if group is None else group.get("on_other_policies"),
         ews=ews is not None and bool(ews["required"]),
         ews_opt_in=ews is not None and bool(ews["opt_in"]),
         steps=None if params.get("steps") is None else tuple(params["steps"]),
@@ -603,6 +624,7 @@ SPEC = ArgumentSpec(
                 "on_foreign_members": {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep"]},
                 "owners": {"type": "list", "elements": "str"},
                 "on_foreign_owners": {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep"]},
+                "on_other_policies": {"type": "str", "choices": ["fail", "remove", "keep"]},
             },
         },
         "ews": {

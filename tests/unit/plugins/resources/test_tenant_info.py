@@ -458,6 +458,59 @@ def test_the_applications_own_policy_wins():
     assert len(unborn.of("graph")) == 1
 
 
+def test_a_secret_that_is_good_shows_that_secrets_are_allowed():
+    def noted(end: str | None) -> str:
+        secrets = [{"keyId": "k", "endDateTime": end}] if end else []
+        app = {"id": "o", "appId": APP, "uniqueName": "fax", "displayName": "Fax", "passwordCredentials": secrets}
+        seen = look(Services({"uniqueName=": app}), application=wanted(unique_name="fax"), secret_lifetime_days=365)
+        return found(seen, "warning")
+
+    assert "Policy.Read.All" not in noted("2027-11-21T12:00:00Z")
+    assert "the operator may not read it" in noted("2020-11-21T12:00:00Z")
+    assert "the operator may not read it" in noted(None)
+
+
+def test_a_policy_for_every_application_counts_also_for_one_that_is_to_be_made():
+    everybody = {"AppId": "*", "AccessRight": "RestrictAccess", "ScopeName": "Board", "Identity": "t\\*:S;G"}
+    exchange = {"Get-ApplicationAccessPolicy": [everybody, {**everybody, "AppId": APP}]}
+    group = {
+        "alias": "fax.group",
+        "on_foreign_members": "fail",
+        "on_foreign_owners": "fail",
+        "on_other_policies": "fail",
+    }
+    services = Services({"deletedItems": {"value": []}}, exchange)
+    result = look(services, application=wanted(unique_name="fax", display_name="Fax"), group=group)
+    assert "RestrictAccess for every application on 'Board'" in found(result)
+    assert APP not in found(result)
+    assert len(services.of("exchange")) == 1
+
+
+def test_policies_that_may_not_be_read_are_unread_and_nothing_else():
+    group = {
+        "alias": "fax.group",
+        "on_foreign_members": "fail",
+        "on_foreign_owners": "fail",
+        "on_other_policies": "fail",
+    }
+    refused = exchange_problem("Ex1|System.UnauthorizedAccessException|The role isn't supported in this scenario.", 403)
+    services = Services({"deletedItems": {"value": []}}, {"Get-ApplicationAccessPolicy": refused})
+    result = look(services, application=wanted(unique_name="fax"), group=group)
+    assert result.result["other_policies"] is None
+    assert "the application access policies" in result.result["unreadable"]
+
+
+def test_a_directory_that_does_not_list_deleted_namesakes_stops_nothing():
+    unsupported = (400, graph_problem("Request_UnsupportedQuery"))
+    refused = {
+        "application?$filter=displayName": unsupported,
+        "/applications?": {"value": []},
+        "deletedItems": {"value": []},
+    }
+    result = look(Services(refused), application=wanted(unique_name="fax", display_name="Fax", on_namesake="ignore"))
+    assert "recycle bin" not in found(result, "warning")
+
+
 def test_a_tenant_that_knows_no_such_policy_has_none():
     result = look(Services({"/policies": (404, graph_problem("Request_ResourceNotFound"))}), secret_lifetime_days=9999)
     assert result.outcome == "ok"
