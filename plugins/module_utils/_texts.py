@@ -119,6 +119,8 @@ EXCHANGE_TRANSIENT = frozenset(
     }
 )
 EXCHANGE_BUSY_WORDING = "maximum number of concurrent requests per tenant"
+EXCHANGE_NO_REASON = re.compile(r"\s*(<|$)|.*(does not indicate success: |\()(429|5\d\d)\b", re.DOTALL)
+"""What is passed on where Exchange, or something before it, gave no error document: nothing, a page, or a status."""
 EXCHANGE_EXISTS = frozenset({"ADObjectAlreadyExistsException", "ProxyAddressExistsException", "NameNotUniqueException"})
 EXCHANGE_MEMBER_EXISTS = "MemberAlreadyExistsException"
 EXCHANGE_MEMBER_ABSENT = "MemberNotFoundException"

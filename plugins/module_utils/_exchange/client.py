@@ -141,6 +141,11 @@ def transient(kind: str, message: str) -> bool:
     return kind in _texts.EXCHANGE_TRANSIENT or _texts.EXCHANGE_BUSY_WORDING in message
 
 
+def unexplained(message: str) -> bool:
+    """Whether a management host passes on no error of Exchange, but an empty answer or a page from on the way."""
+    return _texts.EXCHANGE_NO_REASON.match(message) is not None
+
+
 def explained(document: t.Any) -> tuple[str, str]:
     """(short exception type, text) of an error document; both empty when it is none."""
     problem = document.get("error") if isinstance(document, dict) else None

@@ -14,7 +14,7 @@ import uuid
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn, Token, call_as
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, ServiceError
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Forbidden, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import (
     Cmdlet,
     Json,
@@ -48,6 +48,13 @@ class RestTransport:
 
     def _one(self, cmdlet: Cmdlet) -> Output:
         response = self._send(self._url(), _input(cmdlet), cmdlet, idempotent=cmdlet.reads)
+        if not cmdlet.reads and _is_no_answer(response.status, response.json()):
+            raise AnswerLost(
+                f"Exchange's answer ({response.status}) to {cmdlet.name} is none: the work may be done",
+                attempted=cmdlet.purpose,
+                status=response.status,
+                request_id=response.request_id,
+            )
         output = _output(cmdlet, response.status, response.json(), response.request_id)
         return self._rest_of_pages(cmdlet, output, response.json())
 
@@ -80,13 +87,21 @@ class RestTransport:
             for index in waiting:
                 item = by_id.get(str(index))
                 if item is None:
-                    raise ServiceError("Exchange left a part of the batch unanswered", attempted=cmdlets[index].purpose)
-                output = _output(cmdlets[index], int(item.get("status") or 0), item.get("body"), response.request_id)
+                    problem = ServiceError(
+                        "Exchange left a part of the batch unanswered",
+                        attempted=cmdlets[index].purpose,
+                        cure="run again",
+                    )
+                    outputs[index] = Output(error=problem)
+                    again.append(index)
+                    continue
+                status, body = int(item.get("status") or 0), item.get("body")
+                output = _output(cmdlets[index], status, body, response.request_id)
                 outputs[index] = output
-                if output.error is not None and _stumbled(output.error):
+                if output.error is not None and (_stumbled(output.error) or _is_no_answer(status, body)):
                     again.append(index)
                 else:
-                    outputs[index] = self._rest_of_pages(cmdlets[index], output, item.get("body"))
+                    outputs[index] = self._rest_of_pages(cmdlets[index], output, body)
             waiting = again
             if waiting:
                 delay = self._http.policy.wait(attempt, self._http.clock.monotonic() - started)
@@ -131,7 +146,7 @@ class RestTransport:
         def again(response: Response) -> bool:
             document = response.json()
             if response.status < 400:
-                return False
+                return idempotent and _is_no_answer(response.status, document)
             kind, message = explained(document)
             plain = response.body[:500].decode("utf-8", "replace") if document is None else ""
             return transient(kind, message or plain)
@@ -215,5 +230,12 @@ def _plain(item: t.Any) -> t.Any:
     return [_plain(value) for value in item] if isinstance(item, list) else item
 
 
+def _is_no_answer(status: int, document: t.Any) -> bool:
+    """Whether neither Exchange's result nor an error of its own came: nothing, or a page from on the way."""
+    if status in (400, 401, 403, 404) or status == 204:
+        return False  # a refusal, whoever says it: no waiting mends it
+    return not isinstance(document, dict) or (status >= 500 and not any(explained(document)))
+
+
 def _stumbled(problem: ServiceError) -> bool:
-    return problem.status in (429, 503, 504) or transient(problem.code or "", problem.message)
+    return problem.status in (429, 502, 503, 504) or transient(problem.code or "", problem.message)

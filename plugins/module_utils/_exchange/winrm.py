@@ -33,6 +33,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
     error,
     explained,
     transient,
+    unexplained,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host import (
     Peer,
@@ -57,6 +58,8 @@ _WRAPPERS = frozenset(
     }
 )
 """Exception types that say nothing of their own."""
+
+_NO_REASON = "no reason given"
 
 
 class WinRmTransport:
@@ -246,7 +249,7 @@ class WinRmTransport:
         found = _texts.host_problem(f"{kind} {problem.get('id') or ''} {said}")
         if found is not None:
             return not_ready(found, self._clean(message), self._settings.host)
-        if transient(kind, message) or kind in _texts.HOST_CONNECTION:
+        if transient(kind, message) or kind in _texts.HOST_CONNECTION or _broken(kind, message):
             return Unreachable(
                 f"{self._settings.host} did not reach Exchange Online: {self._clean(message)[:300]}",
                 attempted=CONNECT.purpose,
@@ -263,13 +266,13 @@ class WinRmTransport:
             rows = [_plain(row) for row in found.get("value") or []]
             return Output(rows[: cmdlet.limit], warnings), False
         kind, message = self._explained(problem)
-        if kind in _texts.HOST_CONNECTION:
+        if kind in _texts.HOST_CONNECTION or _broken(kind, message):
             if not cmdlet.reads:
                 self.close()
                 raise AnswerLost(
                     f"the management host lost Exchange's answer to {cmdlet.name} ({kind})", attempted=cmdlet.purpose
                 )
-            refusal: ServiceError = error(cmdlet, kind, message)
+            refusal: ServiceError = error(cmdlet, kind, message.strip()[:300])
             return Output([], warnings, refusal), True
         match = re.search(r"RequestId=([0-9A-Fa-f-]{36})", str(problem.get("id") or ""))
         request_id = match[1] if match else None
@@ -297,7 +300,7 @@ class WinRmTransport:
                 return kind, self._clean(message)
         kinds = [_short(str(link.get("type") or "")) for link in chain] + [_short(str(problem.get("reason") or ""))]
         telling = [kind for kind in kinds if kind and kind not in _WRAPPERS]
-        message = next((text for text in texts if text.strip()), "no reason given")
+        message = next((text for text in texts if text.strip()), _NO_REASON)
         return (telling or kinds or [""])[0], self._clean(message.strip())
 
     def _clean(self, text: str) -> str:
@@ -363,6 +366,12 @@ def _exchange_s(text: str) -> tuple[str, str]:
 
 def _short(type_name: str) -> str:
     return type_name.rsplit(".", 1)[-1]
+
+
+def _broken(kind: str, message: str) -> bool:
+    """Whether the module passes on an answer that is none: a page, a bare status, or nothing."""
+    silent = not kind or kind in _WRAPPERS or kind == "HttpResponseException"
+    return silent and (message == _NO_REASON or unexplained(message))
 
 
 def _is_refusal(message: str) -> bool:

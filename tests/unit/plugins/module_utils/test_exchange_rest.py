@@ -204,6 +204,77 @@ def test_only_the_part_that_stumbled_is_asked_again():
     assert len(json.loads(script.seen[1].body)["requests"]) == 1
 
 
+EMPTY, PAGE, BARE = answer(500, b""), answer(500, b"<html>oops</html>"), answer(200, b"<html>sign in</html>")
+
+
+@pytest.mark.parametrize("nothing", [EMPTY, PAGE, BARE, answer(200, b"")])
+def test_an_answer_that_is_none_is_asked_for_again(nothing):
+    good = answer(200, {"value": [{"n": 1}]})
+    single, script = exchange(Exchange("POST", "", nothing), Exchange("POST", "", good))
+    assert single.invoke("Get-X", "read") == [{"n": 1}]
+    assert script.finished()
+    parts = {"responses": [{"id": "0", "status": 200, "body": {"value": []}}]}
+    batch = [{**parts["responses"][0]}, {"id": "1", "status": 200, "body": {"value": []}}]
+    whole, script = exchange(
+        Exchange("POST", "/$batch", nothing), Exchange("POST", "/$batch", answer(200, {"responses": batch}))
+    )
+    assert [output.objects() for output in whole.invoke_many(reads("Get-A", "Get-B"))] == [[], []]
+    assert script.finished()
+    link = "https://outlook.office365.com/next"
+    paged, script = exchange(
+        Exchange("POST", "", answer(200, {"value": [{"n": 0}], "@odata.nextLink": link})),
+        Exchange("POST", "/next", nothing),
+        Exchange("POST", "/next", good),
+    )
+    assert paged.invoke("Get-X", "read") == [{"n": 0}, {"n": 1}]
+    assert script.finished()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"id": "1", "status": 500},
+        {"id": "1", "status": 500, "body": "<html>"},
+        {"id": "1", "status": 502, "body": ""},
+        {"id": "1", "status": 200, "body": None},
+        None,
+    ],
+)
+def test_a_part_that_is_no_answer_is_asked_for_again(part):
+    fine = {"id": "0", "status": 200, "body": {"value": []}}
+    first = [fine, part] if part else [fine]
+    client, script = exchange(
+        Exchange("POST", "/$batch", answer(200, {"responses": first})),
+        Exchange(
+            "POST", "/$batch", answer(200, {"responses": [{"id": "1", "status": 200, "body": {"value": [{"n": 1}]}}]})
+        ),
+    )
+    assert client.invoke_many(reads("Get-A", "Get-B"))[1].objects() == [{"n": 1}]
+    assert script.finished()
+    lasting, _unused = exchange(Exchange("POST", "/$batch", answer(200, {"responses": first})), budget=0)
+    with pytest.raises(ServiceError):
+        lasting.invoke_many(reads("Get-A", "Get-B"))[1].objects()
+
+
+def test_a_refusal_in_a_batch_is_not_asked_for_again():
+    fine = {"id": "0", "status": 200, "body": {"value": []}}
+    for refused in (
+        {"id": "1", "status": 403, "body": ""},
+        {"id": "1", "status": 500, "body": problem("RecipientTaskException", "no")},
+    ):
+        client, script = exchange(Exchange("POST", "/$batch", answer(200, {"responses": [fine, refused]})))
+        assert client.invoke_many(reads("Get-A", "Get-B"))[1].error is not None
+        assert len(script.seen) == 1
+
+
+@pytest.mark.parametrize("nothing", [EMPTY, PAGE, BARE])
+def test_a_write_without_a_real_answer_is_left_open(nothing):
+    client, script = exchange(Exchange("POST", "", nothing))
+    with pytest.raises(AnswerLost):
+        client.invoke("New-X", "make")
+    assert len(script.seen) == 1
+
+
 def test_writes_go_one_after_another():
     client, script = exchange(
         Exchange("POST", "InvokeCommand", answer(200, {"value": []})),

@@ -543,6 +543,28 @@ def test_a_host_that_loses_exchange_s_answer_to_a_write_leaves_it_open():
     assert transport(Host(run=lambda call: next(answers))).run([READ])[0].error is None
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        raised("System.Exception", "<!DOCTYPE html><html>Service unavailable</html>"),
+        raised("System.Exception", ""),
+        raised(
+            "Microsoft.PowerShell.Commands.HttpResponseException",
+            "Response status code does not indicate success: 500 (Internal Server Error).",
+        ),
+    ],
+)
+def test_an_answer_of_exchange_that_is_none_is_asked_for_again(nothing: dict[str, t.Any]):
+    lost = {"value": [], "warnings": [], "error": nothing}
+    answers = iter([lost, {"value": [], "warnings": [], "error": None}])
+    assert transport(Host(run=lambda call: next(answers))).run([READ])[0].error is None
+    with pytest.raises(AnswerLost):
+        transport(Host(run=lambda call: lost)).run([WRITE])
+    problems = iter([nothing, None])
+    flickering = Host(connect=lambda request: {"error": next(problems), "host": GOOD})
+    assert transport(flickering).run([WRITE])[0].error is None
+
+
 # --- errors ----------------------------------------------------------------------------------------------------
 
 
