@@ -18,7 +18,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Forbidden, M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -74,10 +74,12 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
 
 def refusal(exc: M365Error) -> Json:
     """The result of a task that ends with this error."""
+    # A right that is missing is for a person to give, unless something is half done.
+    lacks_a_right = isinstance(exc, Forbidden) and not exc.done
     return {
         "failed": True,
         "changed": bool(exc.done),
-        "outcome": exc.outcome,
+        "outcome": "blocked" if lacks_a_right else exc.outcome,
         "msg": str(exc),
         "summary": exc.message,
         "error": exc.as_result(),

@@ -402,6 +402,7 @@ def test_an_operator_without_the_permission_is_told_which(emulator: Emulator, ma
     )
     result = run("entra_admin_consent", {"app_id": made["app_id"], "permissions": EWS}, emulator)
     assert (result["failed"], result["changed"], result["error"]["kind"]) == (True, False, "Forbidden")
+    assert result["outcome"] == "blocked"
     assert "AppRoleAssignment.ReadWrite.All" in result["msg"]
     assert "Privileged Role Administrator" in result["msg"]
 

@@ -190,7 +190,9 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         after["secrets"].append({**shown, "key_id": "(new)", "end_date_time": iso(end)})
         after["stored_key_id"] = "(new)"
         result.update(key_id=None, end_date_time=iso(end), rotated=verdict.replaces, days_left=(end - now).days)
-        made.summary = f"secret made until {iso(end)[:10]}: {verdict.reason}"
+        made.summary = f"{'new' if ours else 'first'} secret made, valid until {iso(end)[:10]}"
+        if verdict.reason != NONE_YET:
+            made.summary += f": {verdict.reason}"
     else:
         kept = next(key for key in ours if key.key_id == verdict.front)
         result.update(
@@ -212,6 +214,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     return made
 
 
+NONE_YET = "there is none yet"
 WAITING = "the new secret is made and stored, and Entra does not accept it yet; the next run puts it in place"
 
 
@@ -332,7 +335,7 @@ def _judge_by_dates(desired: Desired, ours: t.Sequence[Key], now: dt.datetime) -
     verdict = Verdict()
     newest = max(ours, key=lambda key: (key.end > now, key.start, key.end), default=None)
     if newest is None:
-        verdict.reason = "there is none yet"
+        verdict.reason = NONE_YET
         return verdict
     verdict.front, verdict.reason, verdict.replaces = newest.key_id, _due(newest, desired, now), True
     for key in ours:
@@ -358,7 +361,7 @@ def _reason(
     if current.stale:
         return "the store held the secret of an application that is gone"
     if front is None:
-        return "its value is not in the store" if ours else "there is none yet"
+        return "its value is not in the store" if ours else NONE_YET
     key = next((key for key in ours if key.key_id == front.key_id), None)
     if key is None:
         renamed = any(key.key_id == front.key_id for key in current.keys)
@@ -1091,10 +1094,14 @@ def duration(text: str) -> dt.timedelta | None:
     )
 
 
+MOST_DAYS = 36500
+"""A hundred years: more is a slip, and no date in the end."""
+
+
 def _days(params: t.Mapping[str, t.Any], option: str, least: int) -> dt.timedelta:
     value = int(params[option])
-    if not least <= value <= 36500:
-        raise InvalidInput(f"{option} is {value}", cure=f"give a number of days, {least} or more")
+    if not least <= value <= MOST_DAYS:
+        raise InvalidInput(f"{option} is {value}", cure=f"give a number of days, {least} to {MOST_DAYS}")
     return dt.timedelta(days=value)
 
 

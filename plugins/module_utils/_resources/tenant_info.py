@@ -38,6 +38,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import R
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import access_policy as _access_policy
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access as _ews_access
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret as _secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_findings import (
     Desired,
@@ -539,8 +540,8 @@ def _desired(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
             raise InvalidInput(
                 f"expected_domain is {expected!r}, which is an id", cure="give a domain such as contoso.com"
             )
-    if days is not None and days <= 0:
-        raise InvalidInput(f"secret_lifetime_days is {days}", cure="give a number of days, 1 or more")
+    if days is not None and not 1 <= days <= _secret.MOST_DAYS:
+        raise InvalidInput(f"secret_lifetime_days is {days}", cure=f"give a number of days, 1 to {_secret.MOST_DAYS}")
     return Desired(
         expected_domain=expected,
         tenant_option=tenant.options.get("tenant"),

@@ -16,6 +16,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, T
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     Blocked,
+    Forbidden,
     InvalidInput,
     M365Error,
     ServiceError,
@@ -141,6 +142,14 @@ def test_a_failure_says_what_was_already_changed():
     assert result["error"]["done"] == ["up to 1", "up to 2"]
     assert "Already changed: up to 1; up to 2" in result["msg"]
     assert "What to do: ask" in result["msg"]
+
+
+def test_a_missing_right_is_for_a_person_unless_something_is_half_done():
+    alone = run(Counter(wanted=1, refuse=Forbidden("no", who="an administrator")))
+    assert (alone["outcome"], alone["failed"], alone["changed"]) == ("blocked", True, False)
+    assert "an administrator" in alone["msg"]
+    halfway = run(Counter(wanted=2, refuse=Forbidden("no")))
+    assert (halfway["outcome"], halfway["changed"]) == ("failed", True)
 
 
 def test_blocked_changes_nothing():

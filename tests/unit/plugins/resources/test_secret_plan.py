@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import (
     Desired,
     Key,
     Limits,
     State,
+    _days,
     _limits,
     duration,
     ends_to_try,
@@ -63,6 +64,19 @@ def state(*keys: Key, entry: Entry | None = None, **rest: object) -> State:
 
 def test_the_first_secret_is_made():
     assert steps(state()) == [("mint", "there is none yet")]
+
+
+@pytest.mark.parametrize("days", [0, -1, 99999])
+def test_a_lifetime_that_cannot_be_meant_is_refused_with_both_limits(days: int):
+    with pytest.raises(InvalidInput, match="1 to 36500"):
+        _days({"lifetime": days}, "lifetime", 1)
+
+
+def test_a_summary_says_which_secret_was_made_and_why():
+    assert plan(state(), WANTED, NOW).summary == "first secret made, valid until 2027-11-21"
+    due = key(1, age=350, left=10)
+    again = plan(state(due, entry=Entry(current=stored(due))), WANTED, NOW).summary
+    assert again.startswith("new secret made, valid until 2027-11-21: ")
 
 
 def test_a_stored_secret_that_lives_is_left_alone():
