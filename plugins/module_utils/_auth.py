@@ -421,6 +421,10 @@ def _pem_blocks(text: str) -> tuple[str, str]:
     return blocks["key"], blocks["certificate"]
 
 
+WAYS = ("client_secret", "certificate_path", "federated_token_path", "managed_identity", "access_token")
+"""The options that say how to sign in; one of them is enough."""
+
+
 def choose(options: t.Mapping[str, t.Any], http: Http, cloud: Cloud) -> SignIn:
     """The one way to sign in that the options describe; InvalidInput names what is missing or too much."""
     tokens = options.get("access_token") or {}

@@ -27,7 +27,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._auth import HAS_MSAL, ReadyTokens, SignIn
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import HAS_MSAL, WAYS, ReadyTokens, SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
@@ -44,6 +44,10 @@ Json = dict[str, t.Any]
 SWITCH = "mail2fax_in_process"
 """A variable; false makes the modules run as modules, which helps to tell the lanes apart. Only what needs the
 controller stays here even so."""
+
+PREFIX = "mail2fax_"
+"""Of the variables that hold the connection's options. One look at a host's variables costs far less than the
+module_defaults of a play, which Ansible renders for every task, one template for each option."""
 
 DISCOVERED = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 """What ansible_python_interpreter says where it names none."""
@@ -62,11 +66,12 @@ class LaneAction(ActionBase):
         result: Json = super().run(tmp, variables) or {}
         del tmp
         only_here = self.needs_controller(self._task.args)
+        args = {**self._connection_of_the_host(variables), **self._task.args}
         reason = self._reason_for_a_process(variables)
         if reason is None and not only_here and not self._switched_on(variables):
             reason = f"{SWITCH} is false"
         if reason is None:
-            result.update(self._in_process(variables))
+            result.update(self._in_process(args, variables))
         elif only_here:
             result.update(
                 refusal(
@@ -80,7 +85,7 @@ class LaneAction(ActionBase):
             )
         else:
             wrap_async = self._task.async_val and not self._connection.has_native_async
-            result.update(self._execute_module(task_vars=variables, wrap_async=wrap_async))
+            result.update(self._execute_module(module_args=args, task_vars=variables, wrap_async=wrap_async))
         return result
 
     def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
@@ -91,6 +96,22 @@ class LaneAction(ActionBase):
         """What the door gets from outside beside the tenant; raises M365Error."""
         store = params.get("store")
         return {"store": open_store(store, Controller(self._loader, params))} if store else {}
+
+    def _connection_of_the_host(self, variables: Json) -> Json:
+        """The connection's options that the task leaves out and the host's variables have.
+
+        How to sign in is said in one place: a task that says it is not given another way beside its own.
+        """
+        said = {name for name, value in self._task.args.items() if value is not None}
+        if said & {*WAYS}:
+            said |= {*WAYS, "certificate_passphrase"}
+        found: Json = {}
+        for name in self.door.base.options:
+            if name not in said and PREFIX + name in variables:
+                value = self._templar.template(variables[PREFIX + name])
+                if value not in (None, ""):
+                    found[name] = value
+        return found
 
     def _switched_on(self, variables: Json) -> bool:
         return bool(boolean(self._templar.template(variables.get(SWITCH, True)), strict=False))
@@ -117,9 +138,9 @@ class LaneAction(ActionBase):
         named = constants.config.get_config_value("INTERPRETER_PYTHON", variables=at_host)
         return str(self._templar.template(named) or "").strip()
 
-    def _in_process(self, variables: Json) -> Json:
+    def _in_process(self, args: Json, variables: Json) -> Json:
         with environment(self._own_environment()):
-            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(plain(self._task.args))
+            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(plain(args))
             params: Json = checked.validated_parameters
             if checked.error_messages:
                 return self._shown({"failed": True, "msg": self._complaint(checked)}, checked, variables)
