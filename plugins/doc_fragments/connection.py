@@ -67,6 +67,8 @@ options:
     choices: [rest, winrm]
     default: rest
 notes:
+  - What a task and C(module_defaults) leave out of the connection is taken from the variables of its host, which bear
+    the option's name with C(mail2fax_) in front, such as C(mail2fax_tenant), and then from the environment.
   - Exactly one way to sign in is needed, O(client_secret), O(certificate_path), O(federated_token_path),
     O(managed_identity) or O(access_token).
 """

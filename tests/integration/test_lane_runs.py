@@ -249,6 +249,55 @@ def test_the_environment_of_one_task_is_not_the_next_ones(fleet: Fleet) -> None:
     assert [bool(result.get("failed")) for result in results] == [True, False], run.output
 
 
+# --- the connection from variables ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_the_connection_of_a_host_is_in_its_variables(
+    tmp_path: pathlib.Path, emulator: Emulator, in_process: bool
+) -> None:
+    """Each host's own, whatever the environment says; in a process as in the worker."""
+    variables = {
+        "mail2fax_client_id": CLIENT,
+        "mail2fax_client_secret": "{{ somewhere }}",
+        "mail2fax_certificate_path": "",
+        "somewhere": OPERATOR_SECRET,
+        "mail2fax_in_process": in_process,
+    }
+    fleet = Fleet(tmp_path, emulator, count=2, variables=variables)
+    other = {"M365_TENANT": "contoso.example", "M365_CLIENT_ID": "", "M365_CLIENT_SECRET": "wrong"}
+    run = fleet.play(play(LOOK, VERDICT, module_defaults={}), env=other)
+    assert run.code == 0, run.output
+    assert set(sign_ins(emulator)) == {(place.id, audience) for place in places(2) for audience in (GRAPH, EXCHANGE)}
+    assert bool(run.programs) is not in_process
+    assert OPERATOR_SECRET not in run.output
+
+
+@pytest.mark.parametrize("where", ["task", "module_defaults"])
+def test_a_task_s_own_way_to_sign_in_is_not_mixed_with_the_host_s(
+    fleet: Fleet, tmp_path: pathlib.Path, where: str
+) -> None:
+    own: Json = {"certificate_path": str(tmp_path / "there-is-none.pem")}
+    task: Json = {"mail2fax.m365.entra_application_info": {"display_name": "Nobody"}}
+    defaults: Json = {}
+    if where == "task":
+        task["mail2fax.m365.entra_application_info"].update(own)
+    else:
+        defaults = {"group/mail2fax.m365.m365": own}
+    operator = {"mail2fax_client_id": CLIENT, "mail2fax_client_secret": OPERATOR_SECRET}
+    nobody = {"M365_CLIENT_ID": "", "M365_CLIENT_SECRET": ""}
+    run = fleet.play(play(task, module_defaults=defaults), env=nobody, **operator)
+    message = run.result("task 1")["msg"]
+    assert "there-is-none.pem" in message
+    assert "more than one way" not in message
+
+
+def test_a_variable_is_checked_like_an_option(fleet: Fleet) -> None:
+    run = fleet.play(play(LOOK, module_defaults={}), mail2fax_cloud="moon")
+    assert "value of cloud must be one of" in run.result("task 1")["msg"]
+    assert fleet.emulator.journal() == []
+
+
 @pytest.mark.parametrize(
     ("keywords", "variables"),
     [

@@ -160,5 +160,5 @@ def test_a_provision_that_could_not_be_proven_is_refused_before_anything(tmp_pat
             check=False,
         )
         assert done.returncode != 0
-        assert "Name a store that keeps it" in done.stdout + done.stderr
+        assert "name a store that keeps it" in done.stdout + done.stderr
         assert emulator.journal() == []

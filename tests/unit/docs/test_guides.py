@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _errors, _ews, _powers, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access
 from tests.tools import doc_tables, layout
 
@@ -87,7 +88,8 @@ def variables() -> set[str]:
     own = set(re.findall(r"^ *(mail2fax_\w+):", text, re.MULTILINE))
     results = set(re.findall(r"^ *register: (mail2fax_\w+)$", text, re.MULTILINE))
     of_roles = names_in((layout.ROOT / "roles").glob("*/defaults/main.yml")) - {"mail2fax_record", "mail2fax_stopped"}
-    return (of_roles | (names_in(playbooks) - own)) - results
+    of_modules = {f"mail2fax_{option}" for option in CONNECTION.options}
+    return (of_modules | of_roles | (names_in(playbooks) - own)) - results
 
 
 def test_every_variable_is_explained_and_every_explained_one_exists() -> None:
