@@ -215,6 +215,8 @@ options:
     description:
       - Seconds that throttling, replication after a write and other passing refusals may take before they
         count as an answer.
+      - A run that has reached nothing yet because there is no connection gives up after 15 seconds, or sooner where
+        this is less.
       - If not set, the environment variable E(M365_PATIENCE) is used.
     type: int
     default: 180

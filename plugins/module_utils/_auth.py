@@ -178,9 +178,10 @@ class MsalSignIn:
             try:
                 return self._once(audience, purpose)
             except (AnswerLost, Unreachable, Throttled) as exc:
+                exc.attempted = exc.attempted or purpose
                 if "CA" in exc.cure:
                     raise
-                delay = self._http.policy.wait(attempt, self._http.clock.monotonic() - started)
+                delay = self._http.wait(attempt, started, exc)
                 if delay is None:
                     raise
                 self._http.clock.sleep(delay)
@@ -379,7 +380,7 @@ class _MsalHttp:
     def _send(self, method: str, url: str, headers: t.Any, body: t.Any) -> _MsalResponse:
         if isinstance(body, str):
             body = body.encode()
-        response = self._http.transport.send(Request(method, url, dict(headers or {}), body), self._http.timeout_s)
+        response = self._http.send(Request(method, url, dict(headers or {}), body))
         self._last = response
         if response.status in (429, 500, 502, 503, 504):
             raise Throttled(

@@ -14,7 +14,7 @@ import traceback
 import typing as t
 import urllib.parse
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
@@ -39,6 +39,12 @@ except ImportError:
 else:
     HAS_REQUESTS = True
     REQUESTS_IMPORT_ERROR = None
+
+
+FIRST_CONTACT_S = 15.0
+"""How long a run that has reached nothing yet tries to: what is wrong then is the network here, and no blip."""
+CONNECT_S = 15.0
+"""How long one connection may take to come about; an answer may take longer."""
 
 
 class Clock:
@@ -126,7 +132,7 @@ class RequestsTransport:
                 request.url,
                 headers=dict(request.headers),
                 data=request.body,
-                timeout=timeout_s,
+                timeout=(min(timeout_s, CONNECT_S), timeout_s),
                 proxies=self._proxies(request),
                 verify=self._verify,
                 allow_redirects=False,
@@ -162,7 +168,13 @@ class RequestsTransport:
                 f"the TLS certificate of {where} is not trusted here",
                 cure="a proxy that inspects TLS needs its CA in ca_path (or REQUESTS_CA_BUNDLE)",
             )
-        if isinstance(exc, requests.exceptions.ProxyError) and _refused_by_proxy(exc):
+        if isinstance(exc, requests.exceptions.ProxyError) and _never_sent(exc):
+            proxy = urllib.parse.urlsplit(next(iter(self._proxies(request).values()), ""))
+            return Unreachable(
+                f"the proxy {proxy.hostname}, by which {where} is to be reached, cannot be reached{_why(exc)}",
+                cure="check proxy or HTTPS_PROXY (and NO_PROXY), the proxy itself, DNS, and a firewall in between",
+            )
+        if isinstance(exc, requests.exceptions.ProxyError) and "Tunnel connection failed" in str(exc):
             return Unreachable(
                 f"the proxy did not connect to {where}",
                 cure=f"check proxy or HTTPS_PROXY, and that the proxy lets {where} through",
@@ -170,7 +182,7 @@ class RequestsTransport:
         if isinstance(exc, requests.exceptions.ConnectTimeout):
             return Unreachable(f"{where} did not accept a connection in time", cure=_ROUTE.format(where))
         if isinstance(exc, requests.exceptions.ConnectionError) and _never_sent(exc):
-            return Unreachable(f"no connection to {where}", cure=_ROUTE.format(where))
+            return Unreachable(f"no connection to {where}{_why(exc)}", cure=_ROUTE.format(where))
         if isinstance(exc, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
             return Unreachable(
                 f"the address of {where or 'the proxy'} is not usable", cure="check proxy and HTTPS_PROXY"
@@ -178,19 +190,27 @@ class RequestsTransport:
         return AnswerLost(f"{where} took the request and then sent no answer ({type(exc).__name__})")
 
 
-_ROUTE = "check that {} is reachable from here on port 443, by HTTPS_PROXY where there is one"
+_ROUTE = (
+    "check from this machine that the name {0} resolves (DNS), that port 443 is open (firewall), and that HTTPS_PROXY "
+    "and NO_PROXY are right where {0} is reached by a proxy"
+)
+_WHYS = {
+    "its name does not resolve": ("NameResolutionError", "Name or service not known", "getaddrinfo failed"),
+    "the connection was refused": ("Connection refused",),
+    "the network is unreachable": ("Network is unreachable", "No route to host"),
+}
+
+
+def _why(exc: BaseException) -> str:
+    """What the operating system says of a connection that did not come about, in words."""
+    seen = str(exc)
+    return next((f": {words}" for words, signs in _WHYS.items() if any(sign in seen for sign in signs)), "")
 
 
 def _never_sent(exc: BaseException) -> bool:
     """Whether urllib3 says that not even a connection came about."""
     seen = str(exc)
     return "NewConnectionError" in seen or "NameResolutionError" in seen or "Failed to establish" in seen
-
-
-def _refused_by_proxy(exc: BaseException) -> bool:
-    """Whether the proxy said no or could not be reached. urllib3 also calls it a proxy's error when a tunnel that
-    stood already breaks with the request in it."""
-    return "Tunnel connection failed" in str(exc) or _never_sent(exc)
 
 
 def _bypasses_proxy(host: str, no_proxy: str) -> bool:
@@ -220,11 +240,30 @@ class Http:
         *,
         timeout_s: float = 30.0,
         policy: RetryPolicy | None = None,
+        reached: t.Callable[[], bool] = lambda: False,
     ) -> None:
+        """``reached``: whether an earlier task of the run has had an answer; asked only when nothing is reached."""
         self.transport = transport
         self.clock = clock
         self.timeout_s = timeout_s
         self.policy = policy or RetryPolicy()
+        self._reached = reached
+        self._answered = False
+
+    def send(self, request: Request, timeout_s: float | None = None) -> Response:
+        """One request, once."""
+        response = self.transport.send(request, timeout_s or self.timeout_s)
+        self._answered = True
+        return response
+
+    def wait(
+        self, attempt: int, started: float, problem: M365Error | None = None, wanted: float | None = None
+    ) -> float | None:
+        """Seconds to wait before the next attempt, None to give up; the policy's, but for the first contact."""
+        policy = self.policy
+        if isinstance(problem, Unreachable) and not self._answered and not self._reached():
+            policy = replace(policy, budget_s=min(policy.budget_s, FIRST_CONTACT_S))
+        return policy.wait(attempt, self.clock.monotonic() - started, wanted)
 
     def call(
         self,
@@ -249,7 +288,7 @@ class Http:
             problem: M365Error | None = None
             response: Response | None = None
             try:
-                response = self.transport.send(self._dressed(request), timeout_s or self.timeout_s)
+                response = self.send(self._dressed(request), timeout_s)
             except Unreachable as exc:
                 problem = exc
                 if exc.cure and "CA" in exc.cure:
@@ -270,7 +309,7 @@ class Http:
                 if not transient and not (again is not None and again(response)):
                     return response
             wanted = retry_after(response.headers.get("retry-after")) if response is not None else None
-            delay = self.policy.wait(attempt, self.clock.monotonic() - started, wanted)
+            delay = self.wait(attempt, started, problem, wanted)
             if delay is None:
                 if response is None:
                     raise self._about(problem or AnswerLost("no answer came"), purpose) from None

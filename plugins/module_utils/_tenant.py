@@ -30,7 +30,8 @@ class Tenant:
 
     ``options`` has the names of the connection options (design: names), already typed. ``environment`` stands
     for the process's own: proxy and CA come from it where the options are silent. ``share`` may wrap the
-    operator's sign-in, so that the tasks of one run share their tokens.
+    operator's sign-in, so that the tasks of one run share their tokens; ``reached`` tells whether one of them has
+    had an answer already.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Tenant:
         transport: Transport | None = None,
         clock: Clock | None = None,
         share: t.Callable[[_auth.SignIn], _auth.SignIn] = lambda sign_in: sign_in,
+        reached: t.Callable[[], bool] = lambda: False,
     ) -> None:
         self.options = dict(options)
         self.cloud = CLOUDS[self.options.get("cloud") or "global"]
@@ -48,6 +50,7 @@ class Tenant:
         self._environment = os.environ if environment is None else environment
         self._transport = transport
         self._share = share
+        self._reached = reached
         for option, check in (("tenant", _names.tenant), ("client_id", _names.guid)):
             if self.options.get(option):
                 self.options[option] = check(self.options[option], option)
@@ -80,6 +83,7 @@ class Tenant:
             self.clock,
             timeout_s=float(self.options.get("timeout") or 30.0),
             policy=RetryPolicy(budget_s=self.patience_s),
+            reached=self._reached,
         )
 
     @functools.cached_property

@@ -36,7 +36,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY, SharedSignIn
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY, SharedSignIn, any_in
 
 preload()
 
@@ -146,7 +146,12 @@ class LaneAction(ActionBase):
                 return self._shown({"failed": True, "msg": self._complaint(checked)}, checked, variables)
 
             def tenant() -> Tenant:
-                return Tenant(params, environment=os.environ, share=lambda sign_in: shared(sign_in, params))
+                return Tenant(
+                    params,
+                    environment=os.environ,
+                    share=lambda sign_in: shared(sign_in, params),
+                    reached=lambda: any_in(constants.DEFAULT_LOCAL_TMP),
+                )
 
             try:
                 result = execute(self.door, Task(params, bool(self._task.check_mode), self.services(params)), tenant)

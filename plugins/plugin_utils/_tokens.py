@@ -105,6 +105,14 @@ class SharedSignIn:
             os.replace(name, place)
 
 
+def any_in(folder: str) -> bool:
+    """Whether a task of the run has signed in: then Microsoft can be reached from here, or could."""
+    try:
+        return any(name.startswith("m365-") and not name.endswith(".lock") for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 

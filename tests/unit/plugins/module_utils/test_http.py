@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import requests
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Throttled, Unreachable
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, RequestsTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy, retry_after
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import Exchange, FakeClock, Script, answer
 
 READ = Request("GET", "https://graph.microsoft.com/v1.0/x")
@@ -73,6 +76,80 @@ def test_a_write_that_was_not_done_is_repeated(status: int):
 def test_what_never_arrived_may_be_repeated_even_for_a_write():
     response, _unused, _unused = call(WRITE, Unreachable("no route"), answer(201, {}), idempotent=False)
     assert response.status == 201
+
+
+def offline(*before: object, reached: bool = False) -> FakeClock:
+    """The clock after a call that reached nothing, behind calls that got an answer."""
+
+    class Cut:
+        def __init__(self) -> None:
+            self.answers = list(before)
+
+        def send(self, request: Request, timeout_s: float):
+            if self.answers:
+                return self.answers.pop(0)
+            raise Unreachable("no connection", cure="check DNS")
+
+    clock = FakeClock()
+    http = Http(Cut(), clock, policy=RetryPolicy(budget_s=180.0), reached=lambda: reached)
+    for _answer in before:
+        http.call(READ, purpose="read x", idempotent=True)
+    with pytest.raises(Unreachable):
+        http.call(READ, purpose="read x", idempotent=True)
+    return clock
+
+
+def test_a_run_that_has_reached_nothing_gives_up_soon():
+    assert 5 < offline().passed <= 15
+
+
+def test_a_blip_after_an_answer_gets_all_the_patience():
+    assert offline(answer(200, {})).passed > 100
+    assert offline(answer(404, {})).passed > 100
+    # An earlier task of the run has had an answer.
+    assert offline(reached=True).passed > 100
+
+
+def test_a_sign_in_that_reaches_nothing_gives_up_soon_and_says_what_to_check():
+    clock = FakeClock()
+    options = {
+        "tenant": "contoso.com",
+        "client_id": "1cb8b5d2-8724-4f32-8152-a16a230b682b",
+        "client_secret": "a secret of nobody",
+    }
+    # Nothing listens on the port of "discard", so the connection is refused at once.
+    tenant = Tenant(options, environment={"HTTPS_PROXY": "http://user:word@127.0.0.1:9"}, clock=clock)
+    with pytest.raises(Unreachable) as caught:
+        tenant.sign_in.token(tenant.cloud.graph_audience)
+    assert 5 < clock.passed <= 15
+    said = str(caught.value)
+    for part in ("login.microsoftonline.com", "127.0.0.1", "refused", "HTTPS_PROXY", "DNS", "firewall"):
+        assert part in said
+    assert "word" not in said
+    later = Tenant(options, environment={"HTTPS_PROXY": "http://127.0.0.1:9"}, clock=clock, reached=lambda: True)
+    before = clock.passed
+    with pytest.raises(Unreachable):
+        later.sign_in.token(tenant.cloud.graph_audience)
+    assert clock.passed - before > 100
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "its name does not resolve"),
+        (ConnectionRefusedError(111, "Connection refused"), "the connection was refused"),
+        (OSError(101, "Network is unreachable"), "the network is unreachable"),
+    ],
+)
+def test_why_there_is_no_connection_is_said(monkeypatch, problem: OSError, words: str):
+    def broken(*_args, **_kwargs):
+        raise problem
+
+    monkeypatch.setattr(socket, "getaddrinfo" if isinstance(problem, socket.gaierror) else "socket", broken)
+    with pytest.raises(Unreachable) as caught:
+        RequestsTransport({}).send(Request("GET", "https://127.0.0.1/"), 5.0)
+    assert f"no connection to 127.0.0.1: {words}" in str(caught.value)
+    assert "DNS" in caught.value.cure
 
 
 def test_a_missing_ca_is_not_retried():

@@ -233,3 +233,13 @@ def test_workers_that_come_at_once_sign_in_once(tmp_path: pathlib.Path) -> None:
         worker.join(30)
         assert worker.exitcode == 0
     assert asked.value == 1
+
+
+def test_only_a_token_shows_that_a_task_has_signed_in(tmp_path):
+    folder = str(tmp_path)
+    assert _tokens.any_in(folder) is False
+    (tmp_path / "m365-abc.lock").touch()
+    assert _tokens.any_in(folder) is False
+    (tmp_path / "m365-abc").touch()
+    assert _tokens.any_in(folder) is True
+    assert _tokens.any_in(f"{folder}/none") is False
