@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible import constants
-from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover, _shown
 
 DOCUMENTATION = r"""
 name: outcome_table
@@ -56,21 +55,10 @@ def outcome_table(document: t.Any, width: int = 90, shape: str = "auto") -> str 
     """See DOCUMENTATION."""
     if not isinstance(document, t.Mapping) or "steps" not in document:
         raise AnsibleFilterError("mail2fax.m365.outcome_table takes the document of a run")
-    if shape not in ("auto", "text", "lines"):
-        raise AnsibleFilterError(f"mail2fax.m365.outcome_table: shape is {shape!r}, not auto, text or lines")
-    lines = _handover.table(dict(document), int(width))
-    if shape == "text" or (shape == "auto" and _yaml_is_shown()):
-        return "\n".join(lines)
-    return lines
-
-
-def _yaml_is_shown() -> bool:
     try:
-        found = constants.config.get_config_value("result_format", plugin_type="callback", plugin_name="default")
-    except AnsibleError:
-        # Another callback shows the results.
-        return False
-    return str(found) == "yaml"
+        return _shown.shaped(_handover.table(dict(document), int(width)), shape)
+    except ValueError as exc:
+        raise AnsibleFilterError(f"mail2fax.m365.outcome_table: {exc}") from exc
 
 
 class FilterModule:

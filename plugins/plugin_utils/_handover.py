@@ -762,12 +762,12 @@ def table(document: Json, width: int = 90) -> list[str]:
     outcome = labels.get(document["outcome"], document["outcome"])
     # What it is in capitals, but no times.
     state, *times = re.split(r"(?= until | since )", headline(document), maxsplit=1)
-    lines = _wrap(f"{name}: {outcome}. {state.upper()}{''.join(times)}", width)
+    lines = wrap(f"{name}: {outcome}. {state.upper()}{''.join(times)}", width)
     rows = [
         (spoken(step["step"]), labels.get(step["outcome"], step["outcome"]), step["summary"])
         for step in document["steps"]
     ]
-    lines += ["", *_columns([("STEP", "OUTCOME", ""), *rows], width)]
+    lines += ["", *columns([("STEP", "OUTCOME", ""), *rows], width)]
     wrong = " (not yet)" if document["state"] == "wait" else " (not as meant)"
     proven = [
         (
@@ -779,13 +779,13 @@ def table(document: Json, width: int = 90) -> list[str]:
         for row in document["mailboxes"]
     ]
     if proven:
-        lines += ["", *_columns([("MAILBOX", "MEANT", "EXCHANGE SAYS", "REALLY OPENED"), *proven], width)]
+        lines += ["", *columns([("MAILBOX", "MEANT", "EXCHANGE SAYS", "REALLY OPENED"), *proven], width)]
     lines += _watched(document, width)
     for item in document.get("pending") or []:
         until = f" until {readable_time(item['until'])}" if item.get("until") else ""
-        lines += ["", *_wrap(f"Pending{until}: {item['what']}", width)]
+        lines += ["", *wrap(f"Pending{until}: {item['what']}", width)]
     for leftover in document.get("leftovers") or []:
-        lines += ["", *_wrap(f"Left over: {leftover}", width)]
+        lines += ["", *wrap(f"Left over: {leftover}", width)]
     return [line.rstrip() for line in lines]
 
 
@@ -804,7 +804,7 @@ def _watched(document: Json, width: int) -> list[str]:
         for row in document.get("credentials") or []
     ]
     if rows:
-        lines += ["", *_columns([("CREDENTIAL", "KIND", "WHOSE", "LEFT", "ENDS"), *rows], width)]
+        lines += ["", *columns([("CREDENTIAL", "KIND", "WHOSE", "LEFT", "ENDS"), *rows], width)]
     ews = document.get("ews")
     if ews:
         state = {True: "open for this application", False: "closed", None: "not restricted by the tenant"}[
@@ -814,12 +814,15 @@ def _watched(document: Json, width: int) -> list[str]:
         told = f"EWS: {state}" + (f", {len(others)} on the tenant's list" if others else "")
         if ews.get("ends_on"):
             told += f"; ends on {readable_time(ews['ends_on'], date_only=True)}, in {ews['days_left']} days"
-        lines += ["", *_wrap(told, width)]
+        lines += ["", *wrap(told, width)]
     return lines
 
 
-def _columns(rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
-    """Columns two blanks apart; the last one is wrapped, and a long first one is cut in the middle."""
+def columns(rows: t.Sequence[t.Sequence[str]], width: int, lines_each: int | None = None) -> list[str]:
+    """Columns two blanks apart; the last one is wrapped, and a long first one is cut in the middle.
+
+    ``lines_each``: what is longer than so many lines is cut.
+    """
     cells = [[_plain(cell) for cell in row] for row in rows]
     count = len(cells[0])
     widest = [max(_cells(row[column]) for row in cells) for column in range(count)]
@@ -830,12 +833,15 @@ def _columns(rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
     for row in cells:
         first = [_pad(_cut(cell, widest[column]), widest[column]) for column, cell in enumerate(row[:-1])]
         head = "  ".join(first)
-        for number, part in enumerate(_wrap(row[-1], last) or [""]):
+        parts = wrap(row[-1], last)
+        if lines_each and len(parts) > lines_each:
+            parts = [*parts[: lines_each - 1], f"{parts[lines_each - 1][: last - 3].rstrip(' .,;:')}..."]
+        for number, part in enumerate(parts):
             lines.append(f"{head}  {part}" if number == 0 else f"{' ' * _cells(head)}  {part}")
     return lines
 
 
-def _wrap(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int) -> list[str]:
     return textwrap.wrap(_plain(text), width, break_on_hyphens=False) or [""]
 
 

@@ -236,9 +236,7 @@ def play(collections: Path, profile: str, picture: Path | None) -> int:
 
 def table_of(output: str) -> list[str]:
     """Return the lines of the table that the playbook itself prints at the end."""
-    shown = re.search(
-        r"^TASK \[Show the outcome\] \*+\n(.*?)\n\n(?:TASK|PLAY RECAP) ", output, re.MULTILINE | re.DOTALL
-    )
+    shown = re.search(r"^TASK \[Show the outcome\] \*+\n(.*?)\n\n(?:TASK|PLAY) ", output, re.MULTILINE | re.DOTALL)
     lines = shown.group(1).splitlines() if shown else []
     # Two lines of Ansible's own come first: whose result it is, and its name.
     return textwrap.dedent("\n".join(lines[2:])).splitlines()

@@ -341,7 +341,7 @@ def the_sheet_says_what_to_type_where(story: Story) -> None:
 
 
 def the_table_fits_a_terminal(story: Story) -> None:
-    shown = story["first"].output.split("TASK [Show the outcome]")[1].split("TASK [")[0]
+    shown = story["first"].output.split("TASK [Show the outcome]")[1].split("PLAY [")[0]
     assert "REALLY OPENED" in shown
     assert max(len(line) for line in shown.splitlines()) <= 100
 
@@ -506,7 +506,7 @@ def test_what_fails_halfway_is_told_and_mended_by_the_next_run(tmp_path: pathlib
     assert whole.record["application"]["display_name"] == strange
     assert "Fax&#39; &amp; $(x) {{ 7 * 7 }}" in whole.sheet
     # The mark that turns the reading direction is spelled where a terminal would obey it.
-    table = broken.output.split("TASK [Show the outcome]")[1].split("TASK [")[0]
+    table = broken.output.split("TASK [Show the outcome]")[1].split("PLAY [")[0]
     assert "\\u202e" in table
 
 

@@ -67,7 +67,7 @@ def test_the_table_refuses_what_is_no_document() -> None:
     with pytest.raises(AnsibleFilterError, match="the document of a run"):
         outcome_table({"a": 1})
     with pytest.raises(AnsibleFilterError, match="shape is 'round'"):
-        outcome_table({"steps": []}, shape="round")
+        outcome_table(run_result({}, context())["document"], shape="round")
 
 
 def test_an_unknown_time_zone_is_told() -> None:

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The tenants of a run in one table, the worst first, from the documents that their runs have left."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+
+ORDER = ("failed", "blocked", "pending", "changed", "ok", "removed", "not looked at")
+"""From what a person has to see first to what nobody has to see."""
+
+TROUBLED = 2
+"""How many of ORDER, from its beginning, want another run of the same."""
+
+MANY = 20
+"""How many hosts are named in a command; more of them are better taken from a file."""
+
+NEXT_LINES = 3
+"""How many lines of the table a tenant's next thing to do may take."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tenant. ``days`` are those that its secret has left, None where that is not known."""
+
+    host: str
+    outcome: str
+    shown: str
+    days: int | None
+    next: str
+
+    @property
+    def urgency(self) -> tuple[int, float, str]:
+        return ORDER.index(self.outcome), float("inf") if self.days is None else self.days, self.host
+
+
+def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None = None) -> Row:
+    """What a tenant's ``document`` comes to.
+
+    None where the run left none: then ``last``, the document of an earlier run that a rotation has read, tells whether
+    it was left out or lost.
+    """
+    at = at or _handover.now()
+    if not isinstance(document, t.Mapping) or document.get("outcome") not in _handover.OUTCOMES:
+        if not isinstance(last, t.Mapping) or not last:
+            return Row(
+                host, "failed", "failed", None, "no result: unreachable, or stopped early, see the messages above"
+            )
+        if last.get("state") == "removed":
+            return Row(host, "removed", "removed", None, "")
+        return Row(host, "not looked at", "not looked at", _days(last, at), "")
+    outcome = shown = str(document["outcome"])
+    if document.get("state") == "removed" and outcome in ("ok", "changed"):
+        outcome = shown = "removed"
+    elif outcome == "changed" and document.get("mode") == "check":
+        shown = "to change"
+    return Row(host, outcome, shown, _days(document, at), _next(dict(document), at))
+
+
+def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
+    """Lines no wider than ``width``: how many of each kind, a line per tenant, how to take the bad ones again."""
+    found = sorted(rows, key=lambda one: one.urgency)
+    counts = Counter(one.shown for one in found)
+    told = ", ".join(f"{count} {shown}" for shown, count in counts.items())
+    cells = [(one.host, one.shown, _spoken(one.days), one.next) for one in found]
+    lines = _handover.wrap(f"{len(found)} tenants: {told}", width)
+    lines += ["", *_handover.columns([("TENANT", "OUTCOME", "SECRET", "NEXT"), *cells], width, NEXT_LINES)]
+    troubled = [one.host for one in found if ORDER.index(one.outcome) < TROUBLED]
+    if 0 < len(troubled) <= MANY and len(troubled) < len(found):
+        lines += ["", *_handover.wrap(f"Only these once more: --limit '{','.join(troubled)}'", width)]
+    return [line.rstrip() for line in lines]
+
+
+def _spoken(days: int | None) -> str:
+    return "-" if days is None else "expired" if days < 0 else "1 day" if days == 1 else f"{days} days"
+
+
+def _days(document: t.Mapping[str, t.Any], at: dt.datetime) -> int | None:
+    secret = document.get("secret") or {}
+    if document.get("mode") != "apply" and _outcome(document, "client_secret") == "changed":
+        # It tells of a secret that is yet to be made.
+        return None
+    end = _handover.instant(secret.get("end_date_time"))
+    return (end - at).days if end else None
+
+
+def _outcome(document: t.Mapping[str, t.Any], step: str) -> str:
+    return next((str(found["outcome"]) for found in document.get("steps") or [] if found["step"] == step), "skipped")
+
+
+def _next(document: dict[str, t.Any], at: dt.datetime) -> str:
+    """The one thing to do, or to wait for. Empty where there is neither."""
+    outcome = document["outcome"]
+    drift = document.get("drift") or []
+    for step in document.get("steps") or []:
+        if step["outcome"] in ("blocked", "failed"):
+            error = step.get("error") or {}
+            told = error.get("cure") or step.get("msg") or step.get("summary") or ""
+            who = f" ({error['who']})" if error.get("cure") and error.get("who") else ""
+            return f"{_handover.spoken(step['step'])}: {told}{who}"
+    if drift:
+        return f"differs: {', '.join(_handover.spoken(step) for step in drift)}"
+    if outcome == "pending":
+        until = document.get("pending_until")
+        what = "; ".join(str(item["what"]) for item in document.get("pending") or [])
+        return (f"again after {_handover.readable_time(until)}: " if until else "") + what
+    overlap = _handover.instant((document.get("secret") or {}).get("previous_until"))
+    if overlap and overlap > at and document.get("mode") == "apply":
+        date = _handover.readable_time(_handover.iso(overlap), date_only=True)
+        return f"give the fax server the new secret before {date}"
+    return ""
