@@ -122,7 +122,9 @@ class NotFound(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """Signed in, but the operator lacks a permission or a role."""
+    """Signed in, but the operator lacks a permission or a role. With something half done it is ``failed``."""
+
+    outcome = "blocked"
 
 
 class Conflict(ServiceError):

@@ -74,12 +74,12 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
 
 def refusal(exc: M365Error) -> Json:
     """The result of a task that ends with this error."""
-    # A right that is missing is for a person to give, unless something is half done.
-    lacks_a_right = isinstance(exc, Forbidden) and not exc.done
+    # A right that is missing is for a person to give; what is half done is worse than that.
+    half_done = isinstance(exc, Forbidden) and bool(exc.done)
     return {
         "failed": True,
         "changed": bool(exc.done),
-        "outcome": "blocked" if lacks_a_right else exc.outcome,
+        "outcome": "failed" if half_done else exc.outcome,
         "msg": str(exc),
         "summary": exc.message,
         "error": exc.as_result(),

@@ -153,7 +153,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
             "step": culprit["step"],
             "task": context["stopped"].get("task"),
             "outcome": culprit["outcome"],
-            "msg": context["stopped"].get("msg"),
+            "msg": _plainly(str(context["stopped"].get("msg") or "")) or None,
             "error": context["stopped"].get("error"),
         }
     return document
@@ -284,7 +284,7 @@ class _Run:
         if culprit is None:
             # A task that could not even start registers nothing: it belongs to the first step with nothing to show.
             culprit = next((step for step in steps if step["outcome"] == "skipped"), steps[-1])
-            message = str(stopped.get("msg") or "the task could not run")
+            message = _plainly(str(stopped.get("msg") or "the task could not run"))
             outcome = stopped.get("outcome") if stopped.get("outcome") in ("blocked", "failed") else "failed"
             culprit.update(outcome=outcome, summary=_first_line(message), msg=message, error=stopped.get("error"))
         for number, step in enumerate(steps):
@@ -613,6 +613,11 @@ def _shaped(name: str, result: Json) -> Json:
         step["msg"] = str(result.get("msg") or "")
         step["error"] = result.get("error")
     return step
+
+
+def _plainly(message: str) -> str:
+    """Without what Ansible says of the template and the plugin in which it met our own words."""
+    return message.rpartition("mail2fax.m365.profile: ")[2]
 
 
 def _id(value: t.Any) -> str | None:

@@ -580,6 +580,34 @@ def test_an_adopted_application_is_kept_with_what_others_gave_it(tmp_path: pathl
     assert adopted.exposures == removed.exposures == []
 
 
+@pytest.mark.parametrize(
+    ("playbook", "wrong", "said"),
+    [
+        ("provision", {"mail2fax_profile": "imagicle_ewss"}, "did you mean 'imagicle_ews'"),
+        ("provision", {"mail2fax_cloud": "gobal"}, "must be one of: global"),
+        ("audit", {"mail2fax_profile": "imagicle_ewss"}, "did you mean 'imagicle_ews'"),
+        ("audit", {"mail2fax_cloud": "gobal"}, "must be one of: global"),
+        ("decommission", {"mail2fax_profile": "imagicle_ewss", "mail2fax_confirm": True}, "did you mean"),
+        ("decommission", {"mail2fax_cloud": "gobal", "mail2fax_confirm": True}, "must be one of: global"),
+    ],
+)
+def test_a_typo_in_what_everything_hangs_on_leaves_a_result(
+    tmp_path: pathlib.Path, playbook: str, wrong: dict[str, t.Any], said: str
+) -> None:
+    with start_emulator() as emulator:
+        stopped = Site(tmp_path, emulator).play(playbook, **wrong)
+    assert stopped.code != 0
+    assert stopped.journal == []
+    document = stopped.audit if playbook == "audit" else stopped.record
+    assert document["outcome"] == "failed"
+    assert document["state"] == "draft"
+    assert said in document["stopped"]["msg"]
+    assert "template" not in document["stopped"]["msg"]
+    assert document["stopped"]["step"] == "preflight"
+    # There is nothing to type in, so there is no sheet.
+    assert stopped.sheet == ""
+
+
 def test_a_decommission_takes_back_what_was_added_to_things_of_others(tmp_path: pathlib.Path) -> None:
     adele = f"AdeleV@{DOMAIN}"
     group = {
