@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import pathlib
 import re
-import shlex
 import typing as t
 from html.parser import HTMLParser
 
-import jinja2
 import pytest
 import yaml
 
-from ansible_collections.mail2fax.m365.plugins.filter.readable_time import readable_time
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _sheet
 from tests.tools import layout
 
-ROLE = layout.ROOT / "roles" / "handover"
 HOSTILE = "<script>alert(1)</script>\"' & {{ 7 * 7 }}"
 
 
@@ -61,23 +57,9 @@ def document(**changes: t.Any) -> dict[str, t.Any]:
     }
 
 
-def render(doc: dict[str, t.Any], **variables: t.Any) -> str:
-    # As Ansible renders it: undefined names are errors, and nothing is escaped by itself.
-    loader = jinja2.FileSystemLoader(ROLE / "templates")
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["mail2fax.m365.readable_time"] = readable_time
-    environment.filters["quote"] = shlex.quote
-    known = {
-        "handover_result": {"document": doc},
-        "handover_definition": _profile.load("imagicle_ews"),
-        "handover_time_zone": "UTC",
-        "handover_contacts": {},
-        "handover_prepared_by": "",
-        "handover_ticket": "",
-        "handover_cloud": "global",
-        "inventory_hostname": "contoso",
-    }
-    return environment.get_template("sheet.html.j2").render({**known, **variables})
+def render(doc: dict[str, t.Any], **about: t.Any) -> str:
+    known = {"zone": "UTC", "contacts": {}, "prepared_by": "", "ticket": "", "cloud": "global", "host": "contoso"}
+    return _sheet.render(doc, _profile.load("imagicle_ews"), **{**known, **about})
 
 
 class Reader(HTMLParser):
@@ -148,7 +130,7 @@ def test_a_time_that_all_share_is_said_once_and_others_with_each() -> None:
 def test_wait_tells_until_when() -> None:
     pending = [{"step": "mailbox_probe", "what": "not in force", "until": "2026-11-21T13:00:00Z"}]
     doc = document(state="wait", pending=pending, pending_until="2026-11-21T13:00:00Z")
-    text = Reader(render(doc, handover_time_zone="Europe/Rome")).text
+    text = Reader(render(doc, zone="Europe/Rome")).text
     assert "WAIT until 21 Nov 2026, 14:00 CET" in text
     assert "not in force, until 21 Nov 2026, 14:00 CET" in text
     assert "WAIT You may" not in text
@@ -211,10 +193,10 @@ def test_nothing_is_taken_for_markup(state: str) -> None:
     page = render(
         doc,
         handover_definition=wild,
-        handover_contacts={"fax": HOSTILE, "entra": HOSTILE, "exchange": HOSTILE},
-        handover_prepared_by=HOSTILE,
-        handover_ticket=HOSTILE,
-        inventory_hostname=HOSTILE,
+        contacts={"fax": HOSTILE, "entra": HOSTILE, "exchange": HOSTILE},
+        prepared_by=HOSTILE,
+        ticket=HOSTILE,
+        host=HOSTILE,
     )
     reader = Reader(page)
     assert "script" not in reader.tags
@@ -240,7 +222,12 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 
 
 def test_colours_have_enough_contrast_and_no_meaning_of_their_own() -> None:
-    style = (ROLE / "templates" / "sheet.html.j2").read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
+    style = (
+        (layout.ROOT / "plugins/plugin_utils/sheet.html.j2")
+        .read_text(encoding="utf-8")
+        .split("<style>")[1]
+        .split("</style>")[0]
+    )
     named = dict(re.findall(r"--(\w+): (#\w+);", style))
     grounds = ["#ffffff", *re.findall(r"\.state\.[^{]*\{ background: (#\w{6})", style), named["shade"]]
     for ink in (named["ink"], named["soft"], named["mark"]):

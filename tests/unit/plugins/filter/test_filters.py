@@ -15,6 +15,7 @@ from ansible_collections.mail2fax.m365.plugins.filter.outcome_table import outco
 from ansible_collections.mail2fax.m365.plugins.filter.readable_time import readable_time
 from ansible_collections.mail2fax.m365.plugins.filter.refused_options import refused_options
 from ansible_collections.mail2fax.m365.plugins.filter.run_result import run_result
+from ansible_collections.mail2fax.m365.plugins.filter.sheet import sheet
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover, _profile
 
 GROUP = {"name": "Fax", "alias": "fax", "members": ["fax@contoso.com"]}
@@ -117,3 +118,15 @@ def test_days_are_counted_from_now(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (None, "", "tomorrow"):
         with pytest.raises(AnsibleFilterError, match="takes an instant"):
             days_until(value)
+
+
+def test_the_sheet_needs_a_document_a_profile_and_a_time_zone_that_exists() -> None:
+    profile = _profile.load("imagicle_ews")
+    document = run_result({}, context())["document"]
+    page = sheet(document, profile, host="contoso", zone="Europe/Rome", ticket="<b>")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "ticket &lt;b&gt;" in page
+    with pytest.raises(AnsibleFilterError, match="a run's document and a profile"):
+        sheet("", profile, host="contoso")
+    with pytest.raises(AnsibleFilterError, match="no time zone 'Rome'"):
+        sheet(document, profile, host="contoso", zone="Rome")
