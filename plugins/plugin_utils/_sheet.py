@@ -34,7 +34,8 @@ def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **ab
     """The page. ``document`` is a run's result (see _handover), ``profile`` the vendor's (see _profile).
 
     ``about`` has ``host`` (the inventory's name of the tenant), ``cloud``, ``zone`` (IANA name of the time zone),
-    ``contacts`` (whom to call, by ``fax``, ``entra`` and ``exchange``), ``prepared_by`` and ``ticket`` (both may be empty).
+    ``contacts`` (whom to call, by ``fax``, ``entra`` and ``exchange``), ``prepared_by`` and ``ticket`` (may be
+    empty).
     Raises ValueError or ZoneInfoNotFoundError for an unknown time zone.
     """
     return _PAGE.render(doc=document, profile=profile, **about)
