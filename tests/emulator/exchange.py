@@ -56,6 +56,7 @@ _PATH = re.compile(r"/adminapi/(?P<version>[^/]+)/(?P<tenant>[^/]+)/(?P<verb>[^/
 
 OnPart = t.Callable[[str, int, str], None]  # cmdlet, status, id of the part
 PartFault = t.Callable[[str], "Answer | None"]  # cmdlet -> what is answered in its stead
+PartWorld = t.Callable[[str], "World | None"]  # cmdlet -> what it sees instead of the world as it is
 
 
 def handle(
@@ -70,11 +71,13 @@ def handle(
     *,
     on_part: OnPart = lambda cmdlet, status, part_id: None,
     part_fault: PartFault = lambda cmdlet: None,
+    part_world: PartWorld = lambda cmdlet: None,
 ) -> Answer:
     """Answer a request under ``/adminapi/``.
 
     ``principal`` is None when no token was shown or it was refused, with ``refusal`` one of ``model.REFUSALS``. Header
-    names are in lower case. ``on_part`` is told of every part of a batch; ``part_fault`` may answer in a part's stead.
+    names are in lower case. ``on_part`` is told of every part of a batch; ``part_fault`` may answer in its stead, and
+    after that ``part_world`` may give it an older world to look at.
     """
     match = _PATH.fullmatch(urllib.parse.unquote(path))
     if match is None:
@@ -103,7 +106,7 @@ def handle(
     if not isinstance(body, dict):
         return _plain_error(world, "body_unreadable")
     if verb == "$batch":
-        return _batch(world, tenant, principal, headers, body, on_part, part_fault)
+        return _batch(world, tenant, principal, headers, body, on_part, part_fault, part_world)
     url = f"https://{headers.get('host', 'outlook.office365.com')}{path}"
     return _invoke(world, tenant, principal, url, query, headers, body)
 
@@ -263,6 +266,7 @@ def _batch(
     body: Document,
     on_part: OnPart,
     part_fault: PartFault,
+    part_world: PartWorld,
 ) -> Answer:
     """200 whatever its parts say. Parts run in the order given; in a storm their answers come in any order."""
     parts = body.get("requests")
@@ -273,7 +277,10 @@ def _batch(
     responses = []
     for part in parts:
         cmdlet = cmdlet_of(part.get("body")) or ""
-        answer = part_fault(cmdlet) or _part(world, tenant, principal, headers, part)
+        answer = part_fault(cmdlet)
+        if answer is None:
+            seen = part_world(cmdlet) or world
+            answer = _part(seen, seen.tenant(tenant.id) or tenant, principal, headers, part)
         on_part(cmdlet, answer.status, str(part["id"]))
         content = answer.body
         if isinstance(content, bytes):

@@ -881,14 +881,14 @@ def _check_restrictions(kind: str, name: str, given: Document) -> None:
 # ---- application access policies ------------------------------------------------------------------------------------
 
 
-@_cmdlet("Get-ApplicationAccessPolicy", VIEW, Identity=TEXT, ResultSize=SIZE)
+@_cmdlet("Get-ApplicationAccessPolicy", VIEW, Identity=TEXT)
 def _get_application_access_policy(call: Call) -> list[Document]:
-    """In a tenant without any policy this is an error, not an empty list."""
+    """In a tenant without any policy this is an error, not an empty list. It knows no ResultSize, unlike the others."""
     if call.given.get("Identity"):
         return [_shown_policy(call, _policy(call))]
     if not call.tenant.application_access_policies:
         raise _missing(f"{organizational_unit(call.tenant)}\\*")
-    return _cut(call, [_shown_policy(call, policy) for policy in call.tenant.application_access_policies.values()])
+    return [_shown_policy(call, policy) for policy in call.tenant.application_access_policies.values()]
 
 
 @_cmdlet(

@@ -209,6 +209,12 @@ class Services:
             met.append(effect)
             return self._faulty(effect) if effect.status is not None and not effect.after else None
 
+        def part_world(cmdlet: str) -> World | None:
+            span = met[-1].stale_s
+            if span is None or self.faults.history is None or not cmdlet.lower().startswith(_READING_CMDLETS):
+                return None
+            return self.faults.history.world_before(span)
+
         def on_part(cmdlet: str, status: int, part_id: str) -> None:
             effect = met[-1] if met else Effect()
             if effect.status is not None and effect.after:
@@ -227,6 +233,7 @@ class Services:
             _json(call.body),
             on_part=on_part,
             part_fault=part_fault,
+            part_world=part_world,
         )
         if late and isinstance(answer.body, dict):
             for response in answer.body["responses"]:

@@ -448,6 +448,15 @@ def test_a_stale_read_of_exchange(emulator: Emulator, tenant: Tenant) -> None:
     assert tenant.invoke("Get-DistributionGroup", Identity="Fax scope").status_code == 200
 
 
+def test_a_stale_part_of_an_exchange_batch(emulator: Emulator, tenant: Tenant) -> None:
+    emulator.faults([{"match": {"cmdlet": "Get-DistributionGroup"}, "nth": 1, "effect": {"stale_s": 60}}])
+    assert tenant.invoke("New-DistributionGroup", Name="Fax scope", Type="Security").status_code == 200
+    parts = [tenant.command(name, Identity="Fax scope") for name in ("Get-Recipient", "Get-DistributionGroup")]
+    answers = [tenant.batch(*parts).json()["responses"] for _time in range(2)]
+    # The other part does not meet the rule.
+    assert [[part["status"] for part in responses] for responses in answers] == [[200, 404], [200, 200]]
+
+
 @pytest.mark.parametrize(
     "rule",
     [

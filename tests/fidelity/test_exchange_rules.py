@@ -315,6 +315,7 @@ def test_result_size_cuts_and_warns(shell: Shell) -> None:
     ("cmdlet", "parameters", "fragment"),
     [
         ("Get-Mailbox", {"Nonsense": 1}, "parameter name 'Nonsense'"),
+        ("Get-ApplicationAccessPolicy", {"ResultSize": "Unlimited"}, "parameter name 'ResultSize'"),
         ("Set-OrganizationConfig", {"EwsEnabled": "true"}, "parameter 'EwsEnabled'"),
         ("Get-Mailbox", {"ResultSize": 0}, "parameter 'ResultSize'"),
         ("Get-Mailbox", {"Identity": ["a", "b"]}, "parameter 'Identity'"),

@@ -721,3 +721,21 @@ def _search(site: fleet.Fleet, runs: list[fleet.Run], emulator: Emulator) -> Non
     assert any(name.endswith("ansible.log") for name in places)
     assert [name for name, content in places.items() if PASSWORD.encode() in content] == []
     assert [name for name, content in places.items() if tokens.search(content)] == []
+
+
+def test_an_emulator_whose_tests_want_nothing_of_exchange_ends_well():
+    with start_emulator() as emulator:
+        emulator.clear_journal()
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_what_goes_past_the_windows_host_is_noticed(forgotten: bool):
+    def past_it() -> None:
+        with start_emulator() as emulator:
+            emulator.connection = {}
+            run("m365_tenant_info", {}, emulator)
+            if forgotten:
+                emulator.clear_journal()
+
+    with pytest.raises(AssertionError, match="did not go by way of the Windows host"):
+        past_it()
