@@ -85,9 +85,11 @@ def token(value: str) -> Token:
 class SignIn(t.Protocol):
     """One identity. ``describe`` says in words who signs in how, without a secret."""
 
-    def token(self, audience: str, *, fresh: bool = False) -> Token: ...
+    def token(self, audience: str, *, fresh: bool = False) -> Token:
+        """A token for this audience; ``fresh`` when an earlier one is not good enough."""
 
-    def describe(self) -> str: ...
+    def describe(self) -> str:
+        """Who signs in how."""
 
 
 def call_as(

@@ -97,7 +97,8 @@ class Response:
 class Transport(t.Protocol):
     """Sends one request. Raises Unreachable when it cannot have arrived, AnswerLost when it may have."""
 
-    def send(self, request: Request, timeout_s: float) -> Response: ...
+    def send(self, request: Request, timeout_s: float) -> Response:
+        """Return the answer, whatever its status."""
 
 
 class RequestsTransport:

@@ -19,6 +19,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -48,6 +49,40 @@ class BrowserError(RuntimeError):
 def program() -> str | None:
     """The browser's path; None where there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def require() -> str:
+    """The browser's path. Where there is none, root gets Debian's; others are told what to install: BrowserError."""
+    found = program()
+    if found is not None:
+        return found
+    said = ""
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        print("No browser is here: installing Debian's package chromium ...", flush=True)
+        # One index out of several may be out of reach, and the package still be there.
+        _apt("update", "-q")
+        said = _apt("install", "-q", "-y", "--no-install-recommends", "chromium")
+    found = program()
+    if found is None:
+        raise BrowserError(
+            f"the pages are looked at in a browser, and none of {', '.join(NAMES)} is on the PATH."
+            f" On Debian: apt-get install chromium.\n{said}".rstrip()
+        )
+    return found
+
+
+def _apt(*words: str) -> str:
+    """The end of what apt-get said."""
+    answer = subprocess.run(
+        ["apt-get", *words, "-o", "DPkg::Lock::Timeout=300"],
+        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return answer.stdout[-2000:]
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,11 @@ class Program(t.Protocol):
     stderr: bytearray
     exit_code: int | None
 
-    def feed(self, data: bytes, end: bool) -> None: ...
+    def feed(self, data: bytes, end: bool) -> None:
+        """Take what was written to its standard input."""
 
-    def kill(self) -> None: ...
+    def kill(self) -> None:
+        """End it."""
 
 
 @dataclass

@@ -53,12 +53,12 @@ def galaxy(*arguments: str) -> None:
     subprocess.run(command, cwd=layout.ROOT, env=environment, check=True)
 
 
-def build() -> Path:
-    """Build the artifact and return its path."""
-    shutil.rmtree(ARTIFACT, ignore_errors=True)
-    ARTIFACT.mkdir(parents=True)
-    galaxy("build", "--output-path", str(ARTIFACT), str(layout.ROOT))
-    (artifact,) = ARTIFACT.glob("*.tar.gz")
+def build(folder: Path = ARTIFACT) -> Path:
+    """Build the artifact in this folder, which is emptied first, and return its path."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    galaxy("build", "--output-path", str(folder), str(layout.ROOT))
+    (artifact,) = folder.glob("*.tar.gz")
     return artifact
 
 

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Other versions of ansible-core, each in an environment of its own below ``.build/cores``.
+"""The versions of ansible-core that are supported, and those beside the tests' own, each in an environment of its own.
 
-Only what the Pythons at hand can run: no interpreter is fetched. An environment is made once, and is used again as long
-as the pinned packages stay the same. Run as a program, this makes them all and prints where they are.
+Only what the Pythons at hand can run: no interpreter is fetched. An environment is made once, below ``.build/cores``,
+and is used again as long as the pinned packages stay the same. Run as a program, this makes them all and prints where
+they are.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import functools
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +30,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.tools import layout
 
 CORES = layout.BUILD / "cores"
-OLDEST = "2.18.19"
-USUAL = "2.19.14"
-# The newest release of ansible-core that runs on this Python, by the second number of its version.
-NEWEST = {11: "2.19.14", 12: "2.21.5", 13: "2.21.5", 14: "2.21.5"}
-# An ansible-core starts on these Pythons only.
-PYTHONS = {OLDEST: (11, 12, 13), USUAL: (11, 12, 13), "2.21.5": (12, 13, 14)}
+# What is tested, the oldest first, and the Pythons (3.x) that each starts on.
+PYTHONS = {"2.18.19": (11, 12, 13), "2.19.14": (11, 12, 13), "2.21.5": (12, 13, 14)}
+OLDEST = next(iter(PYTHONS))
+HERE = sys.version_info.minor
 PROBE = "import ensurepip, ssl, sys, venv; print(sys.version_info[1], sys.executable)"
+
+
+def usual() -> str:
+    """The version in the tests' own environment."""
+    text = (layout.ROOT / "tests/requirements.txt").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^ansible-core==(\S+)$", text, re.MULTILINE)
+    return str(version)
+
+
+USUAL = usual()
+
+
+def newest(minor: int) -> str:
+    """The newest version that runs on this Python."""
+    return [version for version, minors in PYTHONS.items() if minor in minors][-1]
 
 
 @dataclass(frozen=True)
@@ -49,30 +65,42 @@ class Core:
         return f"core {self.version} on Python 3.{self.minor}"
 
     def python(self) -> Path:
-        """The environment's interpreter, beside which lies ansible-playbook. Makes the environment if need be."""
-        if self.version == USUAL and self.interpreter == Path(sys.executable):
+        """The environment's interpreter, beside which lies ansible-playbook. Makes the environment if need be.
+
+        On the tests' own Python the version is laid over the tests' environment: nothing but that ansible-core is in
+        the new one, and everything else is found where the tests find it.
+        """
+        over = self.interpreter == Path(sys.executable)
+        if over and self.version == USUAL:
             return Path(sys.prefix) / "bin/python"
-        wanted = requirements(self.version)
-        folder = CORES / f"{self.version}-py3{self.minor}"
+        folder = CORES / f"{'over-' if over else ''}{self.version}-py3{self.minor}"
+        wanted = f"ansible-core=={self.version}\n" if over else requirements(self.version)
+        python = folder / "bin/python"
         stamp = folder / f"made-{hashlib.sha256((wanted + pins()).encode()).hexdigest()[:16]}"
         with alone(folder.name):
             if not stamp.exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                subprocess.run([self.interpreter, "-m", "venv", folder], check=True)
+                subprocess.run([self.interpreter, "-m", "venv", "--clear", folder], check=True)
                 listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
                 listed.write_text(wanted, encoding="utf-8")
                 constraints.write_text(pins(), encoding="utf-8")
-                pip: list[str | Path] = [
-                    folder / "bin/python",
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                ]
-                subprocess.run([*pip, "-r", listed, "-c", constraints], check=True, env=without_settings())
+                pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+                pip += ["--no-deps"] if over else ["-c", constraints]
+                subprocess.run([*pip, "-r", listed], check=True, env=without_settings())
+                if over:
+                    # Read after the environment's own folder, so that its ansible-core wins.
+                    (library,) = folder.glob("lib/python3*/site-packages")
+                    (library / "tests.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+                seen = subprocess.run(
+                    [python, "-c", "import ansible.release; print(ansible.release.__version__)"],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    env=without_settings(),
+                ).stdout.strip()
+                if seen != self.version:
+                    raise RuntimeError(f"ansible-core {self.version} is wanted in {folder}, and {seen} is found")
                 stamp.touch()
-        return folder / "bin/python"
+        return python
 
 
 def requirements(version: str) -> str:
@@ -110,7 +138,8 @@ def alone(name: str) -> Iterator[None]:
 def interpreters() -> dict[int, Path]:
     """The Pythons from 3.11 on that really run (a version manager's shim may not), by the second number."""
     candidates = [Path(sys.executable)]
-    for minor in sorted(NEWEST):
+    minors = sorted({minor for several in PYTHONS.values() for minor in several})
+    for minor in minors:
         on_path = shutil.which(f"python3.{minor}")
         candidates += [Path(on_path)] if on_path else []
     candidates += sorted((home() / ".pyenv/versions").glob("3.*/bin/python"))
@@ -123,19 +152,25 @@ def interpreters() -> dict[int, Path]:
         except (OSError, subprocess.SubprocessError):
             continue
         minor = int(answer.stdout.split(maxsplit=1)[0])
-        if minor in NEWEST:
+        if minor in minors:
             found.setdefault(minor, candidate)
     return found
+
+
+def others_here() -> list[Core]:
+    """The oldest version and the newest that the tests' own Python can run, without the tests' own version."""
+    versions = dict.fromkeys((OLDEST, newest(HERE)))
+    return [Core(version, HERE, Path(sys.executable)) for version in versions if version != USUAL]
 
 
 def at_hand() -> list[Core]:
     """The oldest supported version, the usual one, and the newest of which one of the Pythons is capable."""
     pythons = interpreters()
-    newest = max((NEWEST[minor] for minor in pythons), key=lambda version: [int(part) for part in version.split(".")])
+    order = list(PYTHONS)
+    latest = max((newest(minor) for minor in pythons), key=order.index)
     found = []
-    for version in dict.fromkeys((OLDEST, USUAL, newest)):
-        here = sys.version_info[1]
-        minors = [minor for minor in (here, *sorted(pythons)) if minor in pythons and minor in PYTHONS[version]]
+    for version in dict.fromkeys((OLDEST, USUAL, latest)):
+        minors = [minor for minor in (HERE, *sorted(pythons)) if minor in pythons and minor in PYTHONS[version]]
         if minors:
             found.append(Core(version, minors[0], pythons[minors[0]]))
     return found

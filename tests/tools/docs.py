@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.docs import browser
 from tests.tools import doc_tables, layout, process
 
 DOCS = layout.ROOT / "docs"
@@ -93,9 +94,13 @@ def test(words: list[str]) -> int:
     """Run the tests of the site and the guides, and return pytest's exit code.
 
     They build the site themselves. Its environment is made here, because tests have a home of their own, without the
-    user's pip settings.
+    user's pip settings; and the browser is seen to, without which they would leave out how the pages look.
     """
     environment()
+    try:
+        browser.require()
+    except browser.BrowserError as error:
+        raise DocsError(str(error)) from None
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *words, "tests/docs"]
     return process.run(command, cwd=layout.ROOT, env=os.environ)
 

@@ -5,14 +5,21 @@
 
 Each gate is one command. A gate passes if its command succeeds, if it left no process behind, and, where the gate is a
 pytest run, if at least one test ran. The closing line counts gates and the tests of the pytest gates alike.
+
+Gates run side by side, as many as keep the machine's cores busy, the longest first. What a gate says is kept in
+``.build/reports`` and shown when it has ended; a gate that runs alone says it at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import multiprocessing
+import multiprocessing.connection
 import os
+import resource
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -38,7 +45,8 @@ class Gate:
 
     A ``snapshot`` gate runs in a copy of the collection that holds nothing else. The others have a home below
     ``.build``, but an ``own_home`` gate makes one for itself, for which it reads the user's pip settings.
-    An ``extra`` gate takes minutes, or environments of its own: it runs when it is named, or with ``--extra``.
+    An ``extra`` gate runs when it is named, or with ``--extra``. ``cores`` is how many it keeps busy, and ``seconds``
+    what it takes of processor time, roughly.
     """
 
     name: str
@@ -48,17 +56,34 @@ class Gate:
     pytest: bool = False
     own_home: bool = False
     extra: bool = False
+    cores: float = 1
+    seconds: int = 5
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a gate; ``passed`` and ``failed`` count tests, and a gate without tests is one."""
+    """What came of a gate; ``passed`` and ``failed`` count tests, and a gate without tests is one.
+
+    ``busy`` are seconds of processor time, of all processes that the gate started.
+    """
 
     gate: Gate
     seconds: float
     passed: int
     failed: int
     complaints: tuple[str, ...]
+    busy: float = 0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gate that runs in a process of its own, which adopts what the gate leaves behind."""
+
+    gate: Gate
+    process: multiprocessing.process.BaseProcess
+    answer: multiprocessing.connection.Connection
+    log: Path
+    started: float
 
 
 def tool(name: str) -> str:
@@ -68,21 +93,26 @@ def tool(name: str) -> str:
 
 def pytest(name: str, *folders: str) -> list[str]:
     present = [folder for folder in folders if (layout.ROOT / folder).exists()]
-    return [PYTHON, "-m", "pytest", "-q", "-n", "2", f"--junitxml={REPORTS / name}.xml", *present]
+    # Runs side by side must not write one cache.
+    cache = f"cache_dir={layout.BUILD / 'pytest_cache' / name}"
+    words = ["-q", "-n", "2", "-o", cache, f"--junitxml={REPORTS / name}.xml"]
+    return [PYTHON, "-m", "pytest", *words, *present]
 
 
 GATES = (
     Gate("ruff", "Python style and common errors", lambda: [tool("ruff"), "check", "."]),
     Gate("format", "Python formatting", lambda: [tool("ruff"), "format", "--check", "."]),
-    Gate("mypy", "types", lambda: [tool("mypy"), PLUGINS, *TYPED_TESTS]),
+    Gate("mypy", "types", lambda: [tool("mypy"), PLUGINS, *TYPED_TESTS], seconds=40),
     Gate("yamllint", "YAML style, in plugins and guides, too", lambda: [PYTHON, "tests/tools/yaml_style.py"]),
-    Gate("unit", "unit tests", lambda: pytest("unit", "tests/unit"), pytest=True),
+    Gate("unit", "unit tests", lambda: pytest("unit", "tests/unit"), pytest=True, cores=1.5, seconds=20),
     Gate(
         "cores",
         "unit tests on the oldest and the newest ansible-core",
         lambda: [PYTHON, "tests/tools/unit_cores.py", f"--junitxml={REPORTS / 'cores'}.xml"],
         pytest=True,
         own_home=True,
+        cores=1.5,
+        seconds=30,
     ),
     Gate("reuse", "licence and copyright of every file", lambda: [tool("reuse"), "lint", "--quiet"], snapshot=True),
     Gate(
@@ -90,8 +120,22 @@ GATES = (
         "ansible-test sanity, without ignore entries",
         lambda: [PYTHON, "tests/tools/sanity.py"],
         own_home=True,
+        seconds=200,
     ),
-    Gate("ansible-lint", "profile production", lambda: [tool("ansible-lint"), "--offline", "--nocolor"], snapshot=True),
+    Gate(
+        "sanity-cores",
+        "the same on the oldest and the newest ansible-core",
+        lambda: [PYTHON, "tests/tools/sanity.py", "--others"],
+        own_home=True,
+        seconds=200,
+    ),
+    Gate(
+        "ansible-lint",
+        "profile production",
+        lambda: [tool("ansible-lint"), "--offline", "--nocolor"],
+        snapshot=True,
+        seconds=40,
+    ),
     Gate("changelog", "changelog fragments", lambda: [tool("antsibull-changelog"), "lint"], snapshot=True),
     Gate(
         "docs",
@@ -101,6 +145,7 @@ GATES = (
             *("lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", "."),
         ],
         snapshot=True,
+        seconds=15,
     ),
     Gate(
         "site",
@@ -108,13 +153,16 @@ GATES = (
         lambda: [PYTHON, "tests/tools/docs.py", "--test", f"--junitxml={REPORTS / 'site'}.xml"],
         pytest=True,
         own_home=True,
-        extra=True,
+        cores=1.5,
+        seconds=90,
     ),
     Gate(
         "integration",
         "the whole against the tenant emulator",
         lambda: [*pytest("integration", "tests/fidelity", "tests/integration"), "-m", "not cores"],
         pytest=True,
+        cores=1.3,
+        seconds=700,
     ),
     Gate(
         "canary",
@@ -122,40 +170,52 @@ GATES = (
         lambda: [*pytest("canary", "tests/integration/test_canary.py"), "-m", "cores"],
         pytest=True,
         own_home=True,
-        extra=True,
+        seconds=120,
     ),
     Gate(
         "molecule",
         "every role and playbook, twice, as the emulator sees it",
         lambda: [PYTHON, "tests/tools/scenarios.py"],
-        extra=True,
+        cores=1.5,
+        seconds=190,
     ),
     Gate(
         "importer",
         "galaxy-importer, without a warning",
         lambda: [PYTHON, "tests/tools/importer.py"],
         own_home=True,
-        extra=True,
+        seconds=50,
     ),
-    Gate("artifact", "build, install in an empty place, run from there", lambda: [PYTHON, "tests/tools/artifact.py"]),
+    Gate(
+        "artifact",
+        "build, install in an empty place, run from there",
+        lambda: [PYTHON, "tests/tools/artifact.py"],
+        seconds=10,
+    ),
 )
 QUICK = ("ruff", "format", "mypy", "yamllint", "unit")
 EXTRA = tuple(gate.name for gate in GATES if gate.extra)
 
 
-def environment() -> dict[str, str]:
-    """Return this process's environment with the virtual environment first and a home below ``.build``."""
-    HOME.mkdir(parents=True, exist_ok=True)
+def environment(gate: Gate) -> dict[str, str]:
+    """Return this process's environment with the virtual environment first and the gate's home."""
+    home = Path.home() if gate.own_home else HOME / gate.name
+    home.mkdir(parents=True, exist_ok=True)
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_", "M365_"))
     }
     return inherited | {
         "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "HOME": str(HOME),
-        "ANSIBLE_HOME": str(HOME / ".ansible"),
+        "HOME": str(home),
+        "ANSIBLE_HOME": str(HOME / gate.name / ".ansible"),
         "ANSIBLE_PYTHON_INTERPRETER": PYTHON,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def adopt_orphans() -> None:
@@ -215,24 +275,24 @@ def tests_of(report: Path) -> tuple[int, int]:
 
 
 def run(gate: Gate) -> Result:
-    """Run one gate with its output on the terminal."""
-    print(f"\n=== {gate.name}: {gate.purpose}", flush=True)
+    """Run one gate, with its output where this process's own goes, and clear away what it leaves."""
     report = REPORTS / f"{gate.name}.xml"
     report.unlink(missing_ok=True)
-    surroundings = environment()
-    if gate.own_home:
-        surroundings["HOME"] = str(Path.home())
+    surroundings = environment(gate)
     started = time.monotonic()
     complaints: list[str] = []
-    if gate.snapshot:
-        surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.SNAPSHOT)
-        with layout.alone("snapshot"):
-            code = process.run(gate.command(), cwd=layout.snapshot(), env=surroundings)
-    else:
-        surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.live())
-        code = process.run(gate.command(), cwd=layout.ROOT, env=surroundings)
-    if code:
-        complaints.append(f"exit code {code}")
+    try:
+        if gate.snapshot:
+            with layout.snapshot_of(gate.name) as copy:
+                surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.SNAPSHOTS / gate.name)
+                code = process.run(gate.command(), cwd=copy, env=surroundings)
+        else:
+            surroundings["ANSIBLE_COLLECTIONS_PATH"] = str(layout.live())
+            code = process.run(gate.command(), cwd=layout.ROOT, env=surroundings)
+        if code:
+            complaints.append(f"exit code {code}")
+    except (layout.LayoutError, OSError) as error:
+        complaints.append(str(error))
     for pid, command in survivors().items():
         complaints.append(f"left a process behind: {command}")
         os.kill(pid, signal.SIGKILL)
@@ -244,17 +304,100 @@ def run(gate: Gate) -> Result:
         failed = 1
     elif not gate.pytest:
         passed = 1
-    return Result(gate, time.monotonic() - started, passed, failed, tuple(complaints))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.monotonic() - started
+    return Result(gate, seconds, passed, failed, tuple(complaints), used.ru_utime + used.ru_stime)
 
 
-def summary(results: list[Result]) -> str:
+def _in_its_process(gate: Gate, log: Path | None, answer: multiprocessing.connection.Connection) -> None:
+    """What the process of a gate does: its output into the log, its result to the one who started it."""
+    if log is not None:
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), sys.stdout.fileno())
+            os.dup2(file.fileno(), sys.stderr.fileno())
+    adopt_orphans()
+    try:
+        result = run(gate)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    answer.send((result.seconds, result.passed, result.failed, result.complaints, result.busy))
+
+
+def start(gate: Gate, *, quietly: bool) -> Running:
+    """Start a gate in a process of its own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = REPORTS / f"{gate.name}.log"
+    context = multiprocessing.get_context("fork")
+    answer, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_in_its_process, args=(gate, log if quietly else None, theirs), name=gate.name)
+    child.start()
+    theirs.close()
+    return Running(gate, child, answer, log, time.monotonic())
+
+
+def ended(running: Running) -> Result:
+    """Collect a gate's process and return its result, which is a failure if there is none."""
+    try:
+        values = running.answer.recv()
+    except EOFError:
+        values = None
+    running.process.join()
+    running.answer.close()
+    if values is None:
+        seconds = time.monotonic() - running.started
+        return Result(running.gate, seconds, 0, 1, (f"ended without a result, exit code {running.process.exitcode}",))
+    return Result(running.gate, *values)
+
+
+def heading(gate: Gate) -> str:
+    return f"\n=== {gate.name}: {gate.purpose}"
+
+
+def run_all(wanted: list[Gate], limit: float) -> list[Result]:
+    """Run gates side by side, as long as they keep no more than ``limit`` cores busy; in any case one of them."""
+    waiting = sorted(wanted, key=lambda gate: gate.seconds, reverse=True)
+    quietly = len(wanted) > 1
+    running: list[Running] = []
+    results: list[Result] = []
+    try:
+        while waiting or running:
+            for gate in list(waiting):
+                if not running or sum(one.gate.cores for one in running) + gate.cores <= limit:
+                    waiting.remove(gate)
+                    print(f"{gate.name} has begun" if quietly else heading(gate), flush=True)
+                    running.append(start(gate, quietly=quietly))
+            # A gate's end of the pipe is closed when its process is gone, whatever became of it.
+            for connection in multiprocessing.connection.wait([one.answer for one in running]):
+                (one,) = (one for one in running if one.answer is connection)
+                result = ended(one)
+                running.remove(one)
+                results.append(result)
+                if quietly:
+                    print(heading(one.gate), flush=True)
+                    with one.log.open("rb") as file:
+                        shutil.copyfileobj(file, sys.stdout.buffer)
+                    print(verdict(result), flush=True)
+    finally:
+        for one in running:
+            one.process.terminate()
+        for one in running:
+            one.process.join()
+    order = {gate.name: number for number, gate in enumerate(wanted)}
+    return sorted(results, key=lambda result: order[result.gate.name])
+
+
+def verdict(result: Result) -> str:
+    """Return the line of one gate."""
+    word = "failed" if result.failed else "passed"
+    remarks = [f"{result.passed} passed, {result.failed} failed"] if result.gate.pytest else []
+    remarks += [*result.complaints, f"processors busy for {result.busy:.0f} s"]
+    return f"{word}  {result.gate.name:<13}{result.seconds:7.1f} s  {'; '.join(remarks)}"
+
+
+def summary(results: list[Result], seconds: float = 0) -> str:
     """Return a line for each gate and the closing line."""
-    lines = [""]
-    for result in results:
-        verdict = "failed" if result.failed else "passed"
-        remarks = [f"{result.passed} passed, {result.failed} failed"] if result.gate.pytest else []
-        remarks += result.complaints
-        lines.append(f"{verdict}  {result.gate.name:<13}{result.seconds:7.1f} s  {'; '.join(remarks)}".rstrip())
+    lines = ["", *map(verdict, results), f"all of it took {seconds:.0f} s"]
     passed, failed = sum(result.passed for result in results), sum(result.failed for result in results)
     lines.append(f"{passed} passed, {failed} failed")
     return "\n".join(lines)
@@ -279,16 +422,17 @@ def main() -> int:
         parser.error(f"no such gate: {', '.join(unknown)} (there are {', '.join(known)})")
     REPORTS.mkdir(parents=True, exist_ok=True)
     process.stop_cleanly()
-    adopt_orphans()
+    started = time.monotonic()
     try:
-        results = [run(gate) for gate in GATES if gate.name in wanted]
+        layout.live()
+        results = run_all([gate for gate in GATES if gate.name in wanted], cores() + 0.5)
     except layout.LayoutError as error:
         print(f"gates: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
-    print(summary(results))
+    print(summary(results, time.monotonic() - started))
     return 1 if any(result.failed for result in results) else 0
 
 

@@ -42,13 +42,13 @@ def main() -> int:
     process.stop_cleanly()
     with layout.alone("importer"):
         tools = environment()
-        with layout.alone("artifact"), tempfile.TemporaryDirectory(prefix="importer-", dir=layout.BUILD) as scratch:
-            copy = shutil.copy2(artifact.build(), scratch)
+        with tempfile.TemporaryDirectory(prefix="importer-", dir=layout.BUILD) as scratch:
+            built = artifact.build(Path(scratch, "artifact"))
             home = Path(scratch, "home")
             home.mkdir()
             kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
             settings = {"HOME": str(home), "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-            command = [str(tools / "python"), "-m", "galaxy_importer.main", copy]
+            command = [str(tools / "python"), "-m", "galaxy_importer.main", str(built)]
             with process.started(command, cwd=Path(scratch), env=kept | settings, capture=True) as importer:
                 said = (importer.stdout.read() if importer.stdout else b"").decode(errors="replace")
                 code = importer.wait()

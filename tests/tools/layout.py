@@ -9,8 +9,7 @@ Ansible finds a collection by its path only: ``ansible_collections/mail2fax/m365
 * The *snapshot* is a copy of the files that git knows or would add. Tools that walk the tree (ansible-test,
   ansible-lint) get this one: it holds no virtual environment, no output, and no link that leads back into itself.
 
-Run as a program, this makes the live layout; ``--snapshot`` makes the copy as well, ``--exports`` prints what a shell
-needs.
+Run as a program, this makes the live layout; ``--exports`` prints what a shell needs.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
 COLLECTION = Path("ansible_collections/mail2fax/m365")
-SNAPSHOT = BUILD / "snapshot"
+SNAPSHOTS = BUILD / "snapshots"
 
 
 class LayoutError(Exception):
@@ -76,11 +75,8 @@ def known_files() -> list[str]:
     return [name for name in names if os.path.lexists(ROOT / name)]
 
 
-def snapshot(destination: Path = SNAPSHOT) -> Path:
-    """Copy the known files under ``destination``, which is emptied first, and return the copied collection's root.
-
-    Whoever works in the default destination does so within ``alone("snapshot")``.
-    """
+def snapshot(destination: Path) -> Path:
+    """Copy the known files under ``destination``, which is emptied first, and return the copied collection's root."""
     shutil.rmtree(destination, ignore_errors=True)
     root = destination / COLLECTION
     for name in known_files():
@@ -92,6 +88,13 @@ def snapshot(destination: Path = SNAPSHOT) -> Path:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     subprocess.run(["git", "init", "--quiet", "."], cwd=root, env=environment, check=True)
     return root
+
+
+@contextlib.contextmanager
+def snapshot_of(user: str) -> Iterator[Path]:
+    """A copy for one user, so that several can work side by side: the copied collection's root."""
+    with alone(f"snapshot-{user}"):
+        yield snapshot(SNAPSHOTS / user)
 
 
 def exports() -> str:
@@ -114,16 +117,12 @@ def exports() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--snapshot", action="store_true", help="make the copy, too")
     parser.add_argument("--exports", action="store_true", help="print export lines for a shell")
     arguments = parser.parse_args()
     try:
         live()
         if arguments.exports:
             print(exports())
-        if arguments.snapshot:
-            with alone("snapshot"):
-                snapshot()
     except LayoutError as error:
         print(f"layout: {error}", file=sys.stderr)
         return 1

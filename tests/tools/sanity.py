@@ -4,12 +4,16 @@
 """Run ``ansible-test sanity`` in a home of its own, with nothing but a package index in reach.
 
 ansible-test keeps virtual environments and downloads below the user's home, and fetches the program that puts pip
-into an environment from a host of its own. Here the home is ``.build/ansible-test``, and that program is a few lines
-which use the pip that Python itself carries. Arguments are handed to ``ansible-test sanity``.
+into an environment from a host of its own. Here each ansible-core has a home below ``.build/ansible-test``, and that
+program is a few lines which use the pip that Python itself carries.
+
+``sanity.py`` takes the tests' own ansible-core, ``sanity.py --others`` the oldest one and the newest that this Python
+can run, unless that is the tests' own. Further arguments are handed to ``ansible-test sanity``.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import configparser
 import os
@@ -19,9 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.tools import layout, process
+from tests.tools import cores, layout, process
 
-HOME = layout.BUILD / "ansible-test"
+HOMES = layout.BUILD / "ansible-test"
 
 # What ansible-test runs as get-pip: "python THIS --disable-pip-version-check pip==X --no-setuptools --no-wheel".
 # The pip that Python carries installs pinned packages as well as version X would, and need not be fetched for each
@@ -41,15 +45,15 @@ if wanted:
 """
 
 
-def pip_versions() -> set[str]:
-    """Name the versions of pip that the installed ansible-test would bootstrap."""
+def pip_versions(python: Path) -> set[str]:
+    """Name the versions of pip that this interpreter's ansible-test would bootstrap."""
     program = (
         "import ansible_test, os, sys; sys.path.insert(0, os.path.dirname(ansible_test.__file__));"
         "from ansible_test._internal import python_requirements as p, host_configs as h;"
         "c = h.NativePythonConfig(version='%d.%d' % sys.version_info[:2], path=sys.executable);"
         "print(p.get_venv_packages(c)['pip'])"
     )
-    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    answer = subprocess.run([python, "-c", program], check=True, capture_output=True, text=True)
     return set(answer.stdout.split())
 
 
@@ -73,36 +77,49 @@ def pip_settings() -> dict[str, str]:
     return settings
 
 
-def prepare() -> None:
+def prepare(home: Path, python: Path) -> None:
     """Make the home: the stand-in for get-pip, and pip's settings."""
-    cache = HOME / ".ansible/test/cache"
+    cache = home / ".ansible/test/cache"
     cache.mkdir(parents=True, exist_ok=True)
-    for version in pip_versions():
+    for version in pip_versions(python):
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
     config = configparser.RawConfigParser()
-    config["global"] = pip_settings()
-    target = HOME / ".config/pip/pip.conf"
+    # What nobody imports need not be compiled (pip wants a "no" to say so), and one cache serves all homes.
+    config["global"] = {"no-compile": "no", "cache-dir": str(layout.BUILD / "pip-cache"), **pip_settings()}
+    target = home / ".config/pip/pip.conf"
     target.parent.mkdir(parents=True, exist_ok=True)
     # An index address may carry a password.
     with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         config.write(file)
 
 
+def run(core: cores.Core, words: list[str]) -> int:
+    """Run the tests of one version, in a copy of the collection, and return the exit code."""
+    python = core.python()
+    home = HOMES / core.version
+    prepare(home, python)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_"))}
+    environment["HOME"] = str(home)
+    environment["PATH"] = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    command = [str(python.parent / "ansible-test"), "sanity", "--python", f"3.{core.minor}", "--color", "no", *words]
+    print(f"{core.name}", flush=True)
+    with layout.snapshot_of(f"sanity-{core.version}") as copy:
+        return process.run(command, cwd=copy, env=environment)
+
+
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Run ansible-test sanity without ignore entries.")
+    parser.add_argument("--others", action="store_true", help="on the other versions of ansible-core")
+    arguments, words = parser.parse_known_args()
     process.stop_cleanly()
-    prepare()
     ignored = sorted(name for name in layout.known_files() if name.startswith("tests/sanity/ignore"))
     if ignored:
         print(f"sanity: there must be no ignore entries: {', '.join(ignored)}", file=sys.stderr)
         return 1
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    ansible_test = Path(sys.executable).parent / "ansible-test"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_"))}
-    environment["HOME"] = str(HOME)
-    environment["PATH"] = f"{ansible_test.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    command = [str(ansible_test), "sanity", "--python", version, "--color", "no", *sys.argv[1:]]
-    with layout.alone("snapshot"):
-        return process.run(command, cwd=layout.snapshot(), env=environment)
+    usual = cores.Core(cores.USUAL, cores.HERE, Path(sys.executable))
+    wanted = cores.others_here() if arguments.others else [usual]
+    codes = [run(core, words) for core in wanted]
+    return max(codes, default=0)
 
 
 if __name__ == "__main__":

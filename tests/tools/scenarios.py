@@ -10,12 +10,13 @@ with this program, whatever becomes of molecule.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -23,21 +24,44 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.tools import layout, process
 
 WORK = layout.BUILD / "molecule"
+PATIENCE = 20.0  # seconds
 
 
-def end_emulator() -> None:
-    """End the emulator that "destroy" did not get to; it leads a session of its own."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        pid = int(json.loads((WORK / "emulator.json").read_text(encoding="utf-8"))["pid"])
-        if b"tests.emulator" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGTERM)
+def end_emulator(ready: Path) -> None:
+    """End the emulator that wrote this file when it was ready, and wait until it is gone. It may be gone already."""
+    try:
+        pid = int(json.loads(ready.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError):
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + PATIENCE
+        if is_emulator(pid):
+            os.kill(pid, number)
+        while is_emulator(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def is_emulator(pid: int) -> bool:
+    """Another process may have its number by now; and one that has ended, and was not collected yet, has no words."""
+    try:
+        if Path("/proc/self").exists():
+            return b"tests.emulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ps = subprocess.run(["ps", "-p", str(pid), "-o", "args="], capture_output=True, check=False)
+        return b"tests.emulator" in ps.stdout
+    except OSError:
+        return False
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run molecule scenarios (all, if none is named).")
     parser.add_argument("names", nargs="*", metavar="SCENARIO")
-    names = parser.parse_args().names
+    parser.add_argument("--end", type=Path, metavar="FILE", help="only end the emulator that wrote this file")
+    arguments = parser.parse_args()
+    names = arguments.names
     process.stop_cleanly()
+    if arguments.end:
+        end_emulator(arguments.end)
+        return 0
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(WORK),
@@ -50,7 +74,7 @@ def main() -> int:
         try:
             return process.run([*command, "--continue-on-failure", *which], cwd=layout.ROOT, env=environment)
         finally:
-            end_emulator()
+            end_emulator(WORK / "emulator.json")
 
 
 if __name__ == "__main__":

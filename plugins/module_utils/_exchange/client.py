@@ -76,7 +76,8 @@ class Transport(t.Protocol):
     whole list.
     """
 
-    def run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]: ...
+    def run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
+        """Carry them, and say what came of each."""
 
 
 class Exchange:

@@ -197,17 +197,23 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 class Peer(t.Protocol):
     """What is used of pywinrm's Protocol."""
 
-    def open_shell(self, *, codepage: int, idle_timeout: str | None) -> str: ...
+    def open_shell(self, *, codepage: int, idle_timeout: str | None) -> str:
+        """Return the shell's id."""
 
-    def run_command(self, shell_id: str, command: str, arguments: t.Iterable[str], console_mode_stdin: bool) -> str: ...
+    def run_command(self, shell_id: str, command: str, arguments: t.Iterable[str], console_mode_stdin: bool) -> str:
+        """Return the command's id."""
 
-    def send_command_input(self, shell_id: str, command_id: str, stdin_input: bytes, end: bool = False) -> None: ...
+    def send_command_input(self, shell_id: str, command_id: str, stdin_input: bytes, end: bool = False) -> None:
+        """Write to the command's standard input, and close it if that is the end."""
 
-    def get_command_output_raw(self, shell_id: str, command_id: str) -> tuple[bytes, bytes, int, bool]: ...
+    def get_command_output_raw(self, shell_id: str, command_id: str) -> tuple[bytes, bytes, int, bool]:
+        """Return both outputs, the exit code, and whether the command has ended."""
 
-    def cleanup_command(self, shell_id: str, command_id: str) -> None: ...
+    def cleanup_command(self, shell_id: str, command_id: str) -> None:
+        """End the command."""
 
-    def close_shell(self, shell_id: str) -> None: ...
+    def close_shell(self, shell_id: str) -> None:
+        """Delete the shell."""
 
 
 def pywinrm(settings: Settings) -> Peer:

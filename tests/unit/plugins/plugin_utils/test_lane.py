@@ -60,7 +60,8 @@ class Thing:
             blocked=Blocked("a person is needed", cure="ask one") if name == "blocked" else None,
         )
 
-    def perform(self, step: Step) -> None: ...
+    def perform(self, step: Step) -> None:
+        """It has been planned, and that is all."""
 
     def settle(self, plan: Plan) -> Json:
         return {}

@@ -317,7 +317,8 @@ class FakeStore:
     def describe(self) -> str:
         return "the file x"
 
-    def probe(self) -> None: ...
+    def probe(self) -> None:
+        """It is always there."""
 
     def read(self) -> Entry | None:
         return self.entry
