@@ -41,7 +41,7 @@ options:
 EXAMPLES = r"""
 - name: Show the last run of a tenant
   ansible.builtin.debug:
-    msg: "{{ lookup('ansible.builtin.file', 'handover/contoso.json') | from_json | mail2fax.m365.outcome_table }}"
+    msg: "{{ lookup('ansible.builtin.file', 'handover/imagicleucdev.json') | from_json | mail2fax.m365.outcome_table }}"
 """
 
 RETURN = r"""

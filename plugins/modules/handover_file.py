@@ -40,7 +40,7 @@ seealso:
 EXAMPLES = r"""
 - name: Write what came of the run
   mail2fax.m365.handover_file:
-    path: /srv/fax/handover/{{ inventory_hostname }}.json
+    path: handover/{{ inventory_hostname }}.json
     content: "{{ handover_result.document | to_nice_json }}"
 """
 

@@ -106,7 +106,7 @@ EXAMPLES = r"""
   mail2fax.m365.mailbox_probe_info:
     tenant: imagicleucdev.onmicrosoft.com
     app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
-    app_certificate_path: /etc/fax/app.pem
+    app_certificate_path: keys/fax-server.pem
     allowed: [fax@imagicleucdev.onmicrosoft.com]
     refused: [AdeleV@imagicleucdev.onmicrosoft.com]
 """

@@ -217,14 +217,13 @@ class Browser:
 
     def _read(self, deadline: float, awaited: str) -> Json:
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._out], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
+            if not select.select([self._out], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise BrowserError(f"the browser did not come to an end with {awaited}")
             part = os.read(self._out, 1 << 20)
             if not part:
                 raise BrowserError(f"the browser ended during {awaited}")
             self._rest += part
-        line, _, self._rest = self._rest.partition(b"\0")
+        line, self._rest = self._rest.split(b"\0", 1)
         return t.cast("Json", json.loads(line))
 
 
