@@ -62,10 +62,12 @@ options:
 EXAMPLES = r"""
 - name: Keep the sheet
   ansible.builtin.copy:
-    content: "{{ handover_result.document | mail2fax.m365.sheet(handover_definition, host=inventory_hostname) }}"
-    dest: /srv/fax/contoso.html
+    content: "{{ handover_result.document | mail2fax.m365.sheet(profile, host=inventory_hostname) }}"
+    dest: "{{ playbook_dir }}/handover/{{ inventory_hostname }}.html"
     mode: "0600"
   delegate_to: localhost
+  vars:
+    profile: "{{ lookup('mail2fax.m365.profile', 'imagicle_ews') }}"
 """
 
 RETURN = r"""

@@ -76,6 +76,7 @@ STORY: list[tuple[str, str, str] | Json] = [
     ("run_result", "Show the outcome of two steps", ""),
     ("handover_file", "Write what came of the run", ""),
     ("outcome_table", "Show the last run of a tenant", ""),
+    ("sheet", "Keep the sheet", ""),
     ("fleet_table", "Show what a run over many tenants came to", ""),
     ("profile", "Show the fields of the vendor's form", ""),
     ("profile", "Use a profile of one's own", ""),

@@ -189,7 +189,8 @@ def _text(node: ast.expr, constants: dict[str, ast.expr]) -> str:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _text(node.left, constants) + _text(node.right, constants)
     if isinstance(node, ast.Name) and node.id in constants:
-        return _text(constants[node.id], {})
+        # Never in itself: a name that stands for more names ends.
+        return _text(constants[node.id], {name: one for name, one in constants.items() if name != node.id})
     if isinstance(node, ast.Attribute):
         return str(getattr(_texts, node.attr, ELLIPSIS)) if node.attr.isupper() else ELLIPSIS
     return ELLIPSIS
