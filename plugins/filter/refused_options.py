@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import typing as t
+import zoneinfo
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -13,6 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials, _handover
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
@@ -26,7 +28,9 @@ description:
   - A run with several steps can so be refused as a whole, before the first step has written anything.
 options:
   _input:
-    description: The options by the module's name, without the collection's. What is null counts as not given.
+    description: >-
+      The options by the module's name, without the collection's. What is null counts as not given. V(handover) stands
+      for what the hand-over is made of at a run's end, C(time_zone), C(thresholds) and C(contacts).
     type: dict
     required: true
 """
@@ -47,6 +51,7 @@ _value:
   elements: str
 """
 
+_CONTACTS = ("fax", "entra", "exchange")
 _MODULES = "ansible_collections.mail2fax.m365.plugins.modules"
 
 
@@ -57,7 +62,7 @@ def refused_options(modules: t.Any) -> list[str]:
     refused: list[str] = []
     for name, options in modules.items():
         given = {key: value for key, value in plain(options).items() if value is not None}
-        refused += _refused(str(name), given)
+        refused += _refused_at_the_end(given) if name == "handover" else _refused(str(name), given)
     return refused
 
 
@@ -76,6 +81,26 @@ def _refused(name: str, options: dict[str, t.Any]) -> t.Iterator[str]:
         door.open(Tenant({}), Task(params, check_mode=True))
     except M365Error as exc:
         yield str(exc)
+
+
+def _refused_at_the_end(options: dict[str, t.Any]) -> t.Iterator[str]:
+    zone, contacts, thresholds = (options.get(name) for name in ("time_zone", "contacts", "thresholds"))
+    try:
+        _handover.readable_time("2026-11-21T12:00:00Z", "UTC" if zone is None else str(zone))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        yield f"mail2fax_time_zone is {zone!r}, which is no time zone. What to do: write it as Europe/Rome, or use UTC."
+    if contacts and not (isinstance(contacts, dict) and set(contacts) <= {*_CONTACTS}):
+        yield (
+            f"mail2fax_contacts is {contacts!r}. What to do: say whom to call with the keys {', '.join(_CONTACTS)}, "
+            "each of which may be left out."
+        )
+    try:
+        _credentials.Thresholds.of(thresholds)
+    except ValueError as exc:
+        yield (
+            f"mail2fax_audit_thresholds: {exc}. What to do: give numbers of days, such as "
+            "{'pending': [60, 30], 'blocked': [14, 7]}."
+        )
 
 
 class FilterModule:

@@ -91,10 +91,14 @@ def sheet(
     """See DOCUMENTATION."""
     if not isinstance(document, t.Mapping) or not isinstance(profile, t.Mapping):
         raise AnsibleFilterError("mail2fax.m365.sheet takes a run's document and a profile")
-    about = {"host": host, "cloud": cloud, "zone": zone, "prepared_by": prepared_by, "ticket": ticket}
+    about: dict[str, t.Any] = {"host": host, "cloud": cloud, "zone": zone, "prepared_by": prepared_by, "ticket": ticket}
+    about["contacts"] = contacts if isinstance(contacts, t.Mapping) else {}
     try:
-        return _sheet.render(plain(document), plain(profile), contacts=plain(contacts or {}), **plain(about))
+        return _sheet.render(plain(document), plain(profile), **plain(about))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as exc:
+        if document.get("stopped") and zone != "UTC":
+            # What stopped a run is told, whatever else is wrong; it may be this.
+            return sheet(document, profile, **{**about, "zone": "UTC"})
         raise AnsibleFilterError(
             f"mail2fax.m365.sheet: there is no time zone {zone!r}; write it as Europe/Rome, or use UTC"
         ) from exc

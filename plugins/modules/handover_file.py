@@ -23,6 +23,11 @@ options:
   content:
     description: The whole text of the file. Without it nothing is written; the task fails if the file could not be.
     type: str
+  refused:
+    description: What is wrong with that of which the text is to be made, in sentences. The task fails with them.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Predicts what would change without changing it.

@@ -27,9 +27,9 @@ class Thresholds:
     @classmethod
     def of(cls, given: t.Mapping[str, t.Any] | None) -> Thresholds:
         """From an inventory's variable, the usual ones where it is silent. Raises ValueError."""
-        unknown = set(given or ()) - {"pending", "blocked"}
+        unknown = [given] if isinstance(given, str) else sorted(map(str, set(given or ()) - {"pending", "blocked"}))
         if unknown:
-            raise ValueError(f"the thresholds are pending and blocked, not {', '.join(sorted(map(str, unknown)))}")
+            raise ValueError(f"the thresholds are pending and blocked, not {', '.join(unknown)}")
         return cls(**{name: _days(name, value) for name, value in (given or {}).items() if value is not None})
 
     def passed(self, left: dt.timedelta) -> tuple[str, int | None]:

@@ -192,6 +192,16 @@ def _lasting(document: Json) -> t.Any:
     return strip({key: value for key, value in document.items() if key not in REPORT})
 
 
+def _thresholds(context: t.Mapping[str, t.Any]) -> _credentials.Thresholds:
+    try:
+        return _credentials.Thresholds.of(context.get("thresholds"))
+    except ValueError:
+        # What stopped a run is told, whatever else is wrong; it may be this.
+        if context.get("stopped"):
+            return _credentials.Thresholds()
+        raise
+
+
 class _Run:
     """The results of one run with what is known besides."""
 
@@ -211,7 +221,7 @@ class _Run:
         self._context = context
         self._previous = previous
         self._names: t.Mapping[str, t.Any] = context.get("names") or {}
-        self._thresholds = _credentials.Thresholds.of(context.get("thresholds"))
+        self._thresholds = _thresholds(context)
         # The audit's own last document: what it alone looks at is not in the other one.
         self._audited = read(context.get("previous_audit")) if mode == "audit" else {}
 

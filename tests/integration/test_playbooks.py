@@ -443,6 +443,11 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
         closed = site.play(
             "provision", mail2fax_mailboxes=[FAX], mail2fax_handover_dir=str(site.folder / "tenants.yml" / "no")
         )
+        last = {"mail2fax_time_zone": "Rome", "mail2fax_contacts": "me", "mail2fax_audit_thresholds": {"red": 3}}
+        for_the_end = [
+            site.play(name, mail2fax_mailboxes=[FAX], mail2fax_confirm=True, **last)
+            for name in ("provision", "rotate", "audit", "decommission")
+        ]
         wrong = site.play("provision", mail2fax_mailboxes=[FAX], mail2fax_expected_domain="example.com")
     assert refused.code != 0
     assert refused.journal == []
@@ -454,6 +459,10 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
     assert closed.code != 0
     assert closed.journal == []
     assert "mail2fax_handover_dir" in closed.output
+    for at_the_end in for_the_end:
+        assert at_the_end.code != 0
+        assert at_the_end.journal == []
+        assert [word for word in last if word not in at_the_end.output] == []
     assert typo.code != 0
     assert typo.after == typo.before
     assert typo.writes() == []

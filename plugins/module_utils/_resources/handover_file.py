@@ -76,6 +76,8 @@ class HandoverFile:
         path, content = str(task.params["path"]), task.params["content"]
         if not path or path.endswith("/"):
             raise InvalidInput(f"path {path!r} does not name a file", cure="give the path of the file itself")
+        if task.params["refused"]:
+            raise InvalidInput(" ".join(map(str, task.params["refused"])))
         self._desired = Desired(
             pathlib.Path(path).absolute(),
             None if content is None else str(content).encode("utf-8", "surrogateescape"),
@@ -142,6 +144,7 @@ SPEC = ArgumentSpec(
     {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
+        "refused": {"type": "list", "elements": "str", "default": []},
     }
 )
 DOOR = Door(HandoverFile, SPEC, base=ArgumentSpec())

@@ -93,6 +93,34 @@ def test_options_are_refused_without_a_request() -> None:
     assert "da34aq4b" in refused[2]
 
 
+def test_what_only_the_hand_over_needs_is_refused_as_early() -> None:
+    fine = {"time_zone": "Europe/Rome", "contacts": {"fax": "Ann"}, "thresholds": {"pending": [30]}}
+    assert refused_options({"handover": fine}) == []
+    assert refused_options({"handover": dict.fromkeys(fine)}) == []
+    for name, value in (
+        ("time_zone", "Rome"),
+        ("time_zone", ""),
+        ("contacts", "Ann"),
+        ("contacts", {"boss": "Ann"}),
+        ("thresholds", "30"),
+        ("thresholds", {"red": 30}),
+        ("thresholds", {"pending": "soon"}),
+    ):
+        (sentence,) = refused_options({"handover": {**fine, name: value}})
+        assert name in sentence
+        assert "What to do: " in sentence
+
+
+def test_a_run_that_was_stopped_is_told_whatever_else_is_wrong() -> None:
+    stopped = {"task": "See that the hand-over can be written", "msg": "no", "outcome": "failed"}
+    with pytest.raises(AnsibleFilterError, match="the thresholds are"):
+        run_result({}, context(thresholds="30"))
+    document = run_result({}, context(thresholds="30", stopped=stopped))["document"]
+    assert document["outcome"] == "failed"
+    page = sheet(document, _profile.load("imagicle_ews"), host="contoso", zone="Rome", contacts="Ann")
+    assert "DRAFT" in page
+
+
 def test_what_an_earlier_step_would_make_may_be_missing() -> None:
     policy = {"app_id": "00000000-0000-0000-0000-000000000000", "group": "fax"}
     assert refused_options({"exchange_application_access_policy": policy}) == []

@@ -18,7 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 
 
 def write(path: pathlib.Path | str, content: str = '{"a": 1}\n', check_mode: bool = False) -> dict[str, t.Any]:
-    return execute(DOOR, Task({"path": str(path), "content": content}, check_mode), lambda: Tenant({}))
+    return execute(DOOR, Task({"path": str(path), "content": content, "refused": []}, check_mode), lambda: Tenant({}))
 
 
 def test_it_is_written_once_with_its_folders(tmp_path: pathlib.Path) -> None:
@@ -88,7 +88,7 @@ def test_every_text_is_written(tmp_path: pathlib.Path, text: str) -> None:
 
 def test_without_content_it_says_whether_the_file_could_be_written(tmp_path: pathlib.Path) -> None:
     def look(path: pathlib.Path) -> dict[str, t.Any]:
-        return execute(DOOR, Task({"path": str(path), "content": None}, False), lambda: Tenant({}))
+        return execute(DOOR, Task({"path": str(path), "content": None, "refused": []}, False), lambda: Tenant({}))
 
     fresh = look(tmp_path / "new" / "folder" / "tenant.json")
     assert (fresh["outcome"], fresh["changed"]) == ("ok", False)
@@ -102,3 +102,11 @@ def test_without_content_it_says_whether_the_file_could_be_written(tmp_path: pat
         assert "mail2fax_handover_dir" in refused["msg"]
     assert write(tmp_path / "tenant.json")["changed"]
     assert look(tmp_path / "tenant.json")["outcome"] == "ok"
+
+
+def test_what_is_refused_is_not_written(tmp_path: pathlib.Path) -> None:
+    task = Task({"path": str(tmp_path / "tenant.json"), "content": "x", "refused": ["No zone.", "No days."]}, False)
+    refused = execute(DOOR, task, lambda: Tenant({}))
+    assert refused["failed"]
+    assert refused["msg"] == "No zone. No days."
+    assert list(tmp_path.iterdir()) == []
