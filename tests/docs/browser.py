@@ -238,7 +238,7 @@ def main() -> int:
     parser.add_argument("page", type=Path)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--width", type=int, default=960)
-    parser.add_argument("--height", type=int, default=985)
+    parser.add_argument("--height", type=int, default=958)
     parser.add_argument("--instead", nargs=2, metavar=("TEXT", "OTHER"), help="draw OTHER where the page has TEXT")
     given = parser.parse_args()
     if program() is None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 
 import pytest
@@ -77,3 +78,35 @@ def test_the_commands_and_files_exist() -> None:
     assert {target for target in targets if f"\n{target}: " not in makefile} == set()
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert [link for link in links if not (layout.ROOT / link).is_file()] == []
+
+
+TEXTS = sorted(layout.ROOT / name for name in layout.known_files() if name.endswith(".md"))
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(layout.ROOT).as_posix())
+def test_what_a_text_links_to_is_there(path: pathlib.Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text) + re.findall(r'(?:src|href)="(?!\w+:)([^"]+)"', text)
+    assert [link for link in links if not is_there(path, link)] == []
+
+
+def is_there(path: pathlib.Path, link: str) -> bool:
+    name, _hash, anchor = link.partition("#")
+    target = (path.parent / name) if name else path
+    if not target.exists():
+        return False
+    return not anchor or target.suffix != ".md" or anchor in anchors(target.read_text(encoding="utf-8"))
+
+
+def test_a_broken_link_would_be_found() -> None:
+    readme = layout.ROOT / "README.md"
+    assert is_there(readme, "CONTRIBUTING.md#where-things-are")
+    assert not is_there(readme, "CONTRIBUTING.md#nowhere")
+    assert not is_there(readme, "CONTRIBUTING.txt")
+
+
+def anchors(text: str) -> set[str]:
+    """The places that a page of the forge gives its headings, and those that are set by hand."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r'<a id="([^"]+)"', text))
