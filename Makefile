@@ -42,10 +42,6 @@ bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5
 	@$(RUN) -m tests.bench.windows_host
 	@$(RUN) tests/bench/run.py $(BENCH)
 
-.PHONY: extra
-extra: $(STAMP) ## What takes environments of its own: molecule, the site, galaxy-importer, other cores
-	@$(RUN) tests/tools/gates.py --extra
-
 .PHONY: format
 format: $(STAMP) ## Format the Python code, and mend what can be mended
 	@$(BIN)/ruff format .

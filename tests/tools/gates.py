@@ -45,8 +45,7 @@ class Gate:
 
     A ``snapshot`` gate runs in a copy of the collection that holds nothing else. The others have a home below
     ``.build``, but an ``own_home`` gate makes one for itself, for which it reads the user's pip settings.
-    An ``extra`` gate runs when it is named, or with ``--extra``. ``cores`` is how many it keeps busy, and ``seconds``
-    what it takes of processor time, roughly.
+    ``cores`` is how many it keeps busy, and ``seconds`` what it takes of processor time, roughly.
     """
 
     name: str
@@ -55,7 +54,6 @@ class Gate:
     snapshot: bool = False
     pytest: bool = False
     own_home: bool = False
-    extra: bool = False
     cores: float = 1
     seconds: int = 5
 
@@ -159,7 +157,10 @@ GATES = (
     Gate(
         "integration",
         "the whole against the tenant emulator",
-        lambda: [*pytest("integration", "tests/fidelity", "tests/integration"), "-m", "not cores"],
+        lambda: [
+            *pytest("integration", "tests/fidelity", "tests/integration"),
+            *("-m", "not cores", "--dist", "loadgroup"),
+        ],
         pytest=True,
         cores=1.3,
         seconds=700,
@@ -194,7 +195,6 @@ GATES = (
     ),
 )
 QUICK = ("ruff", "format", "mypy", "yamllint", "unit")
-EXTRA = tuple(gate.name for gate in GATES if gate.extra)
 
 
 def environment(gate: Gate) -> dict[str, str]:
@@ -410,14 +410,10 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
-    parser.add_argument("--extra", action="store_true", help=f"only {', '.join(EXTRA)}")
-    parser.add_argument(
-        "names", nargs="*", metavar="GATE", help="only these (all but the extra ones, if none is named)"
-    )
+    parser.add_argument("names", nargs="*", metavar="GATE", help="only these (all, if none is named)")
     arguments = parser.parse_args()
     known = [gate.name for gate in GATES]
-    usual = [gate.name for gate in GATES if not gate.extra]
-    wanted = arguments.names or (QUICK if arguments.quick else EXTRA if arguments.extra else usual)
+    wanted = arguments.names or (QUICK if arguments.quick else known)
     if unknown := sorted(set(wanted) - set(known)):
         parser.error(f"no such gate: {', '.join(unknown)} (there are {', '.join(known)})")
     REPORTS.mkdir(parents=True, exist_ok=True)
