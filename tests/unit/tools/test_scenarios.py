@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""There is a molecule scenario for everything, and an emulator that a scenario leaves is ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tools import layout, scenarios
+
+MOLECULE = layout.ROOT / "extensions/molecule"
+
+
+def test_every_role_and_every_playbook_has_a_scenario() -> None:
+    there = {path.parent.name for path in MOLECULE.glob("*/molecule.yml")}
+    roles = {path.name for path in (layout.ROOT / "roles").iterdir()}
+    playbooks = {f"playbook_{path.stem}" for path in (layout.ROOT / "playbooks").glob("*.yml")}
+    assert len(roles) > 5
+    assert len(playbooks) > 3
+    assert (roles | playbooks | {"check_mode", "winrm", "national_cloud", "drift"}) - there == set()
+
+
+@pytest.mark.parametrize("path", sorted(MOLECULE.glob("*/molecule.yml")), ids=lambda path: str(path.parent.name))
+def test_every_scenario_is_verified(path: Path) -> None:
+    assert path.parent.name == "default" or (path.parent / "verify.yml").is_file()
+
+
+def test_the_emulator_is_ended_and_nobody_else(tmp_path: Path) -> None:
+    ready = tmp_path / "emulator.json"
+    scenarios.end_emulator(ready)  # it was never started
+    sleep = "import time; time.sleep(600)"
+    with (
+        subprocess.Popen([sys.executable, "-c", sleep, "tests.emulator"]) as emulator,
+        subprocess.Popen([sys.executable, "-c", sleep]) as another,
+    ):
+        for process in (another, emulator):
+            ready.write_text(json.dumps({"pid": process.pid}), encoding="utf-8")
+            scenarios.end_emulator(ready)
+        assert emulator.wait(timeout=20) != 0
+        assert another.poll() is None
+        another.kill()
+    scenarios.end_emulator(ready)  # it has ended already
+    with pytest.raises(ProcessLookupError):
+        os.kill(emulator.pid, 0)
