@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -94,14 +95,16 @@ def launch(*options: str, **more: t.Any) -> tuple[subprocess.Popen[bytes], dict[
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_one_line_and_ends_on_a_signal(number: signal.Signals) -> None:
-    start = time.monotonic()
     process, ready = launch()
-    assert time.monotonic() - start < 5
     assert sorted(ready) == ["ca", "control", "pid", "proxy"]
     assert ready["pid"] == process.pid
     assert requests.get(ready["control"] + "/journal", timeout=5, proxies={"http": ""}).json() == []
     process.send_signal(number)
-    assert process.wait(timeout=5) == 0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert process.wait(timeout=30) == 0
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # It is started often. (What it waits for a processor is not its fault.)
+    assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 5
     assert process.stdout is not None
     assert process.stdout.read() == b""
     assert not pathlib.Path(ready["ca"]).exists()

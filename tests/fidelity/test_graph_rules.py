@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import time
 import typing as t
 import uuid
 
@@ -672,12 +671,11 @@ def test_a_large_tenant_answers_as_quickly() -> None:
         ]
         for path in paths:
             expect(graph("GET", path))
-            spans = []
-            for _unused in range(5):
-                start = time.perf_counter()
+            # What it works, not what it waits: the machine may have more to do.
+            worked = emulator.worked()
+            for _unused in range(10):
                 expect(graph("GET", path))
-                spans.append(time.perf_counter() - start)
-            assert min(spans) < 0.05, path
+            assert (emulator.worked() - worked) / 10 < 0.05, path
 
 
 # --- replication ------------------------------------------------------------------------------------------------------

@@ -335,7 +335,7 @@ def test_a_failed_read_is_not_an_absent_group(emulator: Emulator):
 def test_an_operator_without_the_role_is_told_which(emulator: Emulator):
     other = {"client_id": "11111111-0000-4000-8000-000000000002", "client_secret": "no-role"}
     result = apply(emulator, connection=other)
-    assert result["outcome"] == "failed"
+    assert result["outcome"] == "blocked"
     assert "Exchange Administrator" in result["error"]["cure"]
 
 

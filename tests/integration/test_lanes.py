@@ -22,9 +22,6 @@ from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.fleet import OPERATOR_SECRET, Fleet, Place, Run, tenants
 from tests.tools import layout
 
-# Both runs are made once, by the one worker that has all these tests.
-pytestmark = pytest.mark.xdist_group("lanes")
-
 Json = dict[str, t.Any]
 TENANT = Place(1)
 KNOWN = "aaaaaaaa-0000-4000-8000-000000000001"

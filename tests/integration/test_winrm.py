@@ -212,7 +212,6 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lived]:
     return found
 
 
-@pytest.mark.xdist_group("lives")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_chain_runs_by_either_transport(lives: dict[str, Lived], transport: str):
     lived = lives[transport]
@@ -223,7 +222,6 @@ def test_the_chain_runs_by_either_transport(lives: dict[str, Lived], transport: 
     assert lived.exposures == []
 
 
-@pytest.mark.xdist_group("lives")
 def test_both_transports_leave_the_same_tenant_and_say_the_same(lives: dict[str, Lived]):
     assert lives["rest"].state == lives["winrm"].state
     for name in ("first", "second", "drifted", "mended"):
@@ -236,7 +234,6 @@ def test_both_transports_leave_the_same_tenant_and_say_the_same(lives: dict[str,
         )
 
 
-@pytest.mark.xdist_group("lives")
 def test_a_run_that_changes_nothing_opens_one_shell_per_task(lives: dict[str, Lived]):
     trips = lives["winrm"].trips
     with_exchange = {"group", "policy", "ews", "verdict"}

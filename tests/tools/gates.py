@@ -159,7 +159,8 @@ GATES = (
         "the whole against the tenant emulator",
         lambda: [
             *pytest("integration", "tests/fidelity", "tests/integration"),
-            *("-m", "not cores", "--dist", "loadgroup"),
+            # What a file's tests share (emulators, whole runs) is made by one worker, once.
+            *("-m", "not cores", "--dist", "loadfile"),
         ],
         pytest=True,
         cores=1.3,
