@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.emulator.testing import Emulator
 from tests.integration.harness import DOMAIN, EXCHANGE, OPERATOR, TENANT_ID, requests_to
+from tests.integration.transports import somebody_else
 
 APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
 OTHER_APP = "2cb8b5d2-8724-4f32-8152-a16a230b682b"
@@ -70,7 +71,8 @@ def admin(emulator: Emulator, cmdlet: str, **parameters: t.Any) -> list[dict[str
     if "DistributionGroup" in cmdlet and not cmdlet.startswith(("Get-", "New-")):
         parameters["BypassSecurityGroupManagerCheck"] = True
     tenant = Tenant({**OPERATOR, "patience": 20}, environment=emulator.env())
-    return tenant.exchange.invoke(cmdlet, "play somebody else", **parameters)
+    with somebody_else(emulator):
+        return tenant.exchange.invoke(cmdlet, "play somebody else", **parameters)
 
 
 def sent(emulator: Emulator) -> list[str]:
