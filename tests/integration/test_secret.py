@@ -140,6 +140,17 @@ def test_a_renewal_keeps_the_old_one_for_its_overlap(world: World):
     assert world.run()["changed"] is False
 
 
+def test_the_end_of_an_overlap_is_the_same_in_every_run(world: World):
+    """However long the renewal itself took."""
+    world.run()
+    slow = [{"match": {"path_regex": "/addPassword$"}, "times": 1, "effect": {"delay_s": 1.2}}]
+    world.emulator.faults(slow)
+    renewed = world.run(rotate="always")
+    world.emulator.faults([])
+    assert renewed["rotated"]
+    assert renewed["previous_until"] == world.run()["previous_until"] is not None
+
+
 def test_always_renews_and_never_more_than_two_live(world: World):
     world.run()
     for _time in range(3):

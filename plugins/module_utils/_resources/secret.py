@@ -504,6 +504,7 @@ class Secret:
         self._held = Entry()
         self._was_empty = True
         self._minted: StoredSecret | None = None
+        self._in_use_since: dt.datetime | None = None
         self._removed: list[str] = []
         self._rotated = False
         self._unsettled = False
@@ -773,6 +774,16 @@ class Secret:
         minted = self._minted
         values.update(key_id=minted.key_id, start_date_time=minted.start_date_time, end_date_time=minted.end_date_time)
         values["days_left"] = (instant(minted.end_date_time) - self._tenant.clock.now()).days
+        if plan.result.get("previous_until"):
+            # Planned from a moment ago; from now on it is counted from what the store says.
+            since = self._in_use_since or instant(minted.start_date_time)
+            ends = [
+                key.end
+                for key in self._state.keys
+                if key.display_name == self._desired.display_name
+                and key.key_id not in (minted.key_id, *self._removed, *self._state.refused)
+            ]
+            values["previous_until"] = iso(min(max(ends, default=since), since + self._desired.overlap))
         if self._pending is not None:
             plan.pending = self._pending
             plan.pending_until = iso(self._tenant.clock.now() + LOOK_AGAIN_AFTER)
@@ -910,6 +921,7 @@ class Secret:
             heir = replace(heir, tenant_id=self._state.tenant_id)
         try:
             self._write(entry.committed(heir, iso(now), settled=not self._unsettled), patient=True)
+            self._in_use_since = now
         except M365Error as exc:
             exc.message += f"; the new secret {following.key_id} is stored and proven, the next run puts it in place"
             raise
