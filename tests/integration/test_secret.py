@@ -148,7 +148,8 @@ def test_the_end_of_an_overlap_is_the_same_in_every_run(world: World):
     renewed = world.run(rotate="always")
     world.emulator.faults([])
     assert renewed["rotated"]
-    assert renewed["previous_until"] == world.run()["previous_until"] is not None
+    assert renewed["previous_until"]
+    assert renewed["previous_until"] == world.run()["previous_until"]
 
 
 def test_always_renews_and_never_more_than_two_live(world: World):
