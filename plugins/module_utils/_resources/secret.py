@@ -298,7 +298,12 @@ def _beside_until(
         since = next(key.start for key in left if key.key_id == front)
     elif front is not None and not verdict.commit:
         since = _in_use_since(entry, {key.key_id: key for key in left}, now)
-    return iso(min(max(key.end for key in beside), since + desired.overlap))
+    return _overlap_until(beside, since, desired)
+
+
+def _overlap_until(beside: t.Sequence[Key], since: dt.datetime, desired: Desired) -> str | None:
+    """The overlap counted from ``since``, but no longer than a key beside the one in use lives; None without one."""
+    return iso(min(max(key.end for key in beside), since + desired.overlap)) if beside else None
 
 
 def _make_room(
@@ -777,13 +782,13 @@ class Secret:
         if plan.result.get("previous_until"):
             # Planned from a moment ago; from now on it is counted from what the store says.
             since = self._in_use_since or instant(minted.start_date_time)
-            ends = [
-                key.end
+            beside = [
+                key
                 for key in self._state.keys
                 if key.display_name == self._desired.display_name
                 and key.key_id not in (minted.key_id, *self._removed, *self._state.refused)
             ]
-            values["previous_until"] = iso(min(max(ends, default=since), since + self._desired.overlap))
+            values["previous_until"] = _overlap_until(beside, since, self._desired)
         if self._pending is not None:
             plan.pending = self._pending
             plan.pending_until = iso(self._tenant.clock.now() + LOOK_AGAIN_AFTER)
