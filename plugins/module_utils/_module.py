@@ -19,10 +19,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Forbidden, M365Error
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Resource, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 Json = dict[str, t.Any]
+NOTHING_SETTLED = Settled()
 REPLANS = 4
 """How often a step whose answer was lost is looked into and planned anew."""
 
@@ -58,7 +59,7 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
                 if attempt == REPLANS:
                     raise
                 continue
-            return _result(first, plan, done, {**plan.result, **(resource.settle(plan) if done else {})})
+            return _result(first, plan, done, plan.result, _settled(resource, plan) if done else NOTHING_SETTLED)
         raise AssertionError("unreachable")
     except M365Error as exc:
         exc.done = [*done, *exc.done]
@@ -97,13 +98,22 @@ def unforeseen(exc: BaseException) -> Json:
     }
 
 
-def _result(first: Plan, plan: Plan, done: list[str], values: Json) -> Json:
+def _settled(resource: Resource, plan: Plan) -> Settled:
+    told = resource.settle(plan)
+    return told if isinstance(told, Settled) else Settled(told)
+
+
+def _result(first: Plan, plan: Plan, done: list[str], values: Json, settled: Settled = NOTHING_SETTLED) -> Json:
     changed = bool(done) or (bool(plan.steps) and plan.blocked is None)
+    pending = plan.pending if settled.pending is None else settled.pending
     outcome = plan.outcome
+    if settled.pending is not None and plan.blocked is None:
+        outcome = "pending"
     if outcome == "ok" and changed:
         outcome = "changed"
     result: Json = {
         **values,
+        **settled.values,
         "changed": changed,
         "outcome": outcome,
         "summary": plan.summary,
@@ -113,11 +123,11 @@ def _result(first: Plan, plan: Plan, done: list[str], values: Json) -> Json:
         result["added"] = first.added
     if plan.steps or done:
         result["steps"] = [*done, *(step.title for step in plan.steps if step.title not in done)]
-    if plan.pending is not None:
-        result["pending"] = plan.pending
-        result["pending_until"] = plan.pending_until
-    if plan.warnings:
-        result["warnings"] = list(plan.warnings)
+    if pending is not None:
+        result["pending"] = pending
+        result["pending_until"] = plan.pending_until if settled.pending is None else settled.pending_until
+    if plan.warnings or settled.warnings:
+        result["warnings"] = [*plan.warnings, *settled.warnings]
     if plan.blocked is not None:
         plan.blocked.done = list(done)
         result.update(

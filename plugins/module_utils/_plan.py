@@ -17,11 +17,25 @@ Json = dict[str, t.Any]
 
 @dataclass(frozen=True)
 class Step:
-    """One change. ``name`` says which to the resource, ``title`` says it to people, ``arguments`` is data."""
+    """One change, as data. ``title`` says it to people.
+
+    Every resource has a type of its own for each kind of step, with what that step needs as fields, and matches them
+    with ``assert_never`` for the rest: a step that nobody thought of cannot fall through into a write.
+    """
+
+    title: str
+
+
+@dataclass(frozen=True, init=False)
+class NamedStep(Step):
+    """A step told by a name, with untyped arguments: for resources whose steps have no types of their own yet."""
 
     name: str
-    title: str
-    arguments: Json = field(default_factory=dict)
+    arguments: Json
+
+    def __init__(self, name: str, title: str, arguments: Json | None = None) -> None:
+        for key, value in (("title", title), ("name", name), ("arguments", arguments or {})):
+            object.__setattr__(self, key, value)
 
 
 @dataclass
@@ -32,19 +46,20 @@ class Plan:
     ``changed`` and ``outcome``: as it is when nothing is to be done, as predicted in check mode.
     ``pending`` says what is right but not yet in force, ``pending_until`` when to look again (ISO 8601, UTC).
     ``blocked`` is a reason to stop before the first step. ``added`` is what was not there and is now: what a removal
-    may take back from things that others made.
+    may take back. It is a list of ``{kind, of, id}`` (a mapping: the older shape, which the record reads as well).
     """
 
     before: Json = field(default_factory=dict)
     after: Json = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[t.Any] = field(default_factory=list)
+    """Instances of Step; a resource knows of which types."""
     result: Json = field(default_factory=dict)
     summary: str = ""
     warnings: list[str] = field(default_factory=list)
     pending: str | None = None
     pending_until: str | None = None
     blocked: Blocked | None = None
-    added: Json = field(default_factory=dict)
+    added: Json | list[Json] = field(default_factory=dict)
 
     @property
     def outcome(self) -> str:
@@ -56,6 +71,19 @@ class Plan:
         return "changed" if self.steps else "ok"
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What reading the own writes back brought: result values that replace predictions, and what is still to come.
+
+    ``pending`` says what is right but does not show yet, ``pending_until`` when to look again (ISO 8601, UTC).
+    """
+
+    values: Json = field(default_factory=dict)
+    pending: str | None = None
+    pending_until: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
 class Resource(t.Protocol):
     """One thing in a tenant: made from the tenant and the task's options, used once."""
 
@@ -65,8 +93,19 @@ class Resource(t.Protocol):
     def plan(self, current: t.Any) -> Plan:
         """Pure: from what is and what is wanted to what has to be done."""
 
-    def perform(self, step: Step) -> None:
-        """Do one step. AnswerLost makes the caller read and plan again instead of repeating the step."""
+    def perform(self, step: t.Any) -> None:
+        """Do one step of the resource's own types. AnswerLost makes the caller read and plan again instead of
+        repeating the step."""
 
-    def settle(self, plan: Plan) -> Json:
-        """After the steps: read the own writes back with patience; result values that replace predictions."""
+    def settle(self, plan: Plan) -> Settled | Json:
+        """After the steps: read the own writes back with patience (``_settle``). A mapping stands for its values."""
+
+
+class ReadOnly:
+    """The half of a resource that changes nothing."""
+
+    def perform(self, step: Step) -> None:
+        raise AssertionError(f"nothing here writes, so there is no step {step.title!r}")
+
+    def settle(self, plan: Plan) -> Settled:
+        return Settled()

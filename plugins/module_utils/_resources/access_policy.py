@@ -20,7 +20,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import Argu
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput, NotFound
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     SECURITY_GROUP,
     Recipient,

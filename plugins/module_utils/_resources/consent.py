@@ -36,7 +36,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import 
     Permission,
     Wanted,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 ALL_USERS = "AllPrincipals"

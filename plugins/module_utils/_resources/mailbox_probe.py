@@ -31,7 +31,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     ServiceError,
     SignInError,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.ews_access import IN_FORCE_AFTER
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, instant, iso
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant

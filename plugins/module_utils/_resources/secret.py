@@ -36,7 +36,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     SignInError,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
     BORN_WITHIN,
     STORE_OPTIONS,

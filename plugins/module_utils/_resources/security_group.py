@@ -26,7 +26,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     ServiceError,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     GROUPS,
     MAILBOXES,

@@ -23,7 +23,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import hos
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.winrm import unfit
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._version import VERSION
 

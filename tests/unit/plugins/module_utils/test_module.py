@@ -22,7 +22,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     ServiceError,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import REPLANS, execute
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import FakeClock
 

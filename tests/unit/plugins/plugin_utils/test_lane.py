@@ -22,7 +22,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTo
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _lane, _preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction, is_ours, masked, shared

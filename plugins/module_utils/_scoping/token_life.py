@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""How long a token that was issued under a grant may outlive the grant.
+
+Taking a consent back ends no token: each lives on until it expires, and whatever limited the grant has to stay that
+long. Nobody can list the tokens that are alive, so the time is counted from what bounds their lives.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
+
+EXCHANGE = _permissions.WELL_KNOWN["exchange_online"]
+GRAPH = _permissions.WELL_KNOWN["microsoft_graph"]
+"""The application ids of the two resources whose permissions open mailboxes, the same in every tenant."""
+
+LIFE: t.Mapping[str, dt.timedelta] = {EXCHANGE: dt.timedelta(minutes=90), GRAPH: dt.timedelta(hours=25)}
+"""Entra issues tokens for 60 to 90 minutes. For Graph, a single-tenant application whose client declares that it
+understands continuous access evaluation gets tokens of up to 24 hours."""
+
+OTHER_LIFE = LIFE[EXCHANGE]
+_NAMES: t.Mapping[str, str] = {EXCHANGE: "Exchange Online", GRAPH: "Microsoft Graph"}
+_SPAN = re.compile(
+    r"(?:(?P<days>\d{1,4})\.)?(?P<hours>\d{1,2}):(?P<minutes>\d{1,2})(?::(?P<seconds>\d{1,2})(?:\.\d+)?)?"
+)
+
+
+@dataclass(frozen=True)
+class LifetimePolicy:
+    """A token lifetime policy that decides. ``resource``: the resource that it is set on, None for the organisation's
+    default. One that is set on the calling application decides nothing."""
+
+    life: dt.timedelta
+    name: str = ""
+    resource: str | None = None
+
+
+def lifetime_policies(
+    documents: t.Iterable[t.Mapping[str, t.Any]], *, resource: str | None = None
+) -> list[LifetimePolicy]:
+    """From Graph's ``tokenLifetimePolicies``: those of the tenant (of which the default decides), or, with
+    ``resource`` (its application id), those that are set on that resource's service principal."""
+    found: list[LifetimePolicy] = []
+    for document in documents:
+        if resource is None and document.get("isOrganizationDefault") is not True:
+            continue
+        for definition in document.get("definition") or []:
+            life = _access_token_life(definition)
+            if life is not None:
+                found.append(LifetimePolicy(life, str(document.get("displayName") or ""), resource))
+    return found
+
+
+def tokens_until(
+    revoked_at: dt.datetime,
+    resources: t.Iterable[str],
+    said_minutes: int | None = None,
+    lifetime_policies: t.Iterable[LifetimePolicy] | None = (),
+    exps: t.Iterable[dt.datetime] = (),
+) -> tuple[dt.datetime, str]:
+    """When every token issued until ``revoked_at`` is dead, and why then, in words.
+
+    ``resources``: the application ids of the resources on which a grant was revoked. ``said_minutes``: what the
+    inventory says, which alone decides (0: no waiting). ``lifetime_policies`` None: they could not be read, which is
+    said, and the defaults hold. ``exps``: ends of tokens that were really seen. All instants are aware.
+    """
+    if said_minutes is not None:
+        if said_minutes < 0:
+            raise ValueError("tokens do not die before they are revoked")
+        if said_minutes == 0:
+            return revoked_at, "declared: token_grace_minutes is 0, so nothing waits for tokens that are still alive"
+        return revoked_at + dt.timedelta(minutes=said_minutes), f"declared: token_grace_minutes is {said_minutes}"
+    asked = sorted({resource.lower() for resource in resources})
+    ends: list[tuple[dt.datetime, str]] = [
+        (revoked_at + LIFE.get(one, OTHER_LIFE), f"tokens for {_NAMES.get(one, one)} live up to {_words(one)}")
+        for one in asked
+    ]
+    for policy in lifetime_policies or ():
+        if asked and (policy.resource is None or policy.resource.lower() in asked):
+            ends.append((revoked_at + policy.life, f"the token lifetime policy {policy.name!r} says {policy.life}"))
+    ends += [(exp, "a token that was issued for the proof lives that long") for exp in exps]
+    until, why = max(ends, key=lambda end: end[0], default=(revoked_at, "nothing was granted"))
+    until = max(until, revoked_at)
+    if lifetime_policies is None and asked:
+        why += "; the tenant's token lifetime policies could not be read, so a longer life that they set is not counted"
+    return until, why
+
+
+def _words(resource: str) -> str:
+    minutes = int(LIFE.get(resource, OTHER_LIFE).total_seconds() // 60)
+    return f"{minutes} minutes" if minutes % 60 else f"{minutes // 60} hours"
+
+
+def _access_token_life(definition: t.Any) -> dt.timedelta | None:
+    """AccessTokenLifetime of a policy's definition, a JSON text; None where it sets none."""
+    try:
+        document = json.loads(definition)
+    except (TypeError, ValueError):
+        return None
+    policy = document.get("TokenLifetimePolicy") if isinstance(document, dict) else None
+    match = _SPAN.fullmatch(str(policy.get("AccessTokenLifetime") or "").strip()) if isinstance(policy, dict) else None
+    if match is None:
+        return None
+    parts = {unit: int(value) for unit, value in match.groupdict(default="0").items()}
+    return dt.timedelta(**parts)
