@@ -63,7 +63,9 @@ def application(services: Services) -> Starlette:
         return JSONResponse(services.journal.rows)
 
     async def exposures(request: Request) -> Response:
-        return JSONResponse(services.journal.exposures)
+        asked = request.query_params
+        declared = asked["declared"].split(",") if "declared" in asked else None
+        return JSONResponse(services.journal.exposures(asked.get("app_id"), declared))
 
     async def state(request: Request) -> Response:
         return JSONResponse({"tenants": {tid: state_of(tenant) for tid, tenant in services.world.tenants.items()}})

@@ -18,7 +18,6 @@ import secrets
 import typing as t
 import uuid
 
-from .hosts import EXCHANGE_APP_ID
 from .model import Document, Tenant, World, load_yaml
 
 NO_ROLE = "00000000-0000-0000-0000-000000000000"
@@ -334,24 +333,6 @@ def roles_in_token(world: World, tenant: Tenant, principal_id: str, resource: Do
             and world.reached(grant.get("_in_token_at"))
         }
     )
-
-
-def full_access_holders(tenant: Tenant) -> list[Document]:
-    """Live, enabled service principals that hold ``full_access_as_app`` on Exchange Online."""
-    exchange = service_principal_of(tenant, EXCHANGE_APP_ID)
-    if exchange is None:
-        return []
-    role = next((role["id"] for role in exchange["appRoles"] if role["value"] == "full_access_as_app"), None)
-    holders = {
-        grant["principalId"]
-        for grant in tenant.app_role_assignments.values()
-        if grant["resourceId"] == exchange["id"] and grant["appRoleId"] == role
-    }
-    return [
-        tenant.service_principals[holder]
-        for holder in sorted(holders)
-        if holder in tenant.service_principals and tenant.service_principals[holder]["accountEnabled"]
-    ]
 
 
 # --- soft delete ------------------------------------------------------------------------------------------------------

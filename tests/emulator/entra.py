@@ -280,6 +280,17 @@ class Entra:
         }
         if roles:
             claims["roles"] = roles
+            self._world.tokens[:] = [kept for kept in self._world.tokens if kept["exp"] > now]
+            self._world.tokens.append(
+                {
+                    "tenant": tenant.id,
+                    "app_id": principal["appId"],
+                    "display_name": principal["displayName"],
+                    "resource": resource["appId"],
+                    "roles": roles,
+                    "exp": now + lifetime,
+                }
+            )
         token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._kid, "x5t": self._kid})
         return token, lifetime, audience
 

@@ -1,11 +1,13 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was asked, in order, and the moments in which an application could read every mailbox."""
+"""What was asked, in order, and which mailboxes each application could open after each request that writes."""
 
 from __future__ import annotations
 
-from . import directory
+import typing as t
+
+from . import directory, reach
 from .model import Document, World
 
 
@@ -16,7 +18,7 @@ class Journal:
         self._world = world
         self._seq = 0
         self.rows: list[Document] = []
-        self.exposures: list[Document] = []
+        self._history: list[tuple[Document, reach.Reach]] = []
 
     def arrive(
         self,
@@ -51,27 +53,19 @@ class Journal:
     def clear(self) -> None:
         """The numbering goes on: a row's ``seq`` is never used twice."""
         self.rows = []
-        self.exposures = []
+        self._history = []
 
-    def look_for_exposures(self, row: Document) -> None:
-        """Note every application that holds ``full_access_as_app`` at this moment with no policy to restrict it."""
-        for tenant in self._world.tenants.values():
-            holders = directory.full_access_holders(tenant)
-            if not holders:
-                continue
-            restricted = {
-                policy["AppId"].lower()
-                for policy in tenant.application_access_policies.values()
-                if policy["AccessRight"] == "RestrictAccess"
-            }
-            for principal in holders:
-                if "*" not in restricted and principal["appId"].lower() not in restricted:
-                    exposure = {
-                        "seq": row["seq"],
-                        "time": row["time"],
-                        "appId": principal["appId"],
-                        "displayName": principal["displayName"],
-                        "tenant": tenant.id,
-                        "after": {key: row[key] for key in ("host", "method", "path", "cmdlet", "status")},
-                    }
-                    self.exposures.append(exposure)
+    def look(self, row: Document) -> None:
+        """Note what every application of the row's tenant could open at this instant."""
+        tenant = self._world.tenants.get(row["tenant"] or "")
+        if tenant is None:
+            return
+        found = reach.reaches(self._world, tenant)
+        if found:
+            after = {key: row[key] for key in ("host", "method", "path", "cmdlet", "status")}
+            instant = {"seq": row["seq"], "time": row["time"], "tenant": tenant.id, "after": after}
+            self._history += [(instant, one) for one in found]
+
+    def exposures(self, app_id: str | None = None, declared: t.Sequence[str] | None = None) -> list[Document]:
+        """See ``reach.exposures``."""
+        return reach.exposures(self._world, self._history, app_id=app_id, declared=declared)

@@ -224,6 +224,7 @@ class World:
     tenants: dict[str, Tenant] = field(default_factory=dict)
     texts: Document = field(default_factory=dict)  # tests/emulator/texts*.yml: every wording known only from memory
     issued: list[str] = field(default_factory=list)  # every secret's value that was ever handed out, for GET /issued
+    tokens: list[Document] = field(default_factory=list)  # every access token issued: tenant, app_id, roles, exp, ...
     listeners: list[Listener] = field(default_factory=list)  # told of every change of a document
 
     def adopt(self, tenant: Tenant) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
+import email.utils
 import gc
 import json
 import os
@@ -69,7 +71,9 @@ class Services:
         self.world.listeners.append(store.on_change)
 
     def reset(self) -> None:
-        """Back to the tenants file, with the clock right and no faults. The journal goes on."""
+        """Back to the tenants file, with the clock right and no faults; journal and exposures begin anew."""
+        self.journal.clear()
+        self.world.tokens.clear()
         self.faults.replace([])
         self.world.clock.offset *= 0
         for host in self.windows_hosts:
@@ -97,7 +101,7 @@ class Services:
         except Exception:
             traceback.print_exc()  # a mistake of the emulator's own
             answer = Answer(500, {"error": {"code": "EmulatorFailure", "message": traceback.format_exc(limit=-1)}})
-        await _response(call, answer)(scope, receive, send)
+        await _response(call, answer, self.world.clock.now())(scope, receive, send)
 
     async def call_of(self, request: Request) -> Call:
         raw_path = request.scope.get("raw_path") or request.url.path.encode()
@@ -147,7 +151,7 @@ class Services:
         self.store.commit()
         row["status"] = answer.status
         if writing:
-            self.journal.look_for_exposures(row)
+            self.journal.look(row)
         if effect.drop_after:
             raise ConnectionDropped
         return answer
@@ -258,7 +262,7 @@ class Services:
             status=status,
         )
         if cmdlet is None or not cmdlet.lower().startswith(_READING_CMDLETS):
-            self.journal.look_for_exposures(part)
+            self.journal.look(part)
 
     def _ews(self, world: World, principal: Principal | None, refusal: str | None, call: Call) -> Answer:
         try:
@@ -280,8 +284,9 @@ class Services:
         return found.id if found else None
 
 
-def _response(call: Call, answer: Answer) -> Response:
-    headers = dict(answer.headers)
+def _response(call: Call, answer: Answer, now: dt.datetime) -> Response:
+    """``now``: the world's time, which is what a service's answer tells, however far the clock was moved."""
+    headers = {"Date": email.utils.format_datetime(now, usegmt=True), **answer.headers}
     names = {name.lower() for name in headers}
     if answer.body is None or isinstance(answer.body, bytes):
         content: bytes = answer.body or b""
@@ -351,6 +356,7 @@ def _server(app: t.Any, context: ssl.SSLContext | None) -> _Server:
         ws="none",
         loop="asyncio",
         server_header=False,
+        date_header=False,
     )
     config.load()
     config.ssl = context

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import typing as t
+import urllib.parse
 
 import requests
 import yaml
@@ -108,10 +109,14 @@ class Emulator:
         """The value of every secret that addPassword has handed out, those of removed ones too: what to search for."""
         return t.cast("list[str]", self._control("GET", "/issued"))
 
-    def exposures(self) -> list[dict[str, t.Any]]:
-        """Every instant, after a writing request, at which an application (``appId``) had full_access_as_app and no
-        policy restricting it."""
-        return t.cast("list[dict[str, t.Any]]", self._control("GET", "/exposures"))
+    def exposures(
+        self, *, app_id: str | None = None, declared: t.Sequence[str] | None = None
+    ) -> list[dict[str, t.Any]]:
+        """Every instant, after a writing request, at which an application could open more mailboxes than ``declared``
+        (without it: every mailbox), by its grants or by a token that was still alive (``by_token``)."""
+        asked = {"app_id": app_id, "declared": None if declared is None else ",".join(declared)}
+        query = urllib.parse.urlencode({name: value for name, value in asked.items() if value is not None})
+        return t.cast("list[dict[str, t.Any]]", self._control("GET", f"/exposures?{query}"))
 
     def faults(self, rules: list[dict[str, t.Any]]) -> None:
         """Replace all fault rules (an empty list: none any more). Raises EmulatorError on a rule that means nothing."""
@@ -126,7 +131,7 @@ class Emulator:
         self._control("POST", "/clock", {"advance_days": days, "advance_seconds": seconds})
 
     def reset(self) -> None:
-        """Back to the tenants file, the right time, no faults. The journal stays."""
+        """Back to the tenants file, the right time, no faults; journal and exposures begin anew."""
         self._control("POST", "/reset")
 
     def worked(self) -> float:
