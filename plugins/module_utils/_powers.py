@@ -13,9 +13,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-GRAPH = "microsoft_graph"
-EXCHANGE = "exchange_online"
-DIRECTORY = "directory_role"
+from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
+from ansible_collections.mail2fax.m365.plugins.module_utils._steps import Need
+
+GRAPH, EXCHANGE, DIRECTORY = _steps.GRAPH, _steps.EXCHANGE, _steps.DIRECTORY
 
 DIRECTORY_ROLES: t.Mapping[str, str] = {
     "62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
@@ -31,9 +32,13 @@ DIRECTORY_ROLES: t.Mapping[str, str] = {
 EVERY_MEMBER = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"
 """Stands in the ``wids`` of every token and means nothing."""
 
-MANAGE_AS_APP = "Exchange.ManageAsApp"
-_EXCHANGE_ALL = ("Exchange Administrator", "Global Administrator")
-EXCHANGE_READERS = (*_EXCHANGE_ALL, "Exchange Recipient Administrator", "Global Reader")
+MANAGE_AS_APP = _steps.MANAGE_AS_APP
+EXCHANGE_READERS = (
+    "Exchange Administrator",
+    "Global Administrator",
+    "Exchange Recipient Administrator",
+    "Global Reader",
+)
 """Directory roles with which Exchange answers at all."""
 
 WHO: t.Mapping[str, str] = {
@@ -48,72 +53,29 @@ _TITLES: t.Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Need:
-    """One thing a step needs: any one of ``any_of``, the least powerful first.
+def who(need: Need) -> str:
+    """Who can give it."""
+    return WHO[need.kind]
 
-    ``only_for`` is None, or ``delegated`` for what only delegated permissions need.
-    """
 
-    kind: str
-    any_of: tuple[str, ...]
-    only_for: str | None = None
-
-    @property
-    def who(self) -> str:
-        return WHO[self.kind]
-
-    def in_words(self) -> str:
-        return _TITLES[self.kind].format(" or ".join(self.any_of))
+def in_words(need: Need) -> str:
+    return _TITLES[need.kind].format(" or ".join(need.any_of))
 
 
 @dataclass(frozen=True)
 class Power:
-    """One step of the chain, and everything it needs."""
+    """One step, or one run as a whole, and everything it needs."""
 
     title: str
     needs: tuple[Need, ...]
 
 
-_OWN_APPLICATIONS = Need(GRAPH, ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"))
-_ASSIGN = Need(GRAPH, ("AppRoleAssignment.ReadWrite.All",))
-_READ_APPLICATIONS = Need(
-    GRAPH,
-    (
-        *("Application.Read.All", "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"),
-        *("Directory.Read.All", "Directory.ReadWrite.All"),
-    ),
-)
-# Assigning an app role is refused to who may only see applications of its own.
-_READ_ALL_APPLICATIONS = Need(
-    GRAPH, tuple(name for name in _READ_APPLICATIONS.any_of if name != "Application.ReadWrite.OwnedBy")
-)
-_DELEGATE = Need(GRAPH, ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"), "delegated")
-_READ_GRANTS = Need(
-    GRAPH,
-    (
-        *("Directory.Read.All", "DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All"),
-        "Directory.ReadWrite.All",
-    ),
-    "delegated",
-)
-_AS_APP = Need(EXCHANGE, (MANAGE_AS_APP,))
-_EXCHANGE_ADMIN = Need(DIRECTORY, _EXCHANGE_ALL)
-_RECIPIENT_ADMIN = Need(DIRECTORY, ("Exchange Recipient Administrator", *_EXCHANGE_ALL))
-_EXCHANGE_READER = Need(DIRECTORY, ("Global Reader", *_EXCHANGE_ALL))
+_ROWS: tuple[_steps.Step | _steps.Run, ...] = (*_steps.STEPS.values(), *_steps.RUNS.values())
+POWERS: t.Mapping[str, Power] = {row.key: Power(row.title, row.needs) for row in _ROWS if row.needs}
+"""By key, in the order of the chain, then runs as a whole."""
 
-POWERS: t.Mapping[str, Power] = {
-    "application": Power("register the application", (_OWN_APPLICATIONS,)),
-    "group": Power("make the scope group and its members", (_AS_APP, _RECIPIENT_ADMIN)),
-    "policy": Power("make the application access policy", (_AS_APP, _EXCHANGE_ADMIN)),
-    "ews": Power("open EWS for the application", (_AS_APP, _EXCHANGE_ADMIN)),
-    "secret": Power("make the client secret", (_OWN_APPLICATIONS,)),
-    "consent": Power("grant admin consent", (_ASSIGN, _READ_ALL_APPLICATIONS, _DELEGATE)),
-    "verify": Power("ask Exchange for its verdicts", (_AS_APP, _EXCHANGE_READER)),
-    "audit": Power("read everything that is audited", (_READ_APPLICATIONS, _READ_GRANTS, _AS_APP, _EXCHANGE_READER)),
-    "decommission": Power("take everything back", (_OWN_APPLICATIONS, _ASSIGN, _DELEGATE, _AS_APP, _EXCHANGE_ADMIN)),
-}
-"""By step, in the order of the chain."""
+WORDS = (*POWERS, *(word for word, key in _steps.FORMERLY.items() if key in POWERS))
+"""What may be asked for: the keys, and the words of 0.1.0."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +103,9 @@ def missing(
     roles: t.Collection[str] | None,
     delegated: bool = True,
 ) -> list[Missing]:
-    """What ``steps`` need and the operator lacks, in the table's order.
+    """What ``steps`` (keys, or words of 0.1.0) need and the operator lacks, in the table's order.
+
+    A missing need names steps by the words they were asked by.
 
     ``graph`` and ``exchange`` are the roles in the operator's tokens, ``roles`` names of directory roles; None means
     that they cannot be known, and then nothing of that kind is missing. ``delegated``: whether delegated permissions
@@ -149,14 +113,14 @@ def missing(
     """
     held = {GRAPH: graph, EXCHANGE: exchange, DIRECTORY: roles}
     lacking: dict[Need, list[str]] = {}
-    asked = set(steps)
-    for step, power in POWERS.items():
-        if step not in asked:
+    asked = {_steps.key(word): word for word in steps}
+    for key, power in POWERS.items():
+        if key not in asked:
             continue
         for need in power.needs:
             have = held[need.kind]
             if have is None or (need.only_for == "delegated" and not delegated):
                 continue
             if not set(need.any_of) & set(have):
-                lacking.setdefault(need, []).append(step)
+                lacking.setdefault(need, []).append(asked[key])
     return [Missing(need, tuple(wanting)) for need, wanting in lacking.items()]

@@ -143,9 +143,26 @@ options:
     description:
       - The steps that are planned. What the operator lacks for one of them is a finding.
       - When not set, RV(missing) tells what is missing for every step, and nothing of it is a finding.
+      - The words are those of the record of a run. V(group), V(policy), V(ews), V(secret), V(consent) and V(verify) are
+        those of 0.1.0; the answer uses the words that were asked with.
     type: list
     elements: str
-    choices: [application, group, policy, ews, secret, consent, verify, audit, decommission]
+    choices:
+      - application
+      - scope_group
+      - access_policy
+      - ews_access
+      - client_secret
+      - admin_consent
+      - access_verdict
+      - audit
+      - decommission
+      - group
+      - policy
+      - ews
+      - secret
+      - consent
+      - verify
   secret_lifetime_days:
     description: How many days the client secret is to live. It is compared with the tenant's app-management policy.
     type: int
@@ -187,7 +204,7 @@ EXAMPLES = r"""
       alias: imagicle.digital.fax
     ews:
       opt_in: false
-    steps: [application, group, policy, secret, consent, verify]
+    steps: [application, scope_group, access_policy, client_secret, admin_consent, access_verdict]
     secret_lifetime_days: 365
 """
 

@@ -404,6 +404,13 @@ def password_restrictions(tenant: Tenant) -> Document:
     return t.cast("Document", tenant.settings.get("app_management_policy") or {})
 
 
+def own_password_restrictions(tenant: Tenant, application: Document) -> list[Document]:
+    """Of the policies assigned to an application, in the same form; those with ``enabled: false`` count for nothing."""
+    assigned = password_restrictions(tenant).get("assigned") or {}
+    names = (application.get("appId"), application.get("uniqueName"), application.get("displayName"))
+    return [policy for name in names if name in assigned for policy in assigned[name]]
+
+
 @functools.cache
 def resource_definitions() -> dict[str, Document]:
     """appId -> display name, appRoles and oauth2PermissionScopes in Graph's shape."""

@@ -448,9 +448,17 @@ def _lifetime(request: Request, given: Document) -> tuple[dt.datetime, dt.dateti
 
 
 def _obey_policy(request: Request, holder: Document, start: dt.datetime, end: dt.datetime) -> None:
-    restrictions = directory.password_restrictions(request.tenant)
-    if holder["appId"] in restrictions.get("exempt", []):
+    default = directory.password_restrictions(request.tenant)
+    if holder["appId"] in default.get("exempt", []):
         return
+    own = [one for one in directory.own_password_restrictions(request.tenant, holder) if one.get("enabled", True)]
+    for restrictions in own or [default]:
+        _obey_restrictions(request, restrictions, holder, start, end)
+
+
+def _obey_restrictions(
+    request: Request, restrictions: Document, holder: Document, start: dt.datetime, end: dt.datetime
+) -> None:
     since = restrictions.get("restrict_for_apps_created_after")
     created = holder.get("createdDateTime")
     if since and created and directory.parse_stamp(created) < directory.parse_stamp(str(since)):

@@ -486,9 +486,14 @@ POLICY = kind(
     {"id", "displayName", "description", "isEnabled", "applicationRestrictions", "servicePrincipalRestrictions"},
 )
 
+OWN_POLICY = kind(
+    "appManagementPolicy",
+    "policies/appManagementPolicies",
+    {"id", "displayName", "description", "isEnabled", "restrictions"},
+)
 
-def _policy(request: Request) -> Document:
-    held = directory.password_restrictions(request.tenant)
+
+def _restrictions(held: Document) -> Document:
     since = held.get("restrict_for_apps_created_after")
     passwords = []
     if held.get("secrets") == "forbidden":
@@ -499,14 +504,28 @@ def _policy(request: Request) -> Document:
         {**entry, "state": "enabled", "restrictForAppsCreatedAfterDateTime": str(since) if since else None}
         for entry in passwords
     ]
-    restrictions = {"passwordCredentials": passwords, "keyCredentials": []}
+    return {"passwordCredentials": passwords, "keyCredentials": []}
+
+
+def _policy(request: Request) -> Document:
+    restrictions = _restrictions(directory.password_restrictions(request.tenant))
     return {
         "id": directory.NO_ROLE,
         "displayName": request.world.texts["graph"]["app_management_policy_name"],
         "description": "Default tenant policy that enforces app management restrictions.",
-        "isEnabled": bool(passwords),
+        "isEnabled": bool(restrictions["passwordCredentials"]),
         "applicationRestrictions": restrictions,
         "servicePrincipalRestrictions": restrictions,
+    }
+
+
+def _own_policy(held: Document, app_id: str, number: int) -> Document:
+    return {
+        "id": str(uuid.uuid5(uuid.UUID(app_id), f"app-management policy {number}")),
+        "displayName": str(held.get("display_name") or f"Policy {number}"),
+        "description": "",
+        "isEnabled": bool(held.get("enabled", True)),
+        "restrictions": _restrictions(held),
     }
 
 
@@ -522,8 +541,10 @@ def app_management_policies(request: Request) -> Answer:
 
 @route("GET", "applications/{}/appManagementPolicies", READ_POLICIES)
 def policies_of_application(request: Request, key: Segment) -> Answer:
-    request.application(key)
-    return listing(request, [], POLICY)
+    application = request.application(key)
+    held = directory.own_password_restrictions(request.tenant, application)
+    rows = [_own_policy(policy, application["appId"], number) for number, policy in enumerate(held, 1)]
+    return listing(request, rows, OWN_POLICY)
 
 
 SUBSCRIPTION = kind("subscription", "subscriptions", {"id", "resource", "changeType", "expirationDateTime"})

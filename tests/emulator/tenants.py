@@ -24,7 +24,8 @@ a tenant, all but ``id`` and ``domains`` optional:
   ``description``
 * ``organization_config``
 * ``app_management_policy``: ``max_lifetime_days``, ``secrets: forbidden``, ``exempt`` (client ids),
-  ``restrict_for_apps_created_after``
+  ``restrict_for_apps_created_after``, and ``assigned``: by client id, unique name or display name of an application,
+  a list of policies in the same form with ``enabled``
 """
 
 from __future__ import annotations

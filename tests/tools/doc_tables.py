@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / ".build"))
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _steps, _texts
 from tests.tools import layout
 
 GUIDES = layout.ROOT / "docs/docsite/rst"
@@ -68,7 +68,8 @@ def powers() -> str:
             if need.only_for:
                 words += f", for {need.only_for} permissions"
             cells[need.kind].append(words)
-        rows.append([f"**{name}**: {power.title}", *("\n\n".join(cell) for cell in cells.values())])
+        formerly = next((f" (once: {word})" for word, key in _steps.FORMERLY.items() if key == name), "")
+        rows.append([f"**{name}**{formerly}: {power.title}", *("\n\n".join(cell) for cell in cells.values())])
     header = ("step", "Microsoft Graph", "Office 365 Exchange Online", "Entra role")
     return list_table(header, rows, "20 35 23 22")
 

@@ -17,11 +17,11 @@ and dates are Graph's own. Only a value without that proof is tried, and so is a
 from __future__ import annotations
 
 import datetime as dt
-import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _app_policies, _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils._app_policies import Limits
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SecretSignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
@@ -90,15 +90,6 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What the tenant's app-management policies allow; None where the operator may not read them."""
-
-    readable: bool = False
-    secrets_allowed: bool = True
-    longest: dt.timedelta | None = None
-
-
-@dataclass(frozen=True)
 class State:
     """``exists`` is False in check mode for an application that is still to be made.
 
@@ -110,7 +101,7 @@ class State:
     exists: bool
     keys: tuple[Key, ...] = ()
     entry: Entry | None = None
-    limits: Limits = Limits()
+    limits: Limits = _app_policies.UNREAD
     tenant_id: str = ""
     refused: t.Mapping[str, str] = field(default_factory=dict)
     waiting: bool = False
@@ -571,8 +562,8 @@ class Secret:
                     f"{key}?$select=id,appId,displayName,createdDateTime,passwordCredentials",
                     self._purpose("read"),
                 ),
-                Call("GET", "/policies/defaultAppManagementPolicy", "read the tenant's app-management policy"),
-                Call("GET", f"{key}/appManagementPolicies", "read the application's app-management policy"),
+                _app_policies.default_call(),
+                _app_policies.assigned_call(key),
                 *(
                     Call("GET", f"/applications(appId={_names.odata(other)})?$select=id", self._purpose("read"))
                     for other in others
@@ -599,7 +590,7 @@ class Secret:
             return State(True, keys, entry, tenant_id=tenant_id)
         keys = self._with_the_lost(entry, self._with_the_newborn(entry, keys))
         refused, waiting = self._tried(entry, keys)
-        limits = _limits(parts[1].body, parts[2].body, str(document.get("createdDateTime") or ""))
+        limits = _app_policies.read(parts[1], parts[2], document.get("createdDateTime"))
         return State(True, keys, entry, limits, tenant_id, refused, waiting, stale, unwritable)
 
     def plan(self, current: State) -> Plan:
@@ -1072,44 +1063,6 @@ def _is_young(secret: StoredSecret, now: dt.datetime) -> bool:
         return now - instant(secret.start_date_time) < ACCEPTED_WITHIN
     except ValueError:
         return False  # written by hand, without dates
-
-
-def _limits(default: t.Any, assigned: t.Any, created: str = "") -> Limits:
-    """From the application's own policy where there is one, else the tenant's default; unreadable stays open."""
-    document: t.Any = default if isinstance(default, dict) and "error" not in default else None
-    own = [item or {} for item in (assigned.get("value") or [])] if isinstance(assigned, dict) else []
-    restrictions: t.Any = None
-    in_force = next((item for item in own if item.get("isEnabled", True)), None)
-    if in_force is not None:
-        restrictions = in_force.get("restrictions")
-    elif document is not None and document.get("isEnabled"):
-        restrictions = document.get("applicationRestrictions")
-    if restrictions is None:
-        return Limits(readable=document is not None)
-    allowed, longest = True, None
-    for rule in restrictions.get("passwordCredentials") or []:
-        since = rule.get("restrictForAppsCreatedAfterDateTime")
-        if (rule.get("state") or "enabled") != "enabled":
-            continue
-        if since and created and instant(created) < instant(str(since)):
-            continue
-        if rule.get("restrictionType") == "passwordAddition":
-            allowed = False
-        elif rule.get("restrictionType") == "passwordLifetime" and rule.get("maxLifetime"):
-            limit = duration(str(rule["maxLifetime"]))
-            longest = limit if longest is None or (limit is not None and limit < longest) else longest
-    return Limits(True, allowed, longest)
-
-
-def duration(text: str) -> dt.timedelta | None:
-    """An ISO 8601 duration as app-management policies write it (P180D, P6M, P1Y, P4DT12H); None if unreadable."""
-    match = re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", text)
-    if match is None or not any(match.groups()):
-        return None
-    years, months, weeks, days, hours, minutes, seconds = (int(value or 0) for value in match.groups())
-    return dt.timedelta(
-        days=years * 365 + months * 30 + weeks * 7 + days, hours=hours, minutes=minutes, seconds=seconds
-    )
 
 
 MOST_DAYS = 36500

@@ -15,7 +15,15 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _powers, _recipients
+from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _app_policies,
+    _names,
+    _permissions,
+    _powers,
+    _recipients,
+    _steps,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._app_policies import Limits
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Blocked,
     Forbidden,
@@ -34,7 +42,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources import se
 
 WARNING = "warning"
 BLOCKED = "blocked"
-_EXCHANGE_STEPS = frozenset({"group", "policy", "ews", "verify", "audit", "decommission"})
 _EXCHANGE_ADMIN = "an Exchange Administrator"
 
 
@@ -94,12 +101,16 @@ class Desired:
 
     @property
     def wants_secret(self) -> bool:
-        return self.secret_lifetime_days is not None or "secret" in (self.steps or ())
+        return self.secret_lifetime_days is not None or "client_secret" in map(_steps.key, self.steps or ())
 
     @property
     def wants_exchange(self) -> bool:
         return bool(
-            self.mailboxes or self.control or self.group or self.ews or _EXCHANGE_STEPS.intersection(self.steps or ())
+            self.mailboxes
+            or self.control
+            or self.group
+            or self.ews
+            or any(map(_steps.needs_exchange, self.steps or ()))
         )
 
 
@@ -164,8 +175,8 @@ class State:
     owned: bool | None = None
     """Whether the operator is an owner of the application; None where that does not matter."""
     offers: Offers | None = None
-    policy: Json | None = None
-    """The app-management policy that holds: the tenant's default, or the application's own where that was looked up."""
+    limits: Limits = _app_policies.UNREAD
+    """What the app-management policies allow: the tenant's, or the application's own where those were looked up."""
     admins: frozenset[str] | None = None
     """Ids and addresses in lower case."""
     recipients: list[Recipient] | None = None
@@ -354,13 +365,13 @@ def _missing(current: State, desired: Desired) -> tuple[list[Json], list[Finding
             "kind": item.need.kind,
             "permission": item.permission,
             "alternatives": list(item.need.any_of[1:]),
-            "who": item.need.who,
+            "who": _powers.who(item.need),
         }
         for item in lacking
         for step in item.steps
     ]
     order = list(_powers.POWERS)
-    entries.sort(key=lambda entry: order.index(entry["step"]))
+    entries.sort(key=lambda entry: order.index(_steps.key(entry["step"])))
     findings = []
     if operator.exchange_problem is not None:
         problem = operator.exchange_problem
@@ -391,7 +402,7 @@ def _missing(current: State, desired: Desired) -> tuple[list[Json], list[Finding
             )
         )
     for item in lacking if desired.steps is not None else ():
-        purposes = ", ".join(_powers.POWERS[step].title for step in item.steps)
+        purposes = ", ".join(_powers.POWERS[_steps.key(step)].title for step in item.steps)
         cure = "grant it and sign in anew"
         if item.need.kind == _powers.DIRECTORY:
             cure = (
@@ -402,9 +413,9 @@ def _missing(current: State, desired: Desired) -> tuple[list[Json], list[Finding
             stops(
                 item.steps[0],
                 "the operator's rights",
-                f"{item.need.in_words()} is missing, needed to {purposes}",
+                f"{_powers.in_words(item.need)} is missing, needed to {purposes}",
                 cure,
-                item.need.who,
+                _powers.who(item.need),
             )
         )
     return entries, findings
@@ -523,19 +534,19 @@ def _has_secret(current: State, now: dt.datetime) -> bool:
 
 
 def _judge_policy(current: State, desired: Desired, now: dt.datetime) -> tuple[Json, list[Finding]]:
-    allowed, longest = restrictions(current.policy, created(current))
+    limits, longest = current.limits, current.limits.longest
     shown: Json = {
-        "readable": current.policy is not None,
-        "secrets_allowed": allowed if current.policy is not None else None,
+        "readable": limits.readable,
+        "secrets_allowed": limits.secrets_allowed if limits.readable else None,
         "max_lifetime_days": None if longest is None else longest.days,
     }
     if not desired.wants_secret:
         return shown, []
     what = "the tenant's app-management policy"
-    if not allowed:
+    if not limits.secrets_allowed:
         reason = _secret.secrets_forbidden((desired.application.called if desired.application else "") or "")
         return shown, [stops("secret", what, "it forbids client secrets", reason.cure, reason.who)]
-    if current.policy is None and current.operator.reads_graph and not _has_secret(current, now):
+    if not limits.readable and current.operator.reads_graph and not _has_secret(current, now):
         return shown, [
             notes(
                 "secret",
@@ -554,33 +565,6 @@ def _judge_policy(current: State, desired: Desired, now: dt.datetime) -> tuple[J
         return shown, [notes("secret", what, f"{found}; the secret will be shorter")]
     reason = _secret.lifetime_too_long(longest.days)
     return shown, [stops("secret", what, found, reason.cure)]
-
-
-def created(current: State) -> dt.datetime | None:
-    app = current.application.application if current.application else None
-    return _application.moment(app.get("createdDateTime")) if app else None
-
-
-def restrictions(policy: Json | None, created: dt.datetime | None) -> tuple[bool, dt.timedelta | None]:
-    """(client secrets allowed, longest lifetime) for an application made at ``created``, None for one to be made.
-
-    Without a readable policy everything counts as allowed: the write will tell.
-    """
-    if not policy or not policy.get("isEnabled"):
-        return True, None
-    allowed, longest = True, None
-    for rule in (policy.get("applicationRestrictions") or {}).get("passwordCredentials") or []:
-        if str(rule.get("state") or "enabled") != "enabled":
-            continue
-        since = _application.moment(rule.get("restrictForAppsCreatedAfterDateTime"))
-        if since is not None and created is not None and created < since:
-            continue
-        if rule.get("restrictionType") == "passwordAddition":
-            allowed = False
-        elif rule.get("restrictionType") == "passwordLifetime" and rule.get("maxLifetime"):
-            limit = _secret.duration(str(rule["maxLifetime"]))
-            longest = limit if longest is None or (limit is not None and limit < longest) else longest
-    return allowed, longest
 
 
 def _judge_mailboxes(current: State, desired: Desired) -> tuple[list[Json], list[Finding]]:

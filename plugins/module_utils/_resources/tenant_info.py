@@ -17,7 +17,13 @@ import re
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _powers, _recipients
+from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _app_policies,
+    _names,
+    _permissions,
+    _powers,
+    _recipients,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
@@ -46,9 +52,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_fi
     Hint,
     Operator,
     State,
-    created,
     plan,
-    restrictions,
     scope_group,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -138,8 +142,6 @@ class TenantInfo:
         verified += [entry.get("id") for entry in (listed or {}).get("value") or [] if entry.get("isVerified")]
         if verified:
             state.verified = list(dict.fromkeys(str(name).lower() for name in verified if name))
-        # A directory that knows no such policy has none.
-        state.policy = self._allowed(state, calls["policy"], parts["policy"], absent={})
         if "admins" in parts:
             # It only helps to pick well, and Exchange is asked as well.
             roles = None if _is_refused(parts["admins"]) else allowed("admins")
@@ -149,6 +151,7 @@ class TenantInfo:
                 members = (member for role in roles.get("value") or [] for member in role.get("members") or [])
                 state.admins = frozenset(str(member.get("id") or "").lower() for member in members)
         self._read_application(state, calls, parts)
+        self._read_limits(state, calls, parts)
 
     def _graph_calls(self, operator: Operator) -> dict[str, Call]:
         desired = self._desired
@@ -157,7 +160,7 @@ class TenantInfo:
                 "GET", "/organization?$select=id,displayName,verifiedDomains", "read the organization"
             ),
             "domains": Call("GET", "/domains?$select=id,isVerified", "read the tenant's domains"),
-            "policy": Call("GET", "/policies/defaultAppManagementPolicy", "read the app-management policy"),
+            "policy": _app_policies.default_call(),
         }
         if desired.picks or desired.control:
             calls["admins"] = Call("GET", "/directoryRoles?$expand=members", "read who is an administrator")
@@ -174,8 +177,10 @@ class TenantInfo:
                 calls["namesakes"] = _application.named_call(wanted.display_name)
             if wanted.display_name and not wanted.app_id:
                 calls["deleted namesakes"] = _application.deleted_call("displayName", wanted.display_name)
+            path = calls["application"].path.partition("?")[0]
+            if desired.wants_secret:
+                calls["own policy"] = _app_policies.assigned_call(path)
             if operator.owns_only:
-                path = calls["application"].path.partition("?")[0]
                 calls["owners"] = Call("GET", f"{path}/owners?$select=id", "read the application's owners")
         for item in desired.permissions or ():
             calls[item.app_id] = _permissions.read_call(item.app_id)
@@ -218,6 +223,11 @@ class TenantInfo:
             namesakes=tuple(item for item in namesakes if item.get("id") not in (own, (holder or {}).get("id"))),
             holder=holder,
         )
+
+    def _read_limits(self, state: State, calls: dict[str, Call], parts: dict[str, Part]) -> None:
+        self._allowed(state, calls["policy"], parts["policy"], absent={})
+        app = (state.application.application if state.application else None) or {}
+        state.limits = _app_policies.read(parts["policy"], parts.get("own policy"), app.get("createdDateTime"))
 
     def _deleted(self, state: State, wanted: _application.Desired, call: Call, part: Part) -> Json | None:
         if part.error is None or part.status != 400:
@@ -359,9 +369,6 @@ class TenantInfo:
             state.option_owner = self._tenant_of(option) if self._foreign_token else operator.tenant_id
         self._explain_addresses(state)
         self._explain_group(state)
-        app = state.application.application if state.application else None
-        if app is not None and desired.wants_secret and restrictions(state.policy, created(state)) != (True, None):
-            state.policy = self._own_policy(str(app["id"])) or state.policy
 
     @property
     def _foreign_token(self) -> bool:
@@ -472,16 +479,6 @@ class TenantInfo:
             if not _recipients.is_organization_management(name)
             and not any(one.is_printed_as(name) or one.display_name.casefold() == name.casefold() for one in known)
         ]
-
-    def _own_policy(self, object_id: str) -> Json | None:
-        """A policy assigned to the application wins over the tenant's; None where there is none, or none to read."""
-        purpose = "read the application's own app-management policy"
-        call = Call("GET", f"/applications/{object_id}/appManagementPolicies", purpose)
-        part = self._tenant.graph.batch([call], purpose=purpose)[0]
-        if _is_refused(part):
-            return None
-        own = next(iter(part.value().get("value") or []), None)
-        return None if own is None else {**own, "applicationRestrictions": own.get("restrictions")}
 
 
 def _names_in(value: t.Any) -> tuple[str, ...]:
@@ -636,7 +633,7 @@ SPEC = ArgumentSpec(
                 "opt_in": {"type": "bool", "default": False},
             },
         },
-        "steps": {"type": "list", "elements": "str", "choices": list(_powers.POWERS)},
+        "steps": {"type": "list", "elements": "str", "choices": list(_powers.WORDS)},
         "secret_lifetime_days": {"type": "int", "no_log": False},
         "allow_shorter": {"type": "bool", "default": False},
         "fail_on_findings": {"type": "bool", "default": True},

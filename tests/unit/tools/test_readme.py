@@ -11,7 +11,7 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _powers
+from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION
 from tests.tools import layout
 
@@ -32,12 +32,12 @@ def rights_of_the_readme() -> dict[str, str]:
     ("step", "row"),
     [
         ("application", "application"),
-        ("group", "group"),
-        ("policy", "policy"),
-        ("ews", "EWS opening"),
-        ("secret", "secret"),
-        ("consent", "consent"),
-        ("verify", "proof"),
+        ("scope_group", "group"),
+        ("access_policy", "policy"),
+        ("ews_access", "EWS opening"),
+        ("client_secret", "secret"),
+        ("admin_consent", "consent"),
+        ("access_verdict", "proof"),
         ("audit", "audit"),
     ],
 )
@@ -48,7 +48,7 @@ def test_the_least_right_for_a_step_is_named(step: str, row: str) -> None:
 
 def test_the_rights_for_the_whole_chain_suffice() -> None:
     named = set(re.findall(r"`([\w.]+)`", README.partition("So for the whole chain:")[2].partition(". With")[0]))
-    chain = ("application", "group", "policy", "ews", "secret", "consent", "verify")
+    chain = tuple(key for key in _steps.RUNS["provision"].steps if key in _powers.POWERS)
     lacking = _powers.missing(chain, graph=named, exchange=named, roles={"Exchange Administrator"})
     assert lacking == []
     for superfluous in named:

@@ -17,8 +17,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret im
     Limits,
     State,
     _days,
-    _limits,
-    duration,
     ends_to_try,
     plan,
     predecessor,
@@ -337,15 +335,6 @@ def test_no_value_is_in_a_plan():
     assert "canary" not in repr(made)
 
 
-@pytest.mark.parametrize(
-    ("text", "days"),
-    [("P180D", 180), ("P6M", 180), ("P1Y", 365), ("P2W", 14), ("PT24H", 1), ("nonsense", None), ("P", None)],
-)
-def test_policy_durations(text, days):
-    found = duration(text)
-    assert (found.days if found else None) == days
-
-
 def test_graph_s_seven_decimals_are_read():
     assert instant("2028-11-21T19:50:29.3086381Z") == dt.datetime(2028, 11, 21, 19, 50, 29, 308638, tzinfo=dt.UTC)
     assert instant("2028-11-21T19:50:29Z") == dt.datetime(2028, 11, 21, 19, 50, 29, tzinfo=dt.UTC)
@@ -438,39 +427,6 @@ def test_shorter_lives_are_tried_where_the_policy_cannot_be_read():
         *(NOW + days * DAY for days in (90, 60, 30)),
     ]
     assert ends_to_try(hundred, shorter, Limits(True, True, 100 * DAY), NOW) == [hundred, hundred - hour]
-
-
-def policy(*rules: dict[str, object], enabled: bool = True) -> dict[str, object]:
-    return {"isEnabled": enabled, "applicationRestrictions": {"passwordCredentials": list(rules)}}
-
-
-FORBIDDEN = {"restrictionType": "passwordAddition", "state": "enabled"}
-
-
-@pytest.mark.parametrize(
-    ("default", "assigned", "limits"),
-    [
-        ({"error": {"code": "Authorization_RequestDenied"}}, {"error": {}}, Limits()),
-        (policy(FORBIDDEN), {"value": []}, Limits(True, False)),
-        (policy(FORBIDDEN, enabled=False), {"value": []}, Limits(True)),
-        (policy({**FORBIDDEN, "state": "disabled"}), {"value": []}, Limits(True)),
-        (
-            policy({**FORBIDDEN, "restrictForAppsCreatedAfterDateTime": "2026-06-01T00:00:00Z"}),
-            {"value": []},
-            Limits(True),
-        ),
-        (
-            policy({**FORBIDDEN, "restrictForAppsCreatedAfterDateTime": "2025-06-01T00:00:00Z"}),
-            {"value": []},
-            Limits(True, False),
-        ),
-        (policy({"restrictionType": "passwordLifetime", "maxLifetime": "P90D"}), {}, Limits(True, True, 90 * DAY)),
-        (policy(FORBIDDEN), {"value": [{"isEnabled": True, "restrictions": {}}]}, Limits(True)),
-        (policy(FORBIDDEN), {"value": [{"isEnabled": False, "restrictions": {}}]}, Limits(True, False)),
-    ],
-)
-def test_whose_policy_counts(default, assigned, limits):
-    assert _limits(default, assigned, "2026-01-01T00:00:00Z") == limits
 
 
 # --- how long the one before works ---------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _powers
+from ansible_collections.mail2fax.m365.plugins.module_utils import _app_policies, _powers
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError, Throttled
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
@@ -26,7 +26,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_fi
     Operator,
     State,
     plan,
-    restrictions,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_info import DOOR, TenantInfo, closest
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -436,9 +435,8 @@ SINCE = {"restrictForAppsCreatedAfterDateTime": "2026-01-01T00:00:00Z"}
     ],
 )
 def test_what_a_policy_restricts(document: Json | None, created: str | None, expected: tuple[bool, int | None]):
-    born = dt.datetime.fromisoformat(created).replace(tzinfo=dt.UTC) if created else None
-    allowed, longest = restrictions(document, born)
-    assert (allowed, longest.days if longest else None) == expected
+    limits = _app_policies.limits(document, None, f"{created}T00:00:00Z" if created else None)
+    assert (limits.secrets_allowed, limits.longest.days if limits.longest else None) == expected
 
 
 def test_the_applications_own_policy_wins():
@@ -449,7 +447,7 @@ def test_the_applications_own_policy_wins():
     exempt = look(services, application=wanted(unique_name="fax"), secret_lifetime_days=365)
     assert exempt.outcome == "ok"
     assert exempt.result["app_management_policy"]["secrets_allowed"] is True
-    assert len(services.of("graph")) == 2
+    assert len(services.of("graph")) == 1
     unread = Services({**graph, "appManagementPolicies": forbidden()})
     blocked = look(unread, application=wanted(unique_name="fax"), secret_lifetime_days=365)
     assert "forbids client secrets" in found(blocked)
@@ -699,5 +697,5 @@ def test_role_ids_become_names():
 def test_every_step_and_need_is_in_words():
     for power in _powers.POWERS.values():
         assert power.title
-        assert all(need.who and need.any_of[0] in need.in_words() for need in power.needs)
-    assert list(_powers.POWERS) == DOOR.argument_spec.options["steps"]["choices"]
+        assert all(_powers.who(need) and need.any_of[0] in _powers.in_words(need) for need in power.needs)
+    assert list(_powers.WORDS) == DOOR.argument_spec.options["steps"]["choices"]

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The one list of steps: what a run is made of, which module does it, what its operator needs, what takes it back.
+
+A step has one word (its ``key``) in every place: in the record of a run, in the preflight, on the sheet, in tables.
+A scoping model adds rows here, and no spellings elsewhere.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+GRAPH = "microsoft_graph"
+EXCHANGE = "exchange_online"
+DIRECTORY = "directory_role"
+
+MANAGE_AS_APP = "Exchange.ManageAsApp"
+
+
+@dataclass(frozen=True)
+class Need:
+    """One right that a step needs: any one of ``any_of``, the least powerful first.
+
+    ``kind`` is GRAPH, EXCHANGE or DIRECTORY. ``only_for`` is None, or ``delegated`` for what only delegated
+    permissions need.
+    """
+
+    kind: str
+    any_of: tuple[str, ...]
+    only_for: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run.
+
+    ``title`` completes "needed to". ``module`` does it. ``undone_by`` is the key of the step that takes it back, None
+    where nothing is left behind. ``formerly`` is the word that the preflight of 0.1.0 had for it.
+    """
+
+    key: str
+    title: str
+    module: str
+    needs: tuple[Need, ...] = ()
+    undone_by: str | None = None
+    formerly: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is for: its steps in their order, and what it needs as a whole, beside what its steps need."""
+
+    key: str
+    title: str
+    steps: tuple[str, ...]
+    needs: tuple[Need, ...] = ()
+
+
+_OWN_APPLICATIONS = Need(GRAPH, ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"))
+_ASSIGN = Need(GRAPH, ("AppRoleAssignment.ReadWrite.All",))
+_READ_APPLICATIONS = Need(
+    GRAPH,
+    (
+        *("Application.Read.All", "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"),
+        *("Directory.Read.All", "Directory.ReadWrite.All"),
+    ),
+)
+# Assigning an app role is refused to who may only see applications of its own.
+_READ_ALL_APPLICATIONS = Need(
+    GRAPH, tuple(name for name in _READ_APPLICATIONS.any_of if name != "Application.ReadWrite.OwnedBy")
+)
+_DELEGATE = Need(GRAPH, ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"), "delegated")
+_READ_GRANTS = Need(
+    GRAPH,
+    (
+        *("Directory.Read.All", "DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All"),
+        "Directory.ReadWrite.All",
+    ),
+    "delegated",
+)
+_ADMINS = ("Exchange Administrator", "Global Administrator")
+_AS_APP = Need(EXCHANGE, (MANAGE_AS_APP,))
+_EXCHANGE_ADMIN = Need(DIRECTORY, _ADMINS)
+_RECIPIENT_ADMIN = Need(DIRECTORY, ("Exchange Recipient Administrator", *_ADMINS))
+_EXCHANGE_READER = Need(DIRECTORY, ("Global Reader", *_ADMINS))
+
+_ROWS = (
+    Step("preflight", "look at the tenant", "m365_tenant_info"),
+    Step(
+        *("application", "register the application", "entra_application"),
+        needs=(_OWN_APPLICATIONS,),
+        undone_by="application",
+    ),
+    Step(
+        *("scope_group", "make the scope group and its members", "exchange_security_group"),
+        needs=(_AS_APP, _RECIPIENT_ADMIN),
+        undone_by="scope_group",
+        formerly="group",
+    ),
+    Step(
+        *("access_policy", "make the application access policy", "exchange_application_access_policy"),
+        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        undone_by="access_policy",
+        formerly="policy",
+    ),
+    Step(
+        *("ews_access", "open EWS for the application", "exchange_ews_access"),
+        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        undone_by="ews_access",
+        formerly="ews",
+    ),
+    Step(
+        *("client_secret", "make the client secret", "entra_application_secret"),
+        needs=(_OWN_APPLICATIONS,),
+        undone_by="client_secret",
+        formerly="secret",
+    ),
+    Step(
+        *("admin_consent", "grant admin consent", "entra_admin_consent"),
+        needs=(_ASSIGN, _READ_ALL_APPLICATIONS, _DELEGATE),
+        undone_by="admin_consent",
+        formerly="consent",
+    ),
+    Step(
+        *("access_verdict", "ask Exchange for its verdicts", "exchange_application_access_info"),
+        needs=(_AS_APP, _EXCHANGE_READER),
+        formerly="verify",
+    ),
+    # The application signs in for itself.
+    Step("mailbox_probe", "open the mailboxes as the application", "mailbox_probe_info"),
+    Step("credentials", "read the application's credentials", "entra_application_info"),
+)
+STEPS: t.Mapping[str, Step] = {row.key: row for row in _ROWS}
+"""By key, in the order of the chain."""
+
+RUNS: t.Mapping[str, Run] = {
+    run.key: run
+    for run in (
+        Run(
+            "provision",
+            "provision",
+            (
+                *("preflight", "application", "scope_group", "access_policy", "ews_access", "client_secret"),
+                *("admin_consent", "access_verdict", "mailbox_probe"),
+            ),
+        ),
+        Run("rotate", "renew the client secret", ("preflight", "client_secret", "mailbox_probe")),
+        Run(
+            "audit",
+            "read everything that is audited",
+            (
+                *("preflight", "application", "credentials", "scope_group", "access_policy", "ews_access"),
+                *("client_secret", "admin_consent", "access_verdict", "mailbox_probe"),
+            ),
+            needs=(_READ_APPLICATIONS, _READ_GRANTS, _AS_APP, _EXCHANGE_READER),
+        ),
+        Run(
+            "decommission",
+            "take everything back",
+            (
+                *("preflight", "admin_consent", "client_secret", "application", "ews_access", "access_policy"),
+                "scope_group",
+            ),
+            needs=(_OWN_APPLICATIONS, _ASSIGN, _DELEGATE, _AS_APP, _EXCHANGE_ADMIN),
+        ),
+    )
+}
+"""By what a run is for. What lets in is taken back first, what limits last."""
+
+FORMERLY: t.Mapping[str, str] = {row.formerly: row.key for row in _ROWS if row.formerly}
+"""0.1.0's words of the preflight -> keys."""
+
+
+def key(word: str) -> str:
+    """The key behind a word of a user, who may still use the word of 0.1.0."""
+    return FORMERLY.get(word, word)
+
+
+def needs_exchange(word: str) -> bool:
+    """Whether a step, or a run as a whole, works in Exchange Online."""
+    row = STEPS.get(key(word)) or RUNS.get(word)
+    return row is not None and any(need.kind == EXCHANGE for need in row.needs)
