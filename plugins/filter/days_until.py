@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 
 DOCUMENTATION = r"""
 name: days_until
@@ -41,12 +41,12 @@ _value:
 
 def days_until(value: t.Any) -> float:
     """See DOCUMENTATION."""
-    moment = _handover.instant(value)
+    moment = times.instant(value)
     if moment is None:
         raise AnsibleFilterError(
             f"mail2fax.m365.days_until takes an instant such as 2026-11-21T15:30:00Z, not {str(value)!r}"
         )
-    return (moment - _handover.now()) / dt.timedelta(days=1)
+    return (moment - times.now()) / dt.timedelta(days=1)
 
 
 class FilterModule:

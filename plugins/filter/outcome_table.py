@@ -8,7 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover, _shown
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _shown
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import table
 
 DOCUMENTATION = r"""
 name: outcome_table
@@ -56,7 +57,7 @@ def outcome_table(document: t.Any, width: int = 90, shape: str = "auto") -> str 
     if not isinstance(document, t.Mapping) or "steps" not in document:
         raise AnsibleFilterError("mail2fax.m365.outcome_table takes the document of a run")
     try:
-        return _shown.shaped(_handover.table(dict(document), int(width)), shape)
+        return _shown.shaped(table.table(dict(document), int(width)), shape)
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.outcome_table: {exc}") from exc
 

@@ -9,7 +9,7 @@ import zoneinfo
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 
 DOCUMENTATION = r"""
 name: readable_time
@@ -52,7 +52,7 @@ _value:
 def readable_time(value: t.Any, zone: str = "UTC", date_only: bool = False) -> str:
     """See DOCUMENTATION."""
     try:
-        return _handover.readable_time(value, zone, date_only)
+        return times.readable_time(value, zone, date_only)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as exc:
         raise AnsibleFilterError(
             f"mail2fax.m365.readable_time: there is no time zone {zone!r}; write it as Europe/Rome, or use UTC"

@@ -14,7 +14,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials, _handover
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
@@ -86,7 +87,7 @@ def _refused(name: str, options: dict[str, t.Any]) -> t.Iterator[str]:
 def _refused_at_the_end(options: dict[str, t.Any]) -> t.Iterator[str]:
     zone, contacts, thresholds = (options.get(name) for name in ("time_zone", "contacts", "thresholds"))
     try:
-        _handover.readable_time("2026-11-21T12:00:00Z", "UTC" if zone is None else str(zone))
+        times.readable_time("2026-11-21T12:00:00Z", "UTC" if zone is None else str(zone))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         yield f"mail2fax_time_zone is {zone!r}, which is no time zone. What to do: write it as Europe/Rome, or use UTC."
     if contacts and not (isinstance(contacts, dict) and set(contacts) <= {*_CONTACTS}):

@@ -12,7 +12,8 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times, words
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import columns, wrap
 
 ORDER = ("failed", "blocked", "pending", "changed", "ok", "removed", "not looked at")
 """From what a person has to see first to what nobody has to see."""
@@ -48,8 +49,8 @@ def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None =
     None where the run left none: then ``last``, the document of an earlier run that a rotation has read, tells whether
     it was left out or lost.
     """
-    at = at or _handover.now()
-    if not isinstance(document, t.Mapping) or document.get("outcome") not in _handover.OUTCOMES:
+    at = at or times.now()
+    if not isinstance(document, t.Mapping) or document.get("outcome") not in words.OUTCOMES:
         if not isinstance(last, t.Mapping) or not last:
             return Row(
                 host, "failed", "failed", None, "no result: unreachable, or stopped early, see the messages above"
@@ -71,11 +72,11 @@ def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
     counts = Counter(one.shown for one in found)
     told = ", ".join(f"{count} {shown}" for shown, count in counts.items())
     cells = [(one.host, one.shown, _spoken(one.days), one.next) for one in found]
-    lines = _handover.wrap(f"{len(found)} tenants: {told}", width)
-    lines += ["", *_handover.columns([("TENANT", "OUTCOME", "SECRET", "NEXT"), *cells], width, NEXT_LINES)]
+    lines = wrap(f"{len(found)} tenants: {told}", width)
+    lines += ["", *columns([("TENANT", "OUTCOME", "SECRET", "NEXT"), *cells], width, NEXT_LINES)]
     troubled = [one.host for one in found if ORDER.index(one.outcome) < TROUBLED]
     if 0 < len(troubled) <= MANY and len(troubled) < len(found):
-        lines += ["", *_handover.wrap(f"Only these once more: --limit '{','.join(troubled)}'", width)]
+        lines += ["", *wrap(f"Only these once more: --limit '{','.join(troubled)}'", width)]
     return [line.rstrip() for line in lines]
 
 
@@ -88,7 +89,7 @@ def _days(document: t.Mapping[str, t.Any], at: dt.datetime) -> int | None:
     if document.get("mode") != "apply" and _outcome(document, "client_secret") == "changed":
         # It tells of a secret that is yet to be made.
         return None
-    end = _handover.instant(secret.get("end_date_time"))
+    end = times.instant(secret.get("end_date_time"))
     return (end - at).days if end else None
 
 
@@ -105,15 +106,15 @@ def _next(document: dict[str, t.Any], at: dt.datetime) -> str:
             error = step.get("error") or {}
             told = error.get("cure") or step.get("msg") or step.get("summary") or ""
             who = f" ({error['who']})" if error.get("cure") and error.get("who") else ""
-            return f"{_handover.spoken(step['step'])}: {told}{who}"
+            return f"{words.spoken(step['step'])}: {told}{who}"
     if drift:
-        return f"differs: {', '.join(_handover.spoken(step) for step in drift)}"
+        return f"differs: {', '.join(words.spoken(step) for step in drift)}"
     if outcome == "pending":
         until = document.get("pending_until")
         what = "; ".join(str(item["what"]) for item in document.get("pending") or [])
-        return (f"again after {_handover.readable_time(until)}: " if until else "") + what
-    overlap = _handover.instant((document.get("secret") or {}).get("previous_until"))
+        return (f"again after {times.readable_time(until)}: " if until else "") + what
+    overlap = times.instant((document.get("secret") or {}).get("previous_until"))
     if overlap and overlap > at and document.get("mode") == "apply":
-        date = _handover.readable_time(_handover.iso(overlap), date_only=True)
+        date = times.readable_time(times.iso(overlap), date_only=True)
         return f"give the fax server the new secret before {date}"
     return ""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import jinja2
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._handover import readable_time
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -31,7 +31,7 @@ _PAGE = _environment.get_template("sheet.html.j2")
 
 
 def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **about: t.Any) -> str:
-    """The page. ``document`` is a run's result (see _handover), ``profile`` the vendor's (see _profile).
+    """The page. ``document`` is a run's result (see _document), ``profile`` the vendor's (see _profile).
 
     ``about`` has ``host`` (the inventory's name of the tenant), ``cloud``, ``zone`` (IANA name of the time zone),
     ``contacts`` (whom to call, by ``fax``, ``entra`` and ``exchange``), ``prepared_by`` and ``ticket`` (may be

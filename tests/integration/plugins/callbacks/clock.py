@@ -28,7 +28,7 @@ class CallbackModule(CallbackBase):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         from ansible_collections.mail2fax.m365.plugins.module_utils import _http
-        from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+        from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 
         ahead = dt.timedelta(days=float(os.environ["CLOCK_AHEAD_DAYS"]))
 
@@ -36,4 +36,4 @@ class CallbackModule(CallbackBase):
             return dt.datetime.now(dt.UTC) + ahead
 
         _http.Clock.now = now  # type: ignore[method-assign]
-        _handover.now = now
+        times.now = now

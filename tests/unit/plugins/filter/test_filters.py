@@ -16,7 +16,8 @@ from ansible_collections.mail2fax.m365.plugins.filter.readable_time import reada
 from ansible_collections.mail2fax.m365.plugins.filter.refused_options import refused_options
 from ansible_collections.mail2fax.m365.plugins.filter.run_result import run_result
 from ansible_collections.mail2fax.m365.plugins.filter.sheet import sheet
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover, _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 
 GROUP = {"name": "Fax", "alias": "fax", "members": ["fax@contoso.com"]}
 
@@ -139,7 +140,7 @@ def test_a_module_that_is_not_ours_cannot_be_asked() -> None:
 
 
 def test_days_are_counted_from_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_handover, "now", lambda: dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC))
+    monkeypatch.setattr(times, "now", lambda: dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC))
     assert days_until("2026-11-24T00:00:00Z") == 2.5
     assert days_until("2026-11-21T01:00:00+01:00") == -0.5
     assert days_until("2026-11-21") == -0.5

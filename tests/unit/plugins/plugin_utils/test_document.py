@@ -10,7 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover, _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import compose as _compose
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, record, table, times, words
 
 Json = dict[str, t.Any]
 NOW = dt.datetime(2026, 11, 21, 12, 0, 30, 5, tzinfo=dt.UTC)
@@ -96,7 +98,7 @@ def compose(found: Json, **context: t.Any) -> Json:
         "renew_before": 30,
         "at": NOW,
     }
-    return _handover.compose(found, {**known, **context})
+    return _compose.compose(found, {**known, **context})
 
 
 def failed(outcome: str, msg: str, **more: t.Any) -> Json:
@@ -105,11 +107,11 @@ def failed(outcome: str, msg: str, **more: t.Any) -> Json:
 
 def test_the_document_of_a_whole_run() -> None:
     document = compose(results())
-    assert document["schema"] == _handover.SCHEMA
+    assert document["schema"] == record.SCHEMA
     assert document["at"] == "2026-11-21T12:00:30Z"
     assert document["outcome"] == "changed"
     assert document["state"] == "ready"
-    assert [step["step"] for step in document["steps"]] == list(_handover.STEPS["provision"])
+    assert [step["step"] for step in document["steps"]] == list(words.STEPS["provision"])
     assert document["steps"][1]["changes"] == ["create the application"]
     assert document["ids"]["application_id"] == APP
     assert document["ids"]["group"] == "00000000-0000-4000-8000-000000000004"
@@ -127,7 +129,7 @@ def test_the_document_of_a_whole_run() -> None:
     }
     assert document["unprotected"] == "none"
     assert "CANARY" not in json.dumps(document)
-    assert _handover.complaint(document) == ""
+    assert words.complaint(document) == ""
 
 
 def test_ews_that_needs_no_opening_is_ok_because_the_preflight_has_looked() -> None:
@@ -175,7 +177,7 @@ def test_mailboxes_have_both_verdicts_and_the_fax_mailbox_comes_first() -> None:
     ],
 )
 def test_the_worst_outcome_is_the_runs(outcomes: list[str], worst: str) -> None:
-    assert _handover.worst(outcomes) == worst
+    assert words.worst(outcomes) == worst
 
 
 def test_a_mailbox_given_by_an_alias_goes_by_its_primary_address() -> None:
@@ -200,8 +202,8 @@ def test_pending_is_told_with_the_latest_time() -> None:
     assert document["state"] == "wait"
     assert document["pending_until"] == "2026-11-21T13:00:00Z"
     assert [item["step"] for item in document["pending"]] == ["preflight", "mailbox_probe"]
-    assert _handover.headline(document) == "wait until 21 Nov 2026, 13:00 UTC"
-    assert _handover.complaint(document) == ""
+    assert words.headline(document) == "wait until 21 Nov 2026, 13:00 UTC"
+    assert words.complaint(document) == ""
 
 
 def test_a_run_that_stopped_says_where_and_why() -> None:
@@ -221,7 +223,7 @@ def test_a_run_that_stopped_says_where_and_why() -> None:
     assert document["state"] == "draft"
     assert document["unprotected"].startswith("not known")
     # The message names the module's option; the inventory calls it otherwise.
-    assert _handover.complaint(document).endswith("(In the inventory: mail2fax_on_other_policies.)")
+    assert words.complaint(document).endswith("(In the inventory: mail2fax_on_other_policies.)")
 
 
 def test_a_task_that_could_not_start_belongs_to_the_first_step_without_a_result() -> None:
@@ -262,7 +264,7 @@ def test_ids_of_what_a_prediction_would_make_are_not_ids() -> None:
     assert document["ids"]["application_object_id"] is None
     assert document["state"] == "draft"
     assert document["steps"][-1]["summary"] == "nothing to prove before the steps above are done"
-    assert _handover.headline(document) == "plan only"
+    assert words.headline(document) == "plan only"
     # Not even where it finds nothing to do: it is no proof that was asked for.
     assert compose(results(), mode="check")["state"] == "draft"
 
@@ -277,12 +279,12 @@ def test_a_second_run_that_differs_in_times_alone_tells_the_same() -> None:
             row["at"] = "later"
     second = compose(quiet, previous=json.dumps(first), at=NOW + dt.timedelta(hours=1))
     assert second != first
-    assert _handover.same(first, second)
+    assert record.same(first, second)
     quiet["client_secret"]["end_date_time"] = "2028-01-01T00:00:00Z"
-    assert not _handover.same(first, compose(quiet, previous=json.dumps(first)))
+    assert not record.same(first, compose(quiet, previous=json.dumps(first)))
     quiet = copy.deepcopy(results())
     quiet["mailbox_probe"]["probes"][1].update(verdict="opened", as_expected=False)
-    assert not _handover.same(first, compose(quiet))
+    assert not record.same(first, compose(quiet))
 
 
 def test_how_ews_was_found_is_noted_once_and_kept() -> None:
@@ -314,20 +316,20 @@ def test_an_audit_tells_drift_as_a_reason_to_stop() -> None:
     assert document["outcome"] == "blocked"
     assert document["drift"] == ["application", "scope_group", "access_policy", "admin_consent"]
     assert document["ews_found"] is None
-    told = _handover.complaint(document)
+    told = words.complaint(document)
     assert "application: not as declared, to be done: create the application" in told
     assert "client secret" not in told
-    assert _handover.headline(document) == "not as declared"
+    assert words.headline(document) == "not as declared"
     calm = {name: {**result, "changed": False, "outcome": "ok"} for name, result in results().items()}
     document = compose(calm, mode="audit")
-    assert (document["outcome"], document["drift"], _handover.complaint(document)) == ("ok", [], "")
+    assert (document["outcome"], document["drift"], words.complaint(document)) == ("ok", [], "")
 
 
 def test_findings_that_did_not_stop_the_preflight_are_blocked_all_the_same() -> None:
     finding = {"severity": "blocked", "step": "group", "what": "the group", "found": "has strangers"}
     document = compose(results(preflight={**results()["preflight"], "findings": [finding]}), mode="audit")
     assert document["steps"][0]["outcome"] == "blocked"
-    assert "preflight: the group: has strangers" in _handover.complaint(document)
+    assert "preflight: the group: has strangers" in words.complaint(document)
 
 
 def test_reach_that_must_not_be_is_told() -> None:
@@ -454,6 +456,7 @@ def test_a_group_of_others_stays_and_what_left_it_is_told(known: bool, gone: lis
 
 GROUP = "00000000-0000-4000-8000-000000000004"
 FULL = {"resource": "exchange_online", "application": ["full_access_as_app"], "delegated": []}
+EXCHANGE = {"resource": "exchange_online", "type": "application", "name": "full_access_as_app"}
 READ = {"resource": "microsoft_graph", "application": [], "delegated": ["User.Read"]}
 
 
@@ -467,10 +470,13 @@ def adding(*, members: t.Sequence[str] = (FAX,), consent: t.Sequence[Json] = (FU
     return {**found, **changes}
 
 
-OURS = {
-    "applications": {APP: {"service_principal": True, "permissions": [FULL], "consent": [FULL], "policies": [GROUP]}},
-    "groups": {GROUP: [FAX]},
-}
+OURS = [
+    {"kind": "consent", "of": APP, "id": "exchange_online/application/full_access_as_app", **EXCHANGE},
+    {"kind": "member", "of": GROUP, "id": FAX},
+    {"kind": "permission", "of": APP, "id": "exchange_online/application/full_access_as_app", **EXCHANGE},
+    {"kind": "policy", "of": APP, "id": GROUP},
+    {"kind": "service_principal", "of": APP, "id": APP},
+]
 
 
 def test_what_runs_added_is_kept_from_run_to_run() -> None:
@@ -479,8 +485,8 @@ def test_what_runs_added_is_kept_from_run_to_run() -> None:
     second = compose(results(), previous=json.dumps(first))
     assert second["ours"] == OURS
     third = compose(adding(members=[OTHER], consent=[READ]), previous=json.dumps(second))
-    assert third["ours"]["groups"] == {GROUP: [OTHER, FAX]}
-    assert third["ours"]["applications"][APP]["consent"] == [FULL, READ]
+    assert ours.take_back(third["ours"], APP)["members"] == {GROUP: [OTHER, FAX]}
+    assert ours.take_back(third["ours"], APP)["consent"] == [FULL, READ]
     rotated = compose({"client_secret": results()["client_secret"]}, kind="rotate", previous=json.dumps(third))
     assert rotated["ours"] == third["ours"]
 
@@ -488,8 +494,7 @@ def test_what_runs_added_is_kept_from_run_to_run() -> None:
 def test_a_step_that_stopped_half_way_tells_what_it_added() -> None:
     stopped = {**failed("failed", "no answer"), "added": {"group": GROUP, "members": [FAX]}}
     first = compose(adding(scope_group=stopped, access_policy=None, admin_consent=None), stopped={"msg": "no answer"})
-    assert first["ours"]["groups"] == {GROUP: [FAX]}
-    assert first["ours"]["applications"] == {APP: {"service_principal": True, "permissions": [FULL]}}
+    assert first["ours"] == [entry for entry in OURS if entry["kind"] in ("member", "permission", "service_principal")]
 
 
 def test_a_prediction_and_a_record_without_a_beginning_claim_nothing() -> None:
@@ -505,28 +510,23 @@ def test_after_a_removal_nothing_is_ours() -> None:
     half = compose(stopped, kind="decommission", previous=before, stopped={"msg": "no answer"})
     assert half["ours"] == OURS
     done = compose(removal(), kind="decommission", previous=json.dumps(half))
-    assert done["ours"] == {"applications": {}, "groups": {}}
+    assert done["ours"] == []
 
 
 # --- reading, times, the table -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", None, "{", "[]", '{"schema": 99}', "null"])
-def test_a_document_that_cannot_be_read_is_none(text: t.Any) -> None:
-    assert _handover.read(text) == {}
-
-
 def test_times_are_readable() -> None:
-    assert _handover.readable_time("2026-11-21T15:30:00Z") == "21 Nov 2026, 15:30 UTC"
-    assert _handover.readable_time("2026-07-01T23:30:00+00:00", "Europe/Rome") == "2 Jul 2026, 01:30 CEST"
-    assert _handover.readable_time("2026-07-01T23:30:00", date_only=True) == "1 Jul 2026"
-    assert _handover.readable_time("2027-04-01", date_only=True) == "1 Apr 2027"
-    assert _handover.readable_time(None) == ""
-    assert _handover.readable_time("soon") == "soon"
+    assert times.readable_time("2026-11-21T15:30:00Z") == "21 Nov 2026, 15:30 UTC"
+    assert times.readable_time("2026-07-01T23:30:00+00:00", "Europe/Rome") == "2 Jul 2026, 01:30 CEST"
+    assert times.readable_time("2026-07-01T23:30:00", date_only=True) == "1 Jul 2026"
+    assert times.readable_time("2027-04-01", date_only=True) == "1 Apr 2027"
+    assert times.readable_time(None) == ""
+    assert times.readable_time("soon") == "soon"
 
 
 def test_the_table_tells_steps_and_mailboxes_within_its_width() -> None:
-    lines = _handover.table(compose(results()), 80)
+    lines = table.table(compose(results()), 80)
     assert lines[0] == "contoso (contoso.com): changed. READY"
     assert "admin consent   changed  granted" in lines
     assert "fax@contoso.com    granted  Granted        opened" in lines
@@ -538,7 +538,7 @@ def test_the_table_stays_narrow_and_harmless_whatever_is_in_it() -> None:
     hostile = {**results()["preflight"], "summary": "\x1b[31mred\u202e " + "word " * 40}
     verdict = copy.deepcopy(results()["access_verdict"])
     verdict["verdicts"][0].update(mailbox=long, verdict="Granted", as_expected=False)
-    lines = _handover.table(compose(results(preflight=hostile, access_verdict=verdict)), 90)
+    lines = table.table(compose(results(preflight=hostile, access_verdict=verdict)), 90)
     assert all(len(line) <= 90 for line in lines)
     text = "\n".join(lines)
     assert "\x1b" not in text
@@ -549,9 +549,9 @@ def test_the_table_stays_narrow_and_harmless_whatever_is_in_it() -> None:
 
 
 def test_the_table_of_a_prediction_speaks_of_what_would_be() -> None:
-    predicted = _handover.table(compose(results(), mode="check"))
+    predicted = table.table(compose(results(), mode="check"))
     assert any("application     to change  created" in line for line in predicted)
-    assert any(line.startswith("application     drift") for line in _handover.table(compose(results(), mode="audit")))
+    assert any(line.startswith("application     drift") for line in table.table(compose(results(), mode="audit")))
 
 
 # --- rotations -----------------------------------------------------------------------------------------------
@@ -589,12 +589,12 @@ def test_a_rotation_keeps_what_it_does_not_look_at() -> None:
     assert document["secret"]["key_id"] == renewed()["key_id"]
     assert document["secret"]["previous_until"] == "2027-11-03T12:00:30Z"
     assert "previous_until" not in first["secret"]
-    assert not _handover.same(document, first)
+    assert not record.same(document, first)
     retired = renewed(changed=False, outcome="ok", rotated=False, previous_until=None)
     again = rotate({"client_secret": retired}, document)
     assert again["steps"][1] == {"step": "mailbox_probe", "outcome": "skipped", "summary": "nothing new to prove"}
-    assert _handover.same(again, document), "a run that finds nothing to do tells nothing new"
-    assert _handover.same(rotate({"client_secret": results()["client_secret"]}, first), first)
+    assert record.same(again, document), "a run that finds nothing to do tells nothing new"
+    assert record.same(rotate({"client_secret": results()["client_secret"]}, first), first)
 
 
 @pytest.mark.parametrize("before", ["ready", "wait", "draft"])
@@ -605,8 +605,8 @@ def test_a_secret_that_was_not_renewed_leaves_the_state_as_it_was(before: str) -
     )
     assert (document["outcome"], document["state"]) == ("blocked", before)
     assert document["secret"]["key_id"] == results()["client_secret"]["key_id"]
-    assert _handover.headline(document) == "not rotated"
-    told = _handover.complaint(document).splitlines()
+    assert words.headline(document) == "not rotated"
+    told = words.complaint(document).splitlines()
     assert told == ["the store is closed", "The secret in use works until 21 Nov 2027, 24 days from now."]
 
 
@@ -615,8 +615,8 @@ def test_an_expired_secret_that_was_not_renewed_is_an_outage() -> None:
     found: Json = {"client_secret": refusal}
     stopped = {"task": "t", **refusal}
     late = rotate(found, compose(results()), stopped=stopped, at=NOW + dt.timedelta(days=370))
-    assert "OUTAGE: the last secret known here expired on 21 Nov 2027." in _handover.complaint(late)
-    assert "not known" in _handover.complaint(rotate(found, {}, stopped=stopped))
+    assert "OUTAGE: the last secret known here expired on 21 Nov 2027." in words.complaint(late)
+    assert "not known" in words.complaint(rotate(found, {}, stopped=stopped))
 
 
 def test_a_mailbox_that_does_not_open_with_the_new_secret_makes_a_draft() -> None:
@@ -628,7 +628,7 @@ def test_a_mailbox_that_does_not_open_with_the_new_secret_makes_a_draft() -> Non
         compose(results()),
         stopped={"task": "t", **refusal},
     )
-    assert (document["outcome"], document["state"], _handover.headline(document)) == ("blocked", "draft", "not ready")
+    assert (document["outcome"], document["state"], words.headline(document)) == ("blocked", "draft", "not ready")
     assert document["mailboxes"][0]["as_expected"] is False
     # The next one proves it, and what Exchange said then still agrees.
     mended = rotate({"client_secret": renewed(), "mailbox_probe": results()["mailbox_probe"]}, document)
@@ -660,7 +660,7 @@ def test_a_rotation_without_a_record_tells_what_it_does_not_know() -> None:
     assert document["ids"]["application_id"] == APP
     assert document["state"] == "draft"
     assert document["unprotected"] == "not known: a rotation does not look at the access policy"
-    assert _handover.headline(document) == "not known to be ready"
+    assert words.headline(document) == "not known to be ready"
     assert [row["mailbox"] for row in document["mailboxes"]] == [FAX, OTHER]
 
 
@@ -705,10 +705,8 @@ def test_credentials_are_judged_by_the_day_of_the_audit() -> None:
     soon = audit(calm(), at=LATER)
     assert [step["step"] for step in soon["steps"]][1:3] == ["application", "credentials"]
     assert soon["steps"][2]["outcome"] == "blocked"
-    assert _handover.complaint(soon).startswith(
-        "credentials: the foreign secret 'by hand' ends on 2027-11-05, in 8 days"
-    )
-    assert _handover.headline(soon) == "not as declared"
+    assert words.complaint(soon).startswith("credentials: the foreign secret 'by hand' ends on 2027-11-05, in 8 days")
+    assert words.headline(soon) == "not as declared"
     own = audit(calm(), at=LATER, thresholds={"pending": [30], "blocked": []})
     assert (own["outcome"], [item["step"] for item in own["pending"]]) == ("pending", ["credentials"])
     with pytest.raises(ValueError, match="not soon"):
@@ -718,7 +716,7 @@ def test_credentials_are_judged_by_the_day_of_the_audit() -> None:
 def test_what_a_rotation_will_tidy_is_no_drift() -> None:
     tidy = {**results()["client_secret"], "steps": ["remove secret 1 (its overlap is over)"]}
     document = audit(calm(client_secret=tidy))
-    assert (document["outcome"], document["drift"], _handover.complaint(document)) == ("pending", [], "")
+    assert (document["outcome"], document["drift"], words.complaint(document)) == ("pending", [], "")
     assert document["pending"][0]["what"] == "left to the next rotation: remove secret 1 (its overlap is over)"
     gone = audit(calm(client_secret={**tidy, "key_id": None, "steps": ["make the secret (removed outside)"]}))
     assert (gone["outcome"], gone["drift"]) == ("blocked", ["client_secret"])
@@ -729,13 +727,13 @@ def test_a_tenant_out_of_reach_keeps_what_was_known_of_it() -> None:
     refusal = failed("failed", "no route to the tenant")
     out = audit({"preflight": refusal}, previous_audit=json.dumps(last), stopped={"task": "t", **refusal}, at=LATER)
     assert (out["reached"], out["unknown_since"], out["last_good_at"]) == (False, last["at"], last["at"])
-    assert _handover.headline(out) == "unknown since 21 Nov 2026, 12:00 UTC"
-    assert {step["step"]: step["summary"] for step in out["steps"]}["credentials"] == _handover.headline(out)
+    assert words.headline(out) == "unknown since 21 Nov 2026, 12:00 UTC"
+    assert {step["step"]: step["summary"] for step in out["steps"]}["credentials"] == words.headline(out)
     assert [(row["days_left"], row["outcome"]) for row in out["credentials"]] == [(8, "blocked"), (24, "pending")]
     assert out["ews"] == last["ews"]
-    assert _handover.table(out)[0] == "contoso (contoso.com): failed. UNKNOWN since 21 Nov 2026, 12:00 UTC"
+    assert table.table(out)[0] == "contoso (contoso.com): failed. UNKNOWN since 21 Nov 2026, 12:00 UTC"
     never = audit({"preflight": refusal}, previous="", stopped={"task": "t", **refusal})
-    assert (never["unknown_since"], _handover.headline(never)) == (None, "unknown")
+    assert (never["unknown_since"], words.headline(never)) == (None, "unknown")
     # The tenant that answered is another one: as good as none.
     finding = {"severity": "blocked", "step": "tenant", "what": "domain", "found": "foreign"}
     wrong = audit({"preflight": {**results()["preflight"], "findings": [finding]}}, previous_audit=json.dumps(last))
@@ -748,7 +746,7 @@ def test_the_table_of_an_audit_has_each_credential_and_ews() -> None:
     found["credentials"]["applications"][0]["service_principal"] = {
         "certificates": [{"key_id": "c", "thumbprint": "AB12", "end_date_time": "2026-01-01T00:00:00Z"}]
     }
-    text = "\n".join(_handover.table(audit(found), 100))
+    text = "\n".join(table.table(audit(found), 100))
     assert "AB12        certificate of the principal  foreign  expired   1 Jan 2026: blocked" in text
     assert "Secret      secret                        ours     364 days  21 Nov 2027" in text
     assert "EWS: open for this application, 2 on the tenant's list; ends on 1 Apr 2027, in 131 days" in text

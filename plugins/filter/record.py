@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.utils.unsafe_proxy import wrap_var
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import record as _record
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+
+DOCUMENTATION = r"""
+name: record
+short_description: Read what the last run left of a tenant
+version_added: 0.2.0
+author:
+  - The mail2fax.m365 authors (@mail2fax)
+description:
+  - Takes the text of the result that the role P(mail2fax.m365.handover#role) wrote, by whatever version of this
+    collection, and returns it in the shape of this one.
+  - A result that cannot be read, that a later version wrote, or that belongs to another tenant is not used, and
+    RV(_value.refused) tells why.
+positional: host, tenant_id
+options:
+  _input:
+    description: The text of the result, or the dictionary that ansible-core 2.18 makes of it. Empty if there is none.
+    type: raw
+    required: true
+  host:
+    description: The tenant's name in the inventory, which the result has to name. Not compared if it is not given.
+    type: str
+  tenant_id:
+    description: The tenant's id, which the result has to name. Not compared if it is not given.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Tell which secret the fax server uses
+  ansible.builtin.debug:
+    msg: "{{ (text | mail2fax.m365.record(inventory_hostname)).document.secret.key_id }}"
+  vars:
+    text: "{{ lookup('ansible.builtin.file', 'handover/' ~ inventory_hostname ~ '.json') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: What was read.
+  type: dict
+  contains:
+    document:
+      description: The result of the last run. Empty if there is none to be used.
+      type: dict
+    refused:
+      description: Why the result is not used, in words. Empty if it is used, or if there is none.
+      type: str
+"""
+
+
+def record(text: t.Any, host: t.Any = None, tenant_id: t.Any = None) -> dict[str, t.Any]:
+    """See DOCUMENTATION."""
+    found = _record.read(plain(text), str(host) if host else None, str(tenant_id) if tenant_id else None)
+    return t.cast("dict[str, t.Any]", wrap_var({"document": found.document, "refused": found.refused}))
+
+
+class FilterModule:
+    """The filter by its name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"record": record}

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""From the results of a run's tasks to one document per tenant."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
+    facts,
+    leftovers,
+    ours,
+    steps,
+    times,
+    watched,
+)
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import SCHEMA, read
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.steps import plainly
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import worst
+
+Json = dict[str, t.Any]
+
+
+def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> Json:
+    """The document of a run.
+
+    ``results`` holds a registered result for each of STEPS, as far as the run got. ``context`` holds ``host``, ``kind``
+    (a key of STEPS), ``mode`` (apply, check or audit), ``profile`` (as the lookup returns it), ``names`` (as they are
+    wanted), ``mailboxes``, ``stopped`` (what the rescue recorded, empty if nothing stopped the run), ``previous`` (the
+    text of the last document, empty if there is none), ``previous_audit`` (that of the last audit), ``renew_before``
+    (days), ``thresholds`` (see _credentials), ``kept`` (reasons why a removal left something) and
+    ``at`` (a datetime, now if not given). Raises ValueError for thresholds that are none.
+    """
+    at = context.get("at") or times.now()
+    kind = context.get("kind") or "provision"
+    mode = context.get("mode") or "apply"
+    previous = read(context.get("previous"), str(context["host"])).document
+    if kind == "provision" and previous.get("kind") == "decommission" and previous.get("state") == "removed":
+        # What was removed is history; what is made now is new.
+        previous = {}
+    run = Run(kind, mode, results, context, previous, at)
+    rows = steps.told(run)
+    outcome = worst(step["outcome"] for step in rows)
+    drift = [step["step"] for step in rows if step["outcome"] == "changed"] if mode == "audit" else []
+    if drift and outcome != "failed":
+        # What would be changed is something that a person has to know of.
+        outcome = "blocked"
+    profile = context["profile"]
+    pending = facts.still_pending(run) + [
+        {"step": step["step"], "what": step["pending"], "until": step.get("pending_until")}
+        for step in rows
+        if step.get("pending")
+    ]
+    state = _state(outcome, run, rows, pending)
+    document: Json = {
+        "schema": SCHEMA,
+        "host": str(context["host"]),
+        "at": times.iso(at),
+        "kind": kind,
+        "mode": mode,
+        "outcome": outcome,
+        "state": state,
+        "tenant": facts.tenant(run),
+        "profile": {key: profile[key] for key in ("name", "version", "status", "title")},
+        "steps": rows,
+        **facts.facts(run),
+        "mailboxes": [] if kind == "decommission" else facts.mailboxes(run),
+        "pending": pending,
+        "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
+        "unprotected": facts.unprotected(run),
+        "warnings": facts.warnings(run),
+        "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
+        "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
+        "ours": _ours(run, state),
+        "last_good_at": watched.last_good_at(run, outcome),
+    }
+    if mode == "audit":
+        document["drift"] = drift
+        document.update(watched.watched(run))
+    if kind == "decommission":
+        document["secret"] = None if state == "removed" else document["secret"]
+        document["leftovers"] = leftovers.leftovers(run)
+    if context.get("stopped"):
+        culprit = next((step for step in rows if step["outcome"] in ("blocked", "failed")), rows[-1])
+        document["stopped"] = {
+            "step": culprit["step"],
+            "task": context["stopped"].get("task"),
+            "outcome": culprit["outcome"],
+            "msg": plainly(str(context["stopped"].get("msg") or "")) or None,
+            "error": context["stopped"].get("error"),
+        }
+    return document
+
+
+def _ours(run: Run, state: str) -> list[Json] | None:
+    """None where the record began without it: then nobody knows. What once was ours stays so, until it is removed."""
+    before = run.previous.get("ours")
+    if before is None and run.previous:
+        return None
+    if state == "removed":
+        return []
+    if run.kind != "provision" or run.mode != "apply":
+        return before
+    # A step that stopped half-way tells as well what it had set out to add.
+    return ours.merged(before or [], [entry for step in run.step_names for entry in ours.added(step, run.of(step))])
+
+
+def _state(outcome: str, run: Run, rows: list[Json], pending: list[Json]) -> str:
+    """What the fax administrator has to know first: ``ready``, ``wait``, ``draft`` or ``removed``."""
+    if run.kind == "rotate" and run.mode == "apply":
+        if outcome in ("blocked", "failed"):
+            # A secret that was not renewed is still the one that works; a mailbox that does not open is another thing.
+            return "draft" if run.good("client_secret") else run.state_before()
+        if run.state_before() not in ("ready", "wait"):
+            return "draft"
+        return "wait" if pending else "ready"
+    if outcome in ("blocked", "failed") or run.mode == "check":
+        return "draft"
+    if run.kind == "decommission":
+        return "removed"
+    if any(step["outcome"] == "skipped" for step in rows):
+        # Something has not been looked at, so nobody may rely on it.
+        return "draft"
+    return "wait" if outcome == "pending" else "ready"

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What a run found out about the tenant."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso
+
+Json = dict[str, t.Any]
+
+
+def facts(run: Run) -> Json:
+    """What was made, by its ids and names, and the secret without its value."""
+    application, scope = run.good("application"), run.good("scope_group").get("group") or {}
+    body = application.get("application") or {}
+    before = run.previous.get("ids") or {}
+    known = run.previous.get("application") or {}
+    group = run.previous.get("group") or {}
+    return {
+        "ids": {
+            "application_id": known_id(application.get("app_id") or run.context.get("app_id"))
+            or before.get("application_id"),
+            "application_object_id": known_id(body.get("object_id")) or before.get("application_object_id"),
+            "service_principal_id": known_id(application.get("service_principal_id"))
+            or before.get("service_principal_id"),
+            "group": known_id(scope.get("guid")) or before.get("group"),
+        },
+        "application": {
+            "display_name": body.get("display_name") or known.get("display_name") or run.names.get("application"),
+            "unique_name": body.get("unique_name") or known.get("unique_name"),
+        },
+        "group": {
+            "name": scope.get("name") or group.get("name") or run.names.get("group"),
+            "alias": scope.get("alias") or group.get("alias") or run.names.get("group_alias"),
+            "address": scope.get("address") or group.get("address"),
+        },
+        "secret": _secret(run),
+    }
+
+
+def _secret(run: Run) -> Json | None:
+    secret = run.good("client_secret")
+    if not secret or run.kind == "decommission":
+        return run.previous.get("secret")
+    shown: Json = {
+        "display_name": secret.get("display_name") or run.names.get("secret"),
+        "key_id": secret.get("key_id"),
+        "end_date_time": secret.get("end_date_time"),
+        "renew_from": _days_before(secret.get("end_date_time"), int(run.context.get("renew_before") or 0)),
+        "stored_in": secret.get("stored_in"),
+    }
+    until = secret.get("previous_until")
+    return {**shown, "previous_until": until} if until else shown
+
+
+def tenant(run: Run) -> Json:
+    """``id``, ``domain`` and ``name``."""
+    found = (run.meant() and run.of("preflight").get("tenant")) or {}
+    before = run.previous.get("tenant") or {}
+    domains = list(found.get("domains") or [])
+    return {
+        "id": found.get("id") or before.get("id"),
+        "domain": found.get("default_domain") or (domains[0] if domains else before.get("domain")),
+        "name": found.get("name") or before.get("name"),
+    }
+
+
+def mailboxes(run: Run) -> list[Json]:
+    """A row for each mailbox: what is expected, and what was seen."""
+    rows: dict[str, Json] = {}
+    if run.kind == "rotate":
+        # Their verdicts are those of the run that asked for them.
+        rows = {str(entry["mailbox"]).lower(): dict(entry) for entry in run.previous.get("mailboxes") or []}
+
+    def row(address: t.Any, expected: str) -> Json:
+        return rows.setdefault(
+            str(address).lower(),
+            {
+                "mailbox": str(address),
+                "expected": expected,
+                "verdict": None,
+                "verdict_at": None,
+                "probe": None,
+                "probe_at": None,
+                "reason": None,
+                "as_expected": None,
+            },
+        )
+
+    # A mailbox opens by its primary address only, whatever alias it was given by.
+    looked_at = run.of("preflight").get("mailboxes") or []
+    primary = {str(item.get("address")).lower(): item.get("primary") for item in looked_at}
+    fax = run.context.get("mailboxes") or []
+    # A list of options may be given as one string with commas; the modules take it so.
+    for address in [] if rows else fax.split(",") if isinstance(fax, str) else fax:
+        row(primary.get(str(address).strip().lower()) or str(address).strip(), "granted")
+    for step, verdict in (("access_verdict", "verdicts"), ("mailbox_probe", "probes")):
+        for item in run.of(step).get(verdict) or []:
+            entry = row(item["mailbox"], _expected(item.get("expected")))
+            what = "verdict" if step == "access_verdict" else "probe"
+            entry[what], entry[f"{what}_at"] = item.get("verdict"), item.get("at")
+            entry["reason"] = item.get("reason") or entry["reason"]
+            entry["as_expected"] = item.get("as_expected") is not False and _agreed(entry, but=what)
+    # The fax mailboxes first, each kind in the order of the run.
+    return sorted(rows.values(), key=lambda entry: bool(entry["expected"] != "granted"))
+
+
+def unprotected(run: Run) -> str:
+    """Whether the application may hold its grant while nothing limits it: ``none``, or what is wrong or unknown."""
+    reachable = [
+        str(item["mailbox"])
+        for item in run.of("access_verdict").get("verdicts") or []
+        if _expected(item.get("expected")) == "denied" and str(item.get("verdict")).lower() == "granted"
+    ]
+    if reachable:
+        return f"the application can reach {', '.join(reachable)}"
+    if run.kind == "decommission" and run.good("admin_consent"):
+        return "none"
+    if run.kind == "rotate":
+        return str(run.previous.get("unprotected") or "not known: a rotation does not look at the access policy")
+    if run.good("access_policy") or facts(run)["ids"]["application_id"] is None:
+        return "none"
+    return "not known: this run did not get as far as the access policy"
+
+
+def warnings(run: Run) -> list[str]:
+    """Sentences for people, each once."""
+    found: list[str] = []
+    profile = run.context["profile"]
+    if profile.get("sunset"):
+        found.append(f"{profile['sunset']['what']}: {str(profile['sunset']['warning']).strip()}")
+    if run.kind == "provision" and profile["status"] == "unverified":
+        found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
+    for name in run.step_names:
+        found += [str(warning) for warning in run.of(name).get("warnings") or []]
+    if profile.get("sunset"):
+        # Said once, in the profile's words.
+        date = str(profile["sunset"]["date"])
+        found = [text for number, text in enumerate(found) if number == 0 or date not in text]
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def ews_found(run: Run) -> Json | None:
+    """How EWS was before it was opened, so that a decommission can put it back. Nothing if it was not opened."""
+    ews = run.of("ews_access")
+    if run.kind == "provision" and run.mode == "apply" and ews.get("changed") and ews.get("found"):
+        return dict(ews["found"])
+    return None
+
+
+def ews_in_force_by(run: Run) -> str | None:
+    return run.good("ews_access").get("in_force_by") or run.previous.get("ews_in_force_by")
+
+
+def still_pending(run: Run) -> list[Json]:
+    """What an earlier run found pending and a rotation, which does only so much, has not looked at."""
+    if run.kind != "rotate":
+        return []
+    return [item for item in run.previous.get("pending") or [] if not run.good(str(item.get("step")))]
+
+
+def _days_before(value: t.Any, days: int) -> str | None:
+    moment = instant(value)
+    return iso(moment - dt.timedelta(days=days)) if moment else None
+
+
+def _agreed(row: Json, *, but: str) -> bool:
+    """Whether what was seen of a mailbox, the one way ``but`` aside, is as it should be."""
+    if but == "probe" and row["verdict"] is not None:
+        return bool(str(row["verdict"]).lower() == row["expected"])
+    return True
+
+
+def _expected(value: t.Any) -> str:
+    return "denied" if str(value).lower() in ("denied", "refused") else "granted"

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The results of one run with what is known besides."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import read
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import STEPS
+
+Json = dict[str, t.Any]
+
+
+class Run:
+    """The results of one run with what is known besides."""
+
+    def __init__(
+        self,
+        kind: str,
+        mode: str,
+        results: t.Mapping[str, t.Any],
+        context: t.Mapping[str, t.Any],
+        previous: Json,
+        at: dt.datetime,
+    ) -> None:
+        self.kind = kind
+        self.mode = mode
+        self.at = at
+        self.results = results
+        self.context = context
+        self.previous = previous
+        self.names: t.Mapping[str, t.Any] = context.get("names") or {}
+        self.thresholds = _thresholds(context)
+        # The audit's own last document: what it alone looks at is not in the other one.
+        self.audited = read(context.get("previous_audit"), str(context["host"])).document if mode == "audit" else {}
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        names = STEPS[self.kind]
+        if self.kind == "rotate" and not self.of("preflight"):
+            return names[1:]
+        if self.kind == "provision" and self.mode == "audit":
+            return (*names[:2], "credentials", *names[2:])
+        return names
+
+    def of(self, step: str) -> Json:
+        """A step's registered result; empty when it did not run or was skipped."""
+        result = self.results.get(step)
+        if not isinstance(result, t.Mapping) or result.get("skipped"):
+            return {}
+        return dict(result)
+
+    def good(self, step: str) -> Json:
+        """A step's result unless it failed."""
+        result = self.of(step)
+        return {} if result.get("failed") else result
+
+    def meant(self) -> bool:
+        """Whether the tenant that was read is the one that is meant."""
+        findings = self.of("preflight").get("findings") or []
+        return not any(finding.get("step") == "tenant" for finding in findings)
+
+    def state_before(self) -> str:
+        return str(self.previous.get("state") or "draft")
+
+    def reached(self) -> bool:
+        """Whether the tenant that is meant has answered."""
+        return bool(self.good("preflight")) and self.meant()
+
+
+def _thresholds(context: t.Mapping[str, t.Any]) -> _credentials.Thresholds:
+    try:
+        return _credentials.Thresholds.of(context.get("thresholds"))
+    except ValueError:
+        # What stopped a run is told, whatever else is wrong; it may be this.
+        if context.get("stopped"):
+            return _credentials.Thresholds()
+        raise

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What a document says in a few words: the state, the complaint, the names of steps."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, readable_time
+
+Json = dict[str, t.Any]
+
+STEPS = {
+    "provision": (
+        "preflight",
+        "application",
+        "scope_group",
+        "access_policy",
+        "ews_access",
+        "client_secret",
+        "admin_consent",
+        "access_verdict",
+        "mailbox_probe",
+    ),
+    "decommission": (
+        "preflight",
+        "admin_consent",
+        "client_secret",
+        "application",
+        "ews_access",
+        "access_policy",
+        "scope_group",
+    ),
+    "rotate": ("preflight", "client_secret", "mailbox_probe"),
+}
+"""The steps of a run in its order, by what the run is for; also the keys of the results it is made from.
+
+An audit has ``credentials`` besides. A rotation looks at the tenant only where the last document does not know it.
+"""
+
+OUTCOMES = ("ok", "changed", "pending", "blocked", "failed")
+"""From good to bad: the worst one is the run's. A step that did not run is ``skipped`` and counts for nothing."""
+
+VARIABLES = {
+    "app_id": "mail2fax_application_id",
+    "unique_name": "mail2fax_application_unique_name",
+    "on_deleted": "mail2fax_on_deleted",
+    "on_namesake": "mail2fax_on_namesake",
+    "on_foreign_members": "mail2fax_on_foreign_members",
+    "on_foreign_owners": "mail2fax_on_foreign_owners",
+    "on_other_policies": "mail2fax_on_other_policies",
+    "control_mailboxes": "mail2fax_control_mailboxes",
+    "expected_domain": "mail2fax_expected_domain",
+}
+"""What the modules' options, as their messages name them, are called in an inventory."""
+
+
+def complaint(document: Json) -> str:
+    """Why the run has to end red, for people; empty if it need not."""
+    if document.get("stopped"):
+        reason = str(document["stopped"]["msg"])
+        if document["kind"] == "rotate":
+            reason = f"{reason}\n{_risk(document)}"
+        return _with_variables(reason)
+    told = [
+        f"{spoken(step['step'])}: {step.get('msg') or step['summary']}"
+        for step in document["steps"]
+        if step["outcome"] in ("blocked", "failed")
+    ]
+    told += [
+        f"{spoken(step['step'])}: not as declared, to be done: {'; '.join(step.get('changes') or [step['summary']])}"
+        for step in document["steps"]
+        if step["step"] in document.get("drift", ())
+    ]
+    return _with_variables("\n".join(told))
+
+
+def _risk(document: Json) -> str:
+    """What a rotation that was stopped means for the fax server."""
+    end = (document.get("secret") or {}).get("end_date_time")
+    if not end:
+        return "When the secret in use ends is not known."
+    days = (t.cast("dt.datetime", instant(end)) - t.cast("dt.datetime", instant(document["at"]))).days
+    if days < 0:
+        return f"OUTAGE: the last secret known here expired on {readable_time(end, date_only=True)}."
+    return f"The secret in use works until {readable_time(end, date_only=True)}, {days} days from now."
+
+
+def _with_variables(text: str) -> str:
+    """The modules speak of their options; whoever runs a playbook sets variables."""
+    named = [variable for option, variable in VARIABLES.items() if re.search(rf"\b{option}\b", text)]
+    return f"{text} (In the inventory: {', '.join(named)}.)" if named else text
+
+
+def headline(document: Json) -> str:
+    """The state in a few words."""
+    state = str(document["state"])
+    if document["mode"] == "check":
+        return "plan only"
+    if document["mode"] == "audit" and not document.get("reached", True):
+        return f"unknown since {readable_time(document['unknown_since'])}" if document["unknown_since"] else "unknown"
+    if document["kind"] == "rotate" and (document.get("stopped") or {}).get("step", "mailbox_probe") != "mailbox_probe":
+        return "not rotated"
+    if document["kind"] == "rotate" and document["outcome"] in ("ok", "changed") and state == "draft":
+        # The last result, which would tell, is missing or not good itself.
+        return "not known to be ready"
+    if document["mode"] == "audit":
+        return "as declared" if document["outcome"] in ("ok", "pending") else "not as declared"
+    if state == "wait":
+        until = document.get("pending_until")
+        return f"wait until {readable_time(until)}" if until else "wait"
+    return {"ready": "ready", "removed": "removed", "draft": "not ready"}[state]
+
+
+def worst(outcomes: t.Iterable[str]) -> str:
+    return max((outcome for outcome in outcomes if outcome in OUTCOMES), key=OUTCOMES.index, default="ok")
+
+
+def spoken(step: str) -> str:
+    return step.replace("_", " ").replace("ews ", "EWS ")
+
+
+def first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
