@@ -37,6 +37,11 @@ check: $(STAMP) ## The quick gates: style, types, unit tests
 test: $(STAMP) ## Everything that must pass before a change lands (GATES="mypy unit": only these)
 	@$(RUN) tests/tools/gates.py $(GATES)
 
+.PHONY: soak
+soak: $(STAMP) ## What is exhaustive, whole (make test takes a sample of it); takes its time (SOAK_ARGS="-k kill": some of it)
+	@SOAK=1 $(RUN) -m pytest -q -n 2 --dist loadfile --durations 20 -o cache_dir=.build/pytest_cache/soak -m "not cores" \
+		tests/unit tests/fidelity tests/integration $(SOAK_ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2"), and a Windows host
 	@$(RUN) -m tests.bench.windows_host

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import sample
 from tests.tools import layout
 
 _REAL_CONNECT = socket.socket.connect
@@ -76,3 +77,13 @@ def pytest_configure(config: pytest.Config) -> None:
     socket.socket.connect = _connect  # type: ignore[method-assign]
     socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
     socket.getaddrinfo = _getaddrinfo
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked ``soak`` is left to ``make soak``."""
+    if sample.SOAKING:
+        return
+    left = [item for item in items if item.get_closest_marker("soak")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]

@@ -12,7 +12,6 @@ trap 'rm -rf "$scratch"' EXIT INT TERM
 python=${PYTHON:-$(sh "$root/tests/tools/find-python.sh")}
 "$python" -m venv "$scratch/venv"
 mkdir "$scratch/tests"
-cp "$root/requirements.txt" "$scratch/"
 cp "$root/tests/requirements.txt" "$scratch/tests/"
 : >"$scratch/tests/constraints.txt"
 "$scratch/venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$scratch/tests/requirements.txt"

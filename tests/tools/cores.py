@@ -104,9 +104,15 @@ class Core:
 
 
 def requirements(version: str) -> str:
-    """What is installed beside ansible-core: the users' own few packages, as pinned."""
-    lines = (layout.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return "\n".join([f"ansible-core=={version}", *(line for line in lines if line and not line.startswith("#")), ""])
+    """What is installed beside ansible-core: the users' own few packages, as the tests pin them."""
+    names = {re.split("[<>=]", line)[0] for line in _lines("requirements.txt")}
+    pinned = [line for line in _lines("tests/requirements.txt") if line.partition("==")[0] in names]
+    return "\n".join([f"ansible-core=={version}", *pinned, ""])
+
+
+def _lines(file: str) -> list[str]:
+    text = (layout.ROOT / file).read_text(encoding="utf-8")
+    return [line.partition(" #")[0] for line in text.splitlines() if line and line[0] not in "#-"]
 
 
 def pins() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from tests.tools import layout
 
@@ -51,9 +52,14 @@ def test_the_action_group_names_every_module_with_a_connection() -> None:
     assert runtime["action_groups"]["m365"] == modules
 
 
-def test_users_and_execution_environments_need_the_same_packages() -> None:
-    def names(file: str, separator: str) -> set[str]:
-        lines = (layout.ROOT / file).read_text(encoding="utf-8").splitlines()
-        return {line.partition(separator)[0] for line in lines if line and not line.startswith("#")}
+def test_users_and_execution_environments_need_the_same_ranges_and_the_tests_pin_them() -> None:
+    def lines(file: str) -> list[Requirement]:
+        text = (layout.ROOT / file).read_text(encoding="utf-8").splitlines()
+        return [Requirement(line.partition(" #")[0]) for line in text if line and line[0] not in "#-"]
 
-    assert names("requirements.txt", "==") == names("meta/ee-requirements.txt", ">=")
+    users, images, tests = map(lines, ("requirements.txt", "meta/ee-requirements.txt", "tests/requirements.txt"))
+    assert {str(one) for one in users} == {str(one) for one in images}
+    assert not any("==" in str(one) for one in users)
+    pinned = {one.name: next(iter(one.specifier)).version for one in tests if "==" in str(one)}
+    for one in users:
+        assert one.specifier.contains(pinned[one.name])
