@@ -151,8 +151,44 @@ class Entry:
         )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a store keeps its entry, as data: ``stored_in`` of results and records. Nothing in it is secret."""
+
+    backend: str
+    place: str
+
+    @property
+    def words(self) -> str:
+        """In words that may be printed anywhere."""
+        return f"{_WORDS.get(self.backend, '')}{self.place}"
+
+    def as_mapping(self) -> dict[str, str]:
+        return {"backend": self.backend, "place": self.place}
+
+    @classmethod
+    def of(cls, told: t.Any) -> Place | None:
+        """From a record: a mapping, or 0.1.0's words; None where it tells of none."""
+        if isinstance(told, t.Mapping):
+            backend, place = told.get("backend"), told.get("place")
+            return cls(str(backend or ""), str(place)) if place else None
+        if not isinstance(told, str) or not told.strip():
+            return None
+        for backend, words in _WORDS.items():
+            if words and told.startswith(words):
+                return cls(backend, told.removeprefix(words))
+        return cls("", told)
+
+
+_WORDS = {"vault_file": "vault file ", "hashi_vault": "HashiCorp Vault ", "azure_key_vault": "Azure Key Vault "}
+
+
 class Store(t.Protocol):
     """A place for one Entry. Every refusal is a Blocked that says what to do; none quotes content."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is, as data."""
 
     def describe(self) -> str:
         """Where it is, in words that may be printed anywhere."""

@@ -82,6 +82,18 @@ options:
       - Where the operator may not read the policy, 180, 90, 60 and 30 days are tried after a refusal.
     type: bool
     default: false
+  recorded_key_id:
+    description:
+      - Key ID of the secret that the record of the last run names, if there is one.
+      - Where O(store) holds it, that is the place from now on. Where O(store) does not hold it and the key is alive on
+        the application, the task is blocked, because another place has the value that the fax server uses. With
+        O(rotate=always) a new secret is made, and the recorded one gets its overlap.
+    type: str
+  recorded_place:
+    description:
+      - Where the record says that the value of O(recorded_key_id) was stored, as RV(stored_in). Messages name it.
+      - A text, as earlier versions returned it, is taken as well.
+    type: raw
   return_value:
     description:
       - Return a new secret's value as RV(secret_text), for people with a vault of their own.
@@ -161,10 +173,24 @@ days_left:
   returned: success and the secret is there
   type: int
 stored_in:
-  description: Where the value lies, in words, or whom it is sealed for.
+  description: Where the value lies, or whom it is sealed for.
   returned: success
-  type: str
-  sample: vault file /srv/fax/secrets/imagicleucdev.yml
+  type: dict
+  sample:
+    backend: vault_file
+    place: /srv/fax/secrets/imagicleucdev.yml
+  contains:
+    backend:
+      description: The kind of store, as O(store.backend).
+      type: str
+    place:
+      description: Where it is.
+      type: str
+stored_key_ids:
+  description: Key IDs of all secrets whose value O(store) held before the task.
+  returned: success
+  type: list
+  elements: str
 rotated:
   description: Whether a new secret took the place of an old one.
   returned: success

@@ -28,7 +28,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._http import (
     Transport,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import DOOR
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Store, StoredSecret
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place, Store, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
 from tests.emulator.testing import Emulator
@@ -250,6 +250,10 @@ class WatchedStore:
     def __init__(self, inner: Store, gate: t.Callable[[str, str], None]) -> None:
         self._inner = inner
         self._gate = gate
+
+    @property
+    def place(self) -> Place:
+        return self._inner.place
 
     def describe(self) -> str:
         return self._inner.describe()

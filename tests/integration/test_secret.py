@@ -88,7 +88,7 @@ def test_the_first_secret(world: World):
     assert world.ours() == [stored.key_id] == [result["key_id"]]
     assert (stored.tenant_id, stored.client_id, stored.display_name) == (TENANT_ID, APP_ID, NAME)
     assert (stored.start_date_time, stored.end_date_time) == (result["start_date_time"], result["end_date_time"])
-    assert result["stored_in"] == f"vault file {world.folder / 'secret.yml'}"
+    assert result["stored_in"] == {"backend": "vault_file", "place": str(world.folder / "secret.yml")}
     assert result["days_left"] == 364
     assert world.signs_in(stored)
     assert stored.value
@@ -656,7 +656,7 @@ def test_a_sealed_value_opens_and_signs_in(world: World):
     value = opened(result)
     assert "secret_text" not in result
     assert value not in str(result)
-    assert "sealed for the RSA key" in result["stored_in"]
+    assert "sealed for the RSA key" in result["stored_in"]["place"]
     assert world.signs_in(StoredSecret(TENANT_ID, APP_ID, "", "", "", "", value))
     again = run()
     assert (again["changed"], again["key_id"]) == (False, result["key_id"])

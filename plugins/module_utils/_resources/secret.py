@@ -43,6 +43,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
     STORE_OPTIONS,
     Entry,
     Intent,
+    Place,
     Store,
     StoredSecret,
     instant,
@@ -111,7 +112,10 @@ class State:
 
 @dataclass(frozen=True)
 class Desired:
-    """``stored_in`` is None where the value is handed over; then names and dates are all there is to decide by."""
+    """``stored_in`` is None where the value is handed over; then names and dates are all there is to decide by.
+
+    ``recorded_key_id`` is the key that the record of the last run names, ``recorded_place`` where its value was then.
+    """
 
     app_id: str
     display_name: str
@@ -122,8 +126,15 @@ class Desired:
     overlap: dt.timedelta = dt.timedelta(days=7)
     rotate: str = "if_needed"
     allow_shorter: bool = False
-    stored_in: str | None = None
-    handed_over: str | None = None
+    stored_in: Place | None = None
+    handed_over: Place | None = None
+    recorded_key_id: str | None = None
+    recorded_place: Place | None = None
+
+    @property
+    def store(self) -> str:
+        """In words."""
+        return self.stored_in.words if self.stored_in is not None else "the store"
 
 
 @dataclass
@@ -146,9 +157,11 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     ours = [key for key in current.keys if key.display_name == desired.display_name]
     foreign = [key for key in current.keys if key.display_name != desired.display_name]
     before: Json = {"secrets": [key.as_dict(now) for key in ours], "stored_key_id": _stored_key(current.entry)}
-    shown: Json = {"display_name": desired.display_name, "stored_in": desired.stored_in or desired.handed_over}
+    place = desired.stored_in or desired.handed_over
+    shown: Json = {"display_name": desired.display_name, "stored_in": place.as_mapping() if place else None}
     common: Json = {
         **shown,
+        "stored_key_ids": sorted(current.entry.known()) if current.entry is not None else [],
         "app_id": desired.app_id,
         "foreign": [key.as_dict(now) for key in foreign],
         "rotated": False,
@@ -157,6 +170,9 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     if desired.state == "absent":
         return _plan_absent(current, desired, ours, before, common)
     verdict = judge(current, desired, ours, now)
+    misplaced = held_elsewhere(current.entry, current.keys, desired, now)
+    if misplaced is not None:
+        return Plan(before, before, result={**common, "key_id": None, "end_date_time": None}, blocked=misplaced)
     steps: list[Step] = []
     if verdict.commit:
         steps.append(Step("commit", "finish the interrupted renewal of the secret"))
@@ -208,6 +224,43 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
 
 NONE_YET = "there is none yet"
 WAITING = "the new secret is made and stored, and Entra does not accept it yet; the next run puts it in place"
+
+
+def held_elsewhere(entry: Entry | None, keys: t.Sequence[Key], desired: Desired, now: dt.datetime) -> Blocked | None:
+    """Why no secret may be made here: the one that the record names is alive, and this store does not hold it.
+
+    Another place that holds it is as good as the recorded one. A lost store has a way out: ``rotate=always`` makes a
+    new secret, and the recorded one gets its overlap.
+    """
+    if desired.stored_in is None or desired.recorded_key_id is None or desired.rotate == "always":
+        return None
+    alive = next((key for key in keys if key.key_id == desired.recorded_key_id and key.end > now), None)
+    if alive is None or alive.key_id in (entry or Entry()).known():
+        return None
+    recorded = desired.recorded_place
+    if recorded is None or recorded == desired.stored_in:
+        message = f"{desired.store} does not hold the secret in use ({alive.key_id}), which it held in the last run"
+    else:
+        message = (
+            f"the secret in use ({alive.key_id}) was stored in {recorded.words}, and {desired.store} does not hold it"
+        )
+    return Blocked(
+        message,
+        attempted=f"keep the secret {desired.display_name!r} of application {desired.app_id}",
+        cure=f"{_the_way_back(recorded, desired)}; if its value is lost, rotate once with rotate: always "
+        "(mail2fax_rotate=always): that makes a new secret, and the fax server has the overlap to take it",
+        details={
+            "key_id": alive.key_id,
+            "recorded_place": recorded.as_mapping() if recorded is not None else None,
+            "stored_in": desired.stored_in.as_mapping(),
+        },
+    )
+
+
+def _the_way_back(recorded: Place | None, desired: Desired) -> str:
+    if recorded is None or recorded == desired.stored_in:
+        return f"restore what {desired.store} held"
+    return "name that place in mail2fax_secret_store again, or move what it holds to the new one"
 
 
 def _drop(key_id: str, why: str) -> Step:
@@ -424,7 +477,7 @@ def _stored_key(entry: Entry | None) -> str | None:
 def _plan_absent(current: State, desired: Desired, ours: t.Sequence[Key], before: Json, common: Json) -> Plan:
     steps = [Step("drop", f"remove secret {key.key_id}", {"key_id": key.key_id}) for key in ours]
     if current.entry is not None:
-        steps.append(Step("erase", f"remove the secret from {desired.stored_in}"))
+        steps.append(Step("erase", f"remove the secret from {desired.store}"))
     return Plan(
         before,
         {"secrets": [], "stored_key_id": None},
@@ -534,8 +587,10 @@ class Secret:
             overlap=_days(params, "overlap", 0),
             rotate=params["rotate"],
             allow_shorter=params["allow_shorter"],
-            stored_in=self._store.describe() if self._store is not None else None,
+            stored_in=self._store.place if self._store is not None else None,
             handed_over=task.services.get("sealed_for"),
+            recorded_key_id=_recorded_key(params.get("recorded_key_id")),
+            recorded_place=Place.of(params.get("recorded_place")),
         )
         lifetime = (self._desired.end - now) if self._desired.end else self._desired.lifetime
         if self._desired.rotate == "if_needed" and lifetime <= self._desired.renew_before:
@@ -625,14 +680,14 @@ class Secret:
         for item in stored:
             if _names.is_guid(tenant_id) and _names.is_guid(item.tenant_id) and item.tenant_id != tenant_id:
                 raise Blocked(
-                    f"{self._desired.stored_in} holds the secret of another tenant ({item.tenant_id})",
+                    f"{self._desired.store} holds the secret of another tenant ({item.tenant_id})",
                     attempted=self._purpose("read"),
                     cure="give every tenant a store path of its own",
                 )
         for other, part in others.items():
             if not isinstance(part.error, NotFound):
                 raise Blocked(
-                    f"{self._desired.stored_in} holds the secret of another application ({other})",
+                    f"{self._desired.store} holds the secret of another application ({other})",
                     attempted=self._purpose("read"),
                     cure="give every application a store path of its own; or remove what is stored there, if it was "
                     "the application before this one",
@@ -967,7 +1022,7 @@ class Secret:
             if self._held.intent == intent and (following is None or following.key_id == key_id):
                 self._write(replace(self._held, following=None, intent=None if removed else intent))
         except M365Error:
-            reason.message += f", {self._desired.stored_in} may still name it until the next run"
+            reason.message += f", {self._desired.store} may still name it until the next run"
         return reason
 
     # --- keys and store ------------------------------------------------------------------------------------
@@ -1069,6 +1124,11 @@ MOST_DAYS = 36500
 """A hundred years: more is a slip, and no date in the end."""
 
 
+def _recorded_key(value: str | None) -> str | None:
+    """A key id in a record is Graph's own; of anything else there is no such key."""
+    return str(value).strip().lower() or None if value is not None else None
+
+
 def _days(params: t.Mapping[str, t.Any], option: str, least: int) -> dt.timedelta:
     value = int(params[option])
     if not least <= value <= MOST_DAYS:
@@ -1101,6 +1161,8 @@ SPEC = ArgumentSpec(
         "overlap": {"type": "int", "default": 7},
         "rotate": {"type": "str", "default": "if_needed", "choices": ["if_needed", "always", "never"]},
         "allow_shorter": {"type": "bool", "default": False},
+        "recorded_key_id": {"type": "str", "no_log": False},
+        "recorded_place": {"type": "raw"},
         "store": {"type": "dict", "options": STORE_OPTIONS},
         "return_value": {"type": "bool", "default": False},
     },

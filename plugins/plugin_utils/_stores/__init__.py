@@ -72,7 +72,7 @@ def open_receiver(options: t.Mapping[str, t.Any], controller: Controller) -> dic
     _check(options)
     if options["backend"] == NO_BACKEND:
         sealed = Sealed.from_options(options)
-        return {"seal": sealed.seal, "sealed_for": sealed.describe()}
+        return {"seal": sealed.seal, "sealed_for": sealed.place}
     return {"store": open_store(options, controller)}
 
 

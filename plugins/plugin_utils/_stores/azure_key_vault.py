@@ -22,7 +22,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 if t.TYPE_CHECKING:
@@ -69,8 +69,12 @@ class AzureKeyVault:
             )
         return cls(Tenant(controller.connection, environment=os.environ), vault, name)
 
+    @property
+    def place(self) -> Place:
+        return Place("azure_key_vault", f"{self._host}, secret {self._name}")
+
     def describe(self) -> str:
-        return f"Azure Key Vault {self._host}, secret {self._name}"
+        return self.place.words
 
     def probe(self) -> None:
         """Reading is what can be proven without a new version; the noted intent is then the first write."""

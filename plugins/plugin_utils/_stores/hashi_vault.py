@@ -18,7 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     M365Error,
     MissingLibrary,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place
 
 if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
@@ -86,8 +86,12 @@ class HashiVault:
             )
         return store
 
+    @property
+    def place(self) -> Place:
+        return Place("hashi_vault", f"{self._url}, {self._mount}/{self._path}")
+
     def describe(self) -> str:
-        return f"HashiCorp Vault {self._url}, {self._mount}/{self._path}"
+        return self.place.words
 
     def probe(self) -> None:
         """Ask what the token may do on the path; the noted intent is then the first write."""

@@ -13,6 +13,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput, MissingLibrary
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
 
 if t.TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -61,8 +62,12 @@ class Sealed:
         der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         return cls(key, f"nowhere; sealed for the RSA key SHA256:{hashlib.sha256(der).hexdigest()[:16]}")
 
+    @property
+    def place(self) -> Place:
+        return Place("none", self._name)
+
     def describe(self) -> str:
-        return self._name
+        return self.place.words
 
     def seal(self, value: str) -> str:
         from cryptography.hazmat.primitives import hashes

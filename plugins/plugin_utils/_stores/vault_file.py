@@ -21,7 +21,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, get_file_vault_secret, is_encrypted, match_encrypt_secret
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place
 
 if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
@@ -83,8 +83,12 @@ class VaultFile:
         vault_id = options.get("vault_id") or (None if options.get("password_file") else _encrypting_id(secrets))
         return cls(pathlib.Path(path).expanduser().absolute(), secrets, vault_id=vault_id)
 
+    @property
+    def place(self) -> Place:
+        return Place("vault_file", str(self._named))
+
     def describe(self) -> str:
-        return f"vault file {self._named}"
+        return self.place.words
 
     def probe(self) -> None:
         """Write, sync and remove a file of the entry's size beside it; where the folder is still to be made, see

@@ -35,7 +35,7 @@ def document(**changes: t.Any) -> dict[str, t.Any]:
             "key_id": "00000000-0000-4000-8000-000000000005",
             "end_date_time": "2027-11-21T12:00:00Z",
             "renew_from": "2027-10-22T12:00:00Z",
-            "stored_in": "vault file /srv/fax server/contoso.yml",
+            "stored_in": {"backend": "vault_file", "place": "/srv/fax server/contoso.yml"},
         },
         "steps": [{"step": "preflight", "outcome": "ok", "summary": "fine"}],
         "mailboxes": [

@@ -24,6 +24,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret im
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
     Entry,
     Intent,
+    Place,
     Proof,
     StoredSecret,
     instant,
@@ -33,7 +34,7 @@ from tests.unit.script import NOW, TENANT_ID
 
 APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
 NAME = "DigitalFaxMailServiceSecret"
-WANTED = Desired(APP, NAME, stored_in="vault file /x")
+WANTED = Desired(APP, NAME, stored_in=Place("vault_file", "/x"))
 DAY = dt.timedelta(days=1)
 
 
@@ -469,3 +470,76 @@ def test_what_is_not_accepted_yet_is_not_the_one_before():
     entry = Entry(stored(old), following=stored(new))
     assert previous_until(state(old, new, entry=entry, waiting=True)) is None
     assert previous_until(state(old, new, entry=entry)) == iso(NOW + 7 * DAY)
+
+
+# --- the store beside the record ---------------------------------------------------------------------------------
+
+ELSEWHERE = Place("vault_file", "/elsewhere")
+
+
+def recorded(item: Key, place: Place | None = ELSEWHERE, **changes: object) -> Desired:
+    return replace(WANTED, recorded_key_id=item.key_id, recorded_place=place, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("others", [None, Entry(), Entry(current=stored(key(2)))])
+def test_a_place_that_does_not_hold_the_living_key_of_the_record_is_blocked_with_both_places(others):
+    made = plan(state(key(1), key(2), entry=others), recorded(key(1)), NOW)
+    assert made.outcome == "blocked"
+    assert made.steps == []
+    assert "/elsewhere" in str(made.blocked)
+    assert "/x" in str(made.blocked)
+    assert "mail2fax_rotate=always" in str(made.blocked)
+    assert made.blocked is not None
+    assert made.blocked.details["recorded_place"] == {"backend": "vault_file", "place": "/elsewhere"}
+
+
+def test_the_same_place_emptied_beside_the_living_key_of_the_record_is_blocked():
+    made = plan(state(key(1)), recorded(key(1), WANTED.stored_in), NOW)
+    assert made.outcome == "blocked"
+    assert "does not hold the secret in use" in str(made.blocked)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(current=stored(key(1))),
+        Entry(current=stored(key(2)), previous=stored(key(1))),
+    ],
+)
+def test_another_place_that_holds_the_key_is_taken(entry):
+    made = plan(state(key(1), key(2, age=1), entry=entry), recorded(key(1)), NOW)
+    assert (made.blocked, made.steps) == (None, [])
+    assert made.result["stored_in"] == {"backend": "vault_file", "place": "/x"}
+
+
+def test_a_recorded_key_that_is_gone_or_has_expired_blocks_nothing():
+    assert steps(state(), recorded(key(1))) == [("mint", "there is none yet")]
+    assert ("drop", key(1).key_id) in steps(state(key(1, left=-1)), recorded(key(1, left=-1)))
+
+
+def test_a_lost_store_has_a_way_out():
+    current, always = state(key(1)), recorded(key(1), rotate="always")
+    assert steps(current, always) == [("mint", "its value is not in the store")]
+    heir = predecessor(Entry(), current.keys, {}, always, NOW)
+    assert heir is not None
+    assert heir.key_id == key(1).key_id
+
+
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        ({"backend": "vault_file", "place": "/s/x.yml"}, Place("vault_file", "/s/x.yml")),
+        ("vault file /s/x.yml", Place("vault_file", "/s/x.yml")),
+        ("HashiCorp Vault https://v:8200, secret/x", Place("hashi_vault", "https://v:8200, secret/x")),
+        ("Azure Key Vault v.vault.azure.net, secret x", Place("azure_key_vault", "v.vault.azure.net, secret x")),
+        ("somewhere", Place("", "somewhere")),
+        ({}, None),
+        ("", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_a_place_is_read_from_a_record_in_both_shapes(told, place):
+    assert Place.of(told) == place
+    if isinstance(told, str) and place is not None:
+        assert place.words == told
