@@ -173,20 +173,18 @@ class MsalSignIn:
 
     def _patiently(self, audience: str) -> Token:
         purpose = f"sign in to {self._tenant} as {self.describe()}"
-        started = self._http.clock.monotonic()
+        waiting = self._http.patience.begin(purpose)
         attempt = 0
         while True:
             attempt += 1
+            started = self._http.clock.monotonic()
             try:
                 return self._once(audience, purpose)
             except (AnswerLost, Unreachable, Throttled) as exc:
+                waiting.lost(self._http.clock.monotonic() - started)
                 exc.attempted = exc.attempted or purpose
-                if "CA" in exc.cure:
+                if not self._http.pause(waiting, attempt, exc):
                     raise
-                delay = self._http.wait(attempt, started, exc)
-                if delay is None:
-                    raise
-                self._http.clock.sleep(delay)
 
     def _once(self, audience: str, purpose: str) -> Token:
         adapter = _MsalHttp(self._http, purpose)

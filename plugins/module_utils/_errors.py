@@ -18,6 +18,7 @@ class M365Error(Exception):
 
     ``outcome`` is what the step becomes: ``failed`` (something is wrong) or ``blocked`` (a person, a role or a
     decision is needed; nothing is half done). ``done`` lists what had already been changed when it happened.
+    ``options`` are the names of the module's options that are at fault, where it is known.
     """
 
     outcome = "failed"
@@ -33,6 +34,7 @@ class M365Error(Exception):
         code: str | None = None,
         request_id: str | None = None,
         details: t.Any = None,
+        options: t.Sequence[str] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -43,6 +45,7 @@ class M365Error(Exception):
         self.code = code
         self.request_id = request_id
         self.details = details
+        self.options = tuple(options)
         self.done: list[str] = []
 
     def __str__(self) -> str:
@@ -74,6 +77,7 @@ class M365Error(Exception):
             "who": self.who or None,
             "done": list(self.done),
             "details": self.details,
+            "options": list(self.options),
         }
 
 
@@ -98,8 +102,16 @@ class HostNotReady(Blocked):
     """
 
 
+class NoLongerWanted(M365Error):
+    """The run that this task belongs to has ended: nothing more is written, tried again or waited for."""
+
+
 class Unreachable(M365Error):
-    """The request never reached the service: name, route, proxy or TLS."""
+    """The request never reached the service: name, route, proxy or TLS. ``lasting``: no waiting will mend it."""
+
+    def __init__(self, message: str, *, lasting: bool = False, **about: t.Any) -> None:
+        super().__init__(message, **about)
+        self.lasting = lasting
 
 
 class AnswerLost(M365Error):

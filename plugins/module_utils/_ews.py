@@ -62,9 +62,7 @@ class Ews:
     def __init__(self, http: Http, cloud: Cloud) -> None:
         self._url = f"https://{cloud.exchange}{PATH}"
         # Whoever opens a mailbox has signed in before.
-        self._http = Http(
-            _Soap(http.transport), http.clock, timeout_s=http.timeout_s, policy=http.policy, reached=lambda: True
-        )
+        self._http = http.through(_Soap(http.transport))
 
     def open(self, token: Token, address: str) -> Opening:
         """One attempt, patient only with a busy service. Raises Unreachable and AnswerLost."""

@@ -23,7 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Throttled,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import TRANSIENT
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import TRANSIENT, retry_after
 
 Json = dict[str, t.Any]
 BATCH_LIMIT = 20
@@ -119,7 +119,7 @@ class Graph:
         """
         parts: list[Part | None] = [None] * len(calls)
         waiting = list(range(len(calls)))
-        started = self._http.clock.monotonic()
+        patience = self._http.patience.begin(purpose)
         attempt = 0
         while waiting:
             attempt += 1
@@ -135,11 +135,8 @@ class Graph:
                         again.append(index)
                         hints.append(hint or 0.0)
             waiting = again
-            if waiting:
-                delay = self._http.policy.wait(attempt, self._http.clock.monotonic() - started, max(hints) or None)
-                if delay is None:
-                    break
-                self._http.clock.sleep(delay)
+            if waiting and not self._http.pause(patience, attempt, wanted=max(hints) or None):
+                break
         return [part for part in parts if part is not None]
 
     def _one_batch(
@@ -158,9 +155,8 @@ class Graph:
                 request["headers"] = headers
             requests.append(request)
         reading = all(calls[index].method == "GET" for index in chunk)
-        answer = self._document(
-            self._call("POST", "/$batch", purpose, body={"requests": requests}, idempotent=reading), purpose
-        )
+        response = self._call("POST", "/$batch", purpose, body={"requests": requests}, idempotent=reading)
+        answer = self._document(response, purpose)
         by_id = {str(item.get("id")): item for item in answer.get("responses") or []}
         for index in chunk:
             item = by_id.get(str(index))
@@ -174,8 +170,8 @@ class Graph:
             error = None
             if status >= 400:
                 error = _error(status, body, headers.get("request-id"), calls[index].purpose)
-            hint = headers.get("retry-after")
-            yield index, Part(status, body, error), float(hint) if hint and hint.isdigit() else None
+            now = response.date or self._http.service_time()
+            yield index, Part(status, body, error), retry_after(headers.get("retry-after"), now)
 
     def _call(
         self,

@@ -3,18 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""One HTTP session for a task: bounded time-outs, request ids, retries; transport and clock come from outside."""
+"""One HTTP session for a task: bounded time-outs, request ids, retries; transport and patience come from outside."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 import traceback
 import typing as t
 import urllib.parse
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
@@ -23,12 +22,15 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Throttled,
     Unreachable,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock, Patience, Waiting
+from ansible_collections.mail2fax.m365.plugins.module_utils._redact import Secrets
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import (
     NOT_DONE,
     TRANSIENT,
     RetryPolicy,
     retry_after,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._time import http_date
 from ansible_collections.mail2fax.m365.plugins.module_utils._version import USER_AGENT
 
 try:
@@ -45,19 +47,6 @@ FIRST_CONTACT_S = 15.0
 """How long a run that has reached nothing yet tries to: what is wrong then is the network here, and no blip."""
 CONNECT_S = 15.0
 """How long one connection may take to come about; an answer may take longer."""
-
-
-class Clock:
-    """The real time. Tests hand in one that does not wait."""
-
-    def now(self) -> dt.datetime:
-        return dt.datetime.now(dt.UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 @dataclass(frozen=True)
@@ -92,6 +81,11 @@ class Response:
     @property
     def request_id(self) -> str | None:
         return self.headers.get("request-id") or self.headers.get("x-ms-request-id")
+
+    @property
+    def date(self) -> dt.datetime | None:
+        """What the service's clock said when it answered."""
+        return http_date(self.headers.get("date")) if "date" in self.headers else None
 
 
 class Transport(t.Protocol):
@@ -145,6 +139,7 @@ class RequestsTransport:
             raise Unreachable(
                 f"the CA file {self._verify!r} could not be used ({exc.strerror or type(exc).__name__})",
                 cure="name a readable PEM file in ca_path, or unset REQUESTS_CA_BUNDLE",
+                lasting=True,
             ) from None
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status_code, headers, answer.content)
@@ -168,6 +163,7 @@ class RequestsTransport:
             return Unreachable(
                 f"the TLS certificate of {where} is not trusted here",
                 cure="a proxy that inspects TLS needs its CA in ca_path (or REQUESTS_CA_BUNDLE)",
+                lasting=True,
             )
         if isinstance(exc, requests.exceptions.ProxyError) and _never_sent(exc):
             proxy = urllib.parse.urlsplit(next(iter(self._proxies(request).values()), ""))
@@ -186,7 +182,7 @@ class RequestsTransport:
             return Unreachable(f"no connection to {where}{_why(exc)}", cure=_ROUTE.format(where))
         if isinstance(exc, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
             return Unreachable(
-                f"the address of {where or 'the proxy'} is not usable", cure="check proxy and HTTPS_PROXY"
+                f"the address of {where or 'the proxy'} is not usable", cure="check proxy and HTTPS_PROXY", lasting=True
             )
         return AnswerLost(f"{where} took the request and then sent no answer ({type(exc).__name__})")
 
@@ -231,40 +227,94 @@ def missing_library(library: str, trace: str | None) -> MissingLibrary:
     )
 
 
+class _ServiceClock:
+    """What the services' clock said last, and when that was by the monotonic one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: tuple[dt.datetime, float, dt.datetime] | None = None
+
+    def heard(self, date: dt.datetime | None) -> None:
+        if date is not None:
+            self._said = date, self._clock.monotonic(), self._clock.now()
+
+    def now(self) -> dt.datetime:
+        if self._said is None:
+            return self._clock.now()
+        date, at, _here = self._said
+        return date + dt.timedelta(seconds=self._clock.monotonic() - at)
+
+    def off_s(self) -> float | None:
+        return None if self._said is None else (self._said[2] - self._said[0]).total_seconds()
+
+
 class Http:
     """Requests with patience. One per task; every service client of the task shares it."""
 
     def __init__(
         self,
         transport: Transport,
-        clock: Clock,
+        patience: Patience,
         *,
         timeout_s: float = 30.0,
         policy: RetryPolicy | None = None,
         reached: t.Callable[[], bool] = lambda: False,
+        secrets: Secrets | None = None,
     ) -> None:
-        """``reached``: whether an earlier task of the run has had an answer; asked only when nothing is reached."""
+        """``reached``: whether an earlier task of the run has had an answer; asked only when nothing is reached.
+
+        ``secrets`` collects the tokens and assertions that pass.
+        """
         self.transport = transport
-        self.clock = clock
+        self.patience = patience
+        self.clock = patience.clock
         self.timeout_s = timeout_s
         self.policy = policy or RetryPolicy()
+        self.secrets = Secrets() if secrets is None else secrets
         self._reached = reached
         self._answered = False
+        self._service_clock = _ServiceClock(self.clock)
+
+    def through(self, transport: Transport) -> Http:
+        """The same patience, clock and secrets with another transport, for somebody who has reached the service."""
+        other = Http(
+            transport,
+            self.patience,
+            timeout_s=self.timeout_s,
+            policy=self.policy,
+            reached=lambda: True,
+            secrets=self.secrets,
+        )
+        other._service_clock = self._service_clock
+        return other
+
+    def service_time(self) -> dt.datetime:
+        """Now, by the clock of the service that answered last; before the first answer by the one here."""
+        return self._service_clock.now()
+
+    def clock_off_s(self) -> float | None:
+        """How many seconds the clock here is ahead of the service's (negative: behind); None before any answer."""
+        return self._service_clock.off_s()
 
     def send(self, request: Request, timeout_s: float | None = None) -> Response:
         """One request, once."""
         response = self.transport.send(request, timeout_s or self.timeout_s)
         self._answered = True
+        self._service_clock.heard(response.date)
         return response
 
-    def wait(
-        self, attempt: int, started: float, problem: M365Error | None = None, wanted: float | None = None
-    ) -> float | None:
-        """Seconds to wait before the next attempt, None to give up; the policy's, but for the first contact."""
-        policy = self.policy
-        if isinstance(problem, Unreachable) and not self._answered and not self._reached():
-            policy = replace(policy, budget_s=min(policy.budget_s, FIRST_CONTACT_S))
-        return policy.wait(attempt, self.clock.monotonic() - started, wanted)
+    def retry_after(self, response: Response) -> float | None:
+        """How many seconds the service asks to wait, by its own clock."""
+        return retry_after(response.headers.get("retry-after"), response.date or self.service_time())
+
+    def pause(
+        self, waiting: Waiting, attempt: int, problem: M365Error | None = None, wanted: float | None = None
+    ) -> bool:
+        """Wait before the next attempt; False to give up. A run that has reached nothing yet gives up soon."""
+        if isinstance(problem, Unreachable) and problem.lasting:
+            return False
+        first = isinstance(problem, Unreachable) and not self._answered and not self._reached()
+        return waiting.pause(self.policy.delay(attempt, wanted), at_most_s=FIRST_CONTACT_S if first else None)
 
     def call(
         self,
@@ -282,20 +332,20 @@ class Http:
         504), AnswerLost is raised: look before trying again. ``again`` names more answers worth a retry, such as
         a reference that has not been replicated yet.
         """
-        started = self.clock.monotonic()
+        waiting = self.patience.begin(purpose)
         attempt = 0
         while True:
             attempt += 1
             problem: M365Error | None = None
             response: Response | None = None
+            if attempt > 1 or request.method != "GET":
+                self.patience.wanted(purpose)
+            started = self.clock.monotonic()
             try:
                 response = self.send(self._dressed(request), timeout_s)
-            except Unreachable as exc:
-                problem = exc
-                if exc.cure and "CA" in exc.cure:
-                    raise self._about(exc, purpose) from None
-            except AnswerLost as exc:
-                if not idempotent:
+            except (AnswerLost, Unreachable) as exc:
+                waiting.lost(self.clock.monotonic() - started)
+                if isinstance(exc, AnswerLost) and not idempotent:
                     raise self._about(exc, purpose) from None
                 problem = exc
             if response is not None:
@@ -309,15 +359,13 @@ class Http:
                     )
                 if not transient and not (again is not None and again(response)):
                     return response
-            wanted = retry_after(response.headers.get("retry-after")) if response is not None else None
-            delay = self.wait(attempt, started, problem, wanted)
-            if delay is None:
+            wanted = self.retry_after(response) if response is not None else None
+            if not self.pause(waiting, attempt, problem, wanted):
                 if response is None:
                     raise self._about(problem or AnswerLost("no answer came"), purpose) from None
                 if response.status in TRANSIENT:
                     raise self._exhausted(request, response, purpose, attempt, wanted)
                 return response
-            self.clock.sleep(delay)
 
     @staticmethod
     def _dressed(request: Request) -> Request:

@@ -11,6 +11,7 @@ the only place that ends the process.
 
 from __future__ import annotations
 
+import itertools
 import os
 import traceback
 import typing as t
@@ -20,12 +21,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Forbidden, M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Resource, Settled
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 Json = dict[str, t.Any]
 NOTHING_SETTLED = Settled()
-REPLANS = 4
-"""How often a step whose answer was lost is looked into and planned anew."""
 
 
 def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
@@ -40,7 +40,8 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
     try:
         opened = tenant()
         resource = door.open(opened, task)
-        for attempt in range(1, REPLANS + 1):
+        waiting = opened.patience.begin("an answer to what was sent")
+        for attempt in itertools.count():
             plan = resource.plan(resource.read())
             first = first or plan
             if lost is not None and lost not in (step.title for step in plan.steps):
@@ -55,8 +56,8 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
                     lost = None
                     done.append(step.title)
             except AnswerLost:
-                # The work may have been done: look before doing it again.
-                if attempt == REPLANS:
+                # The work may have been done: look before doing it again, soon at first and with growing waits.
+                if attempt and not waiting.pause(RetryPolicy().delay(attempt)):
                     raise
                 continue
             return _result(first, plan, done, plan.result, _settled(resource, plan) if done else NOTHING_SETTLED)

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""When to try again: pure decisions, no clock of their own."""
+"""When to try again: pure decisions, no clock of their own. How long in all is Patience's business."""
 
 from __future__ import annotations
 
-import email.utils
-import time
+import datetime as dt
+import re
 from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._time import http_date
 
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 NOT_DONE = frozenset({429, 503})  # the service says that it did not do the work, so a write may be repeated
@@ -17,36 +19,31 @@ NOT_DONE = frozenset({429, 503})  # the service says that it did not do the work
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """``budget_s`` bounds the whole call, waits included; ``cap_s`` one wait; ``floor_s`` the first one."""
+    """``floor_s`` is the first wait, ``cap_s`` the longest without a hint; ``attempts`` bounds one call's."""
 
-    budget_s: float = 180.0
     floor_s: float = 0.5
     cap_s: float = 30.0
-    attempts: int = 12
+    attempts: int = 60
 
-    def wait(self, attempt: int, elapsed_s: float, retry_after_s: float | None = None) -> float | None:
+    def delay(self, attempt: int, retry_after_s: float | None = None) -> float | None:
         """Seconds to wait before attempt ``attempt + 1`` (attempts count from 1), or None to give up.
 
-        A ``Retry-After`` is honoured to the letter, unless it lies beyond the budget: then waiting is pointless.
+        A ``Retry-After`` is honoured to the letter, but for one that says "at once": that is no hint.
         """
         if attempt >= self.attempts:
             return None
-        delay = min(self.cap_s, self.floor_s * 2 ** (attempt - 1))
-        if retry_after_s is not None:
-            delay = max(retry_after_s, 0.0)
-        return delay if elapsed_s + delay <= self.budget_s else None
+        if retry_after_s is not None and retry_after_s >= self.floor_s:
+            return retry_after_s
+        return min(self.cap_s, self.floor_s * 2.0 ** min(attempt - 1, 30))
 
 
-def retry_after(value: str | None, now_s: float | None = None) -> float | None:
-    """Seconds from a ``Retry-After`` header (delta seconds or an HTTP date); None when absent or unreadable."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, moment.timestamp() - (time.time() if now_s is None else now_s))
+def retry_after(value: str | None, now: dt.datetime) -> float | None:
+    """Seconds from a ``Retry-After`` header (delta seconds or an HTTP date); None when absent or unreadable.
+
+    ``now`` is what the same answer's ``Date`` says: the service's clock, and not the one here, made the date.
+    """
+    text = (value or "").strip()
+    if re.fullmatch(r"-?\d{1,9}(\.\d*)?", text):
+        return max(0.0, float(text))
+    moment = http_date(text) if text else None
+    return None if moment is None else max(0.0, (moment - now).total_seconds())

@@ -15,6 +15,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, field, fields, replace
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 
 BORN_WITHIN = dt.timedelta(hours=1)
@@ -207,19 +208,16 @@ class Store(t.Protocol):
 
 
 def instant(value: str) -> dt.datetime:
-    """An instant of Graph or of a store, aware; Graph's seven decimals are cut to six. Raises ValueError."""
-    text = value.strip().replace("Z", "+00:00")
-    if "." in text:
-        head, _dot, tail = text.partition(".")
-        digits = tail.split("+")[0].split("-")[0]
-        text = f"{head}.{digits[:6].ljust(6, '0')}{tail[len(digits) :]}"
-    moment = dt.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    """An instant of Graph or of a store, aware. Raises ValueError."""
+    moment = _time.instant(value)
+    if moment is None:
+        raise ValueError(f"no instant: {value!r}")
+    return moment
 
 
 def iso(moment: dt.datetime) -> str:
     """To the second, in UTC, as Graph writes it."""
-    return moment.astimezone(dt.UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    return _time.iso(moment)
 
 
 def _secret(mapping: t.Any, where: str) -> StoredSecret:

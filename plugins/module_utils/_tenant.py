@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import os
 import typing as t
@@ -17,8 +18,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Inval
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Clock, Http, RequestsTransport, Transport
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, RequestsTransport, Transport
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock, Patience
+from ansible_collections.mail2fax.m365.plugins.module_utils._redact import Secrets
 
 if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host import Settings
@@ -31,7 +33,8 @@ class Tenant:
     ``options`` has the names of the connection options (design: names), already typed. ``environment`` stands
     for the process's own: proxy and CA come from it where the options are silent. ``share`` may wrap the
     operator's sign-in, so that the tasks of one run share their tokens; ``reached`` tells whether one of them has
-    had an answer already.
+    had an answer already. ``still_wanted`` tells whether the run that the task belongs to still goes on; ``told``
+    hears, after fifteen seconds, what is being waited for and how long.
     """
 
     def __init__(
@@ -43,10 +46,14 @@ class Tenant:
         clock: Clock | None = None,
         share: t.Callable[[_auth.SignIn], _auth.SignIn] = lambda sign_in: sign_in,
         reached: t.Callable[[], bool] = lambda: False,
+        still_wanted: t.Callable[[], bool] = lambda: True,
+        told: t.Callable[[float, str], None] = lambda seconds, what: None,
     ) -> None:
         self.options = dict(options)
         self.cloud = CLOUDS[self.options.get("cloud") or "global"]
         self.clock = clock or Clock()
+        self.secrets = Secrets()
+        """What was issued, minted or read during this task, and must not be shown."""
         self._environment = os.environ if environment is None else environment
         self._transport = transport
         self._share = share
@@ -62,6 +69,7 @@ class Tenant:
         for option in ("timeout", "patience"):
             if (self.options.get(option) or 0) < 0:
                 raise InvalidInput(f"{option} is negative", cure="give a number of seconds")
+        self.patience = Patience(self.clock, self.patience_s, still_wanted=still_wanted, told=told)
         self.windows_host: WinRmTransport | None = None
         """The management host that carries Exchange's cmdlets, where one does."""
         if self.options.get("exchange_transport") == "winrm":
@@ -69,7 +77,7 @@ class Tenant:
 
     @property
     def patience_s(self) -> float:
-        """How long one call, or one wait for an own write to show up, may take; 0 means: one look."""
+        """How long the task may wait and try again, in all; 0 means: one look."""
         value = self.options.get("patience")
         return 180.0 if value is None else float(value)
 
@@ -80,10 +88,10 @@ class Tenant:
         )
         return Http(
             transport,
-            self.clock,
+            self.patience,
             timeout_s=float(self.options.get("timeout") or 30.0),
-            policy=RetryPolicy(budget_s=self.patience_s),
             reached=self._reached,
+            secrets=self.secrets,
         )
 
     @functools.cached_property
@@ -113,8 +121,15 @@ class Tenant:
         settings = self.host_settings()
         if settings.organization:
             settings.check_connect()
-        policy = RetryPolicy(budget_s=self.patience_s)
-        return winrm.WinRmTransport(settings, lambda: self.sign_in, self.cloud, self.clock, policy)
+        return winrm.WinRmTransport(settings, lambda: self.sign_in, self.cloud, self.patience)
+
+    def now(self) -> dt.datetime:
+        """The service's time: every wait and every expiry goes by it. The clock here before the first answer."""
+        return self.http.service_time() if "http" in self.__dict__ else self.clock.now()
+
+    def wanted(self, purpose: str = "") -> None:
+        """Raises NoLongerWanted when the run that started the task has ended. Asked before what is not a request."""
+        self.patience.wanted(purpose)
 
     def close(self) -> None:
         """End the connections, if any were made: a shell on a management host would outlive the task."""
@@ -123,14 +138,22 @@ class Tenant:
         if "http" in self.__dict__ and isinstance(self.http.transport, RequestsTransport):
             self.http.transport.close()
 
-    def patiently(self, look: t.Callable[[], bool], *, budget_s: float | None = None) -> bool:
-        """Look until ``look`` says yes or the patience ends: at once, then after 0.5, 1, 2 … 10 seconds."""
-        budget = self.patience_s if budget_s is None else budget_s
-        started = self.clock.monotonic()
+    def patiently(
+        self,
+        look: t.Callable[[], bool],
+        *,
+        budget_s: float | None = None,
+        what: str = "what was changed to show in the service's answers",
+    ) -> bool:
+        """Look until ``look`` says yes or the patience ends: at once, then after 0.5, 1, 2 … 10 seconds.
+
+        ``budget_s`` bounds this wait; above the task's own patience it counts apart from it. ``what`` completes
+        "waiting for …".
+        """
+        waiting = self.patience.begin(what, budget_s)
         delay = 0.5
         while not look():
-            if self.clock.monotonic() - started + delay > budget:
+            if not waiting.pause(delay):
                 return False
-            self.clock.sleep(delay)
             delay = min(delay * 2, 10.0)
         return True

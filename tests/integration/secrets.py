@@ -21,12 +21,12 @@ from ansible.parsing.vault import VaultSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils import _module
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import (
-    Clock,
     Request,
     RequestsTransport,
     Response,
     Transport,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import DOOR
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place, Store, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant

@@ -115,6 +115,7 @@ KINDS = {
     "Throttled": "Still busy when the patience ran out",
     "Unreachable": "Never reached",
     "AnswerLost": "Asked, and no answer came",
+    "NoLongerWanted": "Its run has ended",
     "ServiceError": "Other answers of the services",
     "MissingLibrary": "A library is missing",
 }

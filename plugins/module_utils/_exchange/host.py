@@ -27,7 +27,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host_script
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Clock, missing_library
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import missing_library
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
 
 try:
     import requests

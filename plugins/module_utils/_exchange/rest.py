@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import typing as t
 import urllib.parse
@@ -24,6 +25,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
     transient,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import retry_after
 
 BATCH_LIMIT = 10
 PAGE_SIZE = 1000
@@ -61,10 +63,10 @@ class RestTransport:
     def _batch(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
         outputs: list[Output | None] = [None] * len(cmdlets)
         waiting = list(range(len(cmdlets)))
-        started = self._http.clock.monotonic()
         attempt = 0
         purpose = "; ".join(dict.fromkeys(cmdlet.purpose for cmdlet in cmdlets))
         whole = Cmdlet("$batch", {}, purpose)
+        patience = self._http.patience.begin(purpose)
         while waiting:
             attempt += 1
             requests = [
@@ -84,6 +86,8 @@ class RestTransport:
                 raise failed.error or ServiceError("Exchange's answer is not one", attempted=purpose)
             by_id = {str(item.get("id")): item for item in document.get("responses") or []}
             again: list[int] = []
+            hints: list[float] = []
+            now = response.date or self._http.service_time()
             for index in waiting:
                 item = by_id.get(str(index))
                 if item is None:
@@ -100,14 +104,12 @@ class RestTransport:
                 outputs[index] = output
                 if output.error is not None and (_stumbled(output.error) or _is_no_answer(status, body)):
                     again.append(index)
+                    hints.append(_hint(item, now) or 0.0)
                 else:
                     outputs[index] = self._rest_of_pages(cmdlets[index], output, body)
             waiting = again
-            if waiting:
-                delay = self._http.policy.wait(attempt, self._http.clock.monotonic() - started)
-                if delay is None:
-                    break
-                self._http.clock.sleep(delay)
+            if waiting and not self._http.pause(patience, attempt, wanted=max(hints, default=0.0) or None):
+                break
         return [output for output in outputs if output is not None]
 
     def _rest_of_pages(self, cmdlet: Cmdlet, output: Output, body: t.Any) -> Output:
@@ -188,6 +190,13 @@ def _parameter(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         return {"@odata.type": "#Exchange.GenericHashTable", **value}
     return value
+
+
+def _hint(item: Json, now: dt.datetime) -> float | None:
+    """How long a part of a batch asks to wait."""
+    headers = item.get("headers")
+    named = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, dict) else {}
+    return retry_after(str(named.get("retry-after") or ""), now)
 
 
 def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None) -> Output:

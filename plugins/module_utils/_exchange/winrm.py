@@ -42,7 +42,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host impor
     not_ready,
     pywinrm,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Clock
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 
 CONNECT = Cmdlet("Connect-ExchangeOnline", {}, "connect to Exchange Online from the management host")
@@ -70,8 +70,7 @@ class WinRmTransport:
         settings: Settings,
         sign_in: t.Callable[[], SignIn],
         cloud: Cloud,
-        clock: Clock,
-        policy: RetryPolicy,
+        patience: Patience,
         factory: t.Callable[[Settings], Peer] = pywinrm,
     ) -> None:
         self.host: Json | None = None
@@ -79,8 +78,8 @@ class WinRmTransport:
         self._settings = settings
         self._sign_in = sign_in
         self._cloud = cloud
-        self._clock = clock
-        self._policy = policy
+        self._patience = patience
+        self._clock = patience.clock
         self._factory = factory
         self._process: Process | None = None
         self._held: Token | None = None
@@ -105,17 +104,22 @@ class WinRmTransport:
     def _patiently(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
         outputs: list[Output | None] = [None] * len(cmdlets)
         waiting = list(range(len(cmdlets)))
-        started = self._clock.monotonic()
+        waits = self._patience.begin(_purpose(cmdlets))
         attempt = 0
         while True:
             attempt += 1
             problem: M365Error | None = None
             asked = [cmdlets[index] for index in waiting]
+            if attempt > 1 or not all(cmdlet.reads for cmdlet in asked):
+                self._patience.wanted(waits.what)
+            started = self._clock.monotonic()
             try:
                 answers = self._ask(asked)
             except Unreachable as exc:
+                waits.lost(self._clock.monotonic() - started)
                 problem = exc
             except AnswerLost as exc:
+                waits.lost(self._clock.monotonic() - started)
                 if not all(cmdlet.reads for cmdlet in asked):
                     raise _about(exc, asked) from None
                 problem = Unreachable(exc.message, cure=exc.cure)
@@ -130,12 +134,10 @@ class WinRmTransport:
                 waiting = again
                 if not waiting:
                     break
-            delay = self._policy.wait(attempt, self._clock.monotonic() - started)
-            if delay is None:
+            if not waits.pause(RetryPolicy().delay(attempt)):
                 if problem is not None:
                     raise _about(problem, asked) from None
                 break
-            self._clock.sleep(delay)
         return [output for output in outputs if output is not None]
 
     def _ask(self, cmdlets: t.Sequence[Cmdlet]) -> list[tuple[Output, bool]]:
@@ -383,5 +385,9 @@ def _plain(row: t.Any) -> Json:
 
 
 def _about(exc: M365Error, cmdlets: t.Sequence[Cmdlet]) -> M365Error:
-    exc.attempted = exc.attempted or "; ".join(dict.fromkeys(cmdlet.purpose for cmdlet in cmdlets))
+    exc.attempted = exc.attempted or _purpose(cmdlets)
     return exc
+
+
+def _purpose(cmdlets: t.Sequence[Cmdlet]) -> str:
+    return "; ".join(dict.fromkeys(cmdlet.purpose for cmdlet in cmdlets))

@@ -25,7 +25,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
 from tests.unit.script import TENANT_ID, Exchange, FakeClock, Script, answer, jwt
 
 APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
@@ -51,7 +51,7 @@ def issued() -> Exchange:
 
 def http(*exchanges: Exchange) -> tuple[Http, Script, FakeClock]:
     script, clock = Script(exchanges), FakeClock()
-    return Http(script, clock, policy=RetryPolicy(budget_s=30)), script, clock
+    return Http(script, Patience(clock, 30)), script, clock
 
 
 def secret(*exchanges: Exchange) -> tuple[_auth.SecretSignIn, Script, FakeClock]:

@@ -14,7 +14,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Response
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
 from tests.unit.script import Exchange, FakeClock, Script
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -45,7 +45,7 @@ def message(code: str, text: str = "") -> bytes:
 def probe(*steps: Response | Exception, budget: float = 60.0) -> tuple[_ews.Opening, Script, FakeClock]:
     script = Script([Exchange("POST", "/EWS/Exchange.asmx", step) for step in steps])
     clock = FakeClock()
-    client = _ews.Ews(Http(script, clock, policy=RetryPolicy(budget_s=budget)), CLOUDS["global"])
+    client = _ews.Ews(Http(script, Patience(clock, budget)), CLOUDS["global"])
     opening = client.open(Token("canary-token"), FAX)
     assert script.finished()
     return opening, script, clock

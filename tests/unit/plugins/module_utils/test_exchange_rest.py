@@ -23,7 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange as Client
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
 from tests.unit.script import TENANT_ID, Exchange, FakeClock, Script, answer, jwt
 
 CLOUD = CLOUDS["global"]
@@ -31,7 +31,7 @@ CLOUD = CLOUDS["global"]
 
 def exchange(*exchanges: Exchange, budget: float = 60.0) -> tuple[Client, Script]:
     script = Script(exchanges)
-    http = Http(script, FakeClock(), policy=RetryPolicy(budget_s=budget))
+    http = Http(script, Patience(FakeClock(), budget))
     return Client(RestTransport(http, ReadyTokens({"exchange": jwt()}, CLOUD), CLOUD)), script
 
 

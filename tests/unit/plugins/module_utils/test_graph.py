@@ -21,7 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
 from tests.unit.script import Exchange, FakeClock, Script, answer, graph_error, jwt
 
 CLOUD = CLOUDS["global"]
@@ -29,7 +29,7 @@ CLOUD = CLOUDS["global"]
 
 def graph(*exchanges: Exchange, budget: float = 60.0) -> tuple[Graph, Script, FakeClock]:
     script, clock = Script(exchanges), FakeClock()
-    http = Http(script, clock, policy=RetryPolicy(budget_s=budget))
+    http = Http(script, Patience(clock, budget))
     return Graph(http, ReadyTokens({"graph": jwt()}, CLOUD), CLOUD), script, clock
 
 

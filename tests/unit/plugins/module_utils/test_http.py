@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import socket
 
 import pytest
 import requests
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Throttled, Unreachable
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    AnswerLost,
+    NoLongerWanted,
+    Throttled,
+    Unreachable,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, RequestsTransport
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy, retry_after
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
+from ansible_collections.mail2fax.m365.plugins.module_utils._retry import retry_after
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from tests.unit.script import Exchange, FakeClock, Script, answer
+from tests.unit.script import NOW, Exchange, FakeClock, Script, answer
 
 READ = Request("GET", "https://graph.microsoft.com/v1.0/x")
 WRITE = Request("POST", "https://graph.microsoft.com/v1.0/x", {}, b"{}")
@@ -23,7 +31,7 @@ WRITE = Request("POST", "https://graph.microsoft.com/v1.0/x", {}, b"{}")
 def call(request: Request, *steps: object, idempotent: bool = True, budget: float = 60.0):
     script = Script([Exchange(request.method, "/x", step) for step in steps])  # type: ignore[arg-type]
     clock = FakeClock()
-    http = Http(script, clock, policy=RetryPolicy(budget_s=budget))
+    http = Http(script, Patience(clock, budget))
     try:
         return http.call(request, purpose="read x", idempotent=idempotent), clock, script
     finally:
@@ -91,7 +99,7 @@ def offline(*before: object, reached: bool = False) -> FakeClock:
             raise Unreachable("no connection", cure="check DNS")
 
     clock = FakeClock()
-    http = Http(Cut(), clock, policy=RetryPolicy(budget_s=180.0), reached=lambda: reached)
+    http = Http(Cut(), Patience(clock, 180.0), reached=lambda: reached)
     for _answer in before:
         http.call(READ, purpose="read x", idempotent=True)
     with pytest.raises(Unreachable):
@@ -154,7 +162,7 @@ def test_why_there_is_no_connection_is_said(monkeypatch, problem: OSError, words
 
 def test_a_missing_ca_is_not_retried():
     with pytest.raises(Unreachable):
-        call(READ, Unreachable("not trusted", cure="needs its CA in ca_path"))
+        call(READ, Unreachable("not trusted", cure="name the authority", lasting=True))
 
 
 def test_each_request_has_an_id_of_its_own():
@@ -173,11 +181,114 @@ def test_a_request_shows_neither_headers_nor_body():
     [(None, None), ("", None), ("5", 5.0), ("0.5", 0.5), ("-3", 0.0), ("soon", None)],
 )
 def test_retry_after_forms(text, seconds):
-    assert retry_after(text) == seconds
+    assert retry_after(text, NOW) == seconds
 
 
-def test_retry_after_takes_a_date():
-    assert retry_after("Sat, 21 Nov 2026 12:00:30 GMT", now_s=1795262400.0) == pytest.approx(30.0)
+def test_a_date_in_retry_after_is_judged_by_the_answer_s_own():
+    date = "Sat, 21 Nov 2026 11:55:10 GMT"  # the clock here is almost five minutes ahead
+    _unused, clock, _unused = call(READ, answer(429, date=date, retry_after="Sat, 21 Nov 2026 11:55:30 GMT"), answer())
+    assert sum(clock.sleeps) == 20.0
+
+
+def test_at_once_is_no_hint():
+    _unused, clock, _unused = call(READ, answer(429, retry_after="0"), answer(429, retry_after="0"), answer())
+    assert clock.sleeps == [0.5, 1.0]
+
+
+def test_the_service_s_time_goes_on_by_the_monotonic_clock():
+    clock = FakeClock()
+    answers = iter([answer(date="Sat, 21 Nov 2026 11:05:00 GMT"), answer(date="nonsense")])
+    http = Http(Answers(answers), Patience(clock))
+    assert http.service_time() == NOW
+    assert http.clock_off_s() is None
+    http.send(READ)
+    http.send(READ)
+    clock.passed += 60
+    assert http.service_time() == dt.datetime(2026, 11, 21, 11, 6, tzinfo=dt.UTC)
+    assert http.clock_off_s() == 55 * 60
+    assert http.through(http.transport).service_time() == http.service_time()
+
+
+class Answers:
+    def __init__(self, answers) -> None:
+        self.answers = answers
+
+    def send(self, request: Request, timeout_s: float):
+        found = next(self.answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def test_all_calls_of_a_task_share_one_patience():
+    clock = FakeClock()
+    http = Http(Answers(itertools.cycle([AnswerLost("cut")])), Patience(clock, 20.0))
+    for _time in range(3):
+        with pytest.raises(AnswerLost):
+            http.call(READ, purpose="read x", idempotent=True)
+    assert 10 < clock.passed <= 20
+
+
+def test_what_is_answered_costs_no_patience():
+    class Slow(Answers):
+        def send(self, request: Request, timeout_s: float):
+            clock.passed += 25.0
+            return super().send(request, timeout_s)
+
+    clock = FakeClock()
+    patience = Patience(clock, 20.0)
+    http = Http(Slow(iter([answer(), answer(429, retry_after="2"), answer()])), patience)
+    for _time in range(2):
+        http.call(READ, purpose="read x", idempotent=True)
+    assert patience.spent_s == 2.0
+    assert patience.waited == {"read x": 2.0}
+
+
+def test_an_attempt_without_an_answer_counts_whole():
+    class Silent(Answers):
+        def send(self, request: Request, timeout_s: float):
+            clock.passed += timeout_s
+            raise AnswerLost("silence")
+
+    clock = FakeClock()
+    http = Http(Silent(iter([])), Patience(clock, 70.0), timeout_s=30.0)
+    with pytest.raises(AnswerLost):
+        http.call(READ, purpose="read x", idempotent=True)
+    assert clock.passed <= 70 + 30
+
+
+def test_after_fifteen_seconds_it_is_said_what_is_waited_for():
+    told: list[tuple[float, str]] = []
+    patience = Patience(FakeClock(), 200.0, told=lambda seconds, what: told.append((seconds, what)))
+    http = Http(Answers(iter([answer(429, retry_after="10"), answer(429, retry_after="130"), answer()])), patience)
+    http.call(READ, purpose="read x", idempotent=True)
+    assert told[0] == (15.0, "read x")
+    assert [round(seconds) for seconds, _what in told] == [15, 75, 135]
+
+
+@pytest.mark.parametrize("ends_after", [0, 1])
+def test_a_run_that_has_ended_writes_and_waits_no_more(ends_after):
+    asked: list[str] = []
+
+    class Busy(Answers):
+        def send(self, request: Request, timeout_s: float):
+            asked.append(request.method)
+            return answer(503)
+
+    http = Http(Busy(iter([])), Patience(FakeClock(), still_wanted=lambda: len(asked) < ends_after))
+    with pytest.raises(NoLongerWanted, match="has ended"):
+        http.call(WRITE, purpose="write x", idempotent=False)
+    assert len(asked) == ends_after
+
+
+def test_a_wait_with_a_bound_above_the_patience_counts_apart():
+    patience = Patience(FakeClock(), 20.0)
+    own, part = patience.begin("the policy to come into force", 60.0), patience.begin("x", 10.0)
+    assert own.pause(50.0)
+    assert not own.pause(11.0)
+    assert part.pause(9.0)
+    assert not part.pause(2.0)
+    assert patience.left_s == 11.0
 
 
 class Recorded(Exception):

@@ -43,7 +43,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host impor
     pywinrm,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.winrm import WinRmTransport, unfit
-from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import TENANT_ID, FakeClock, jwt
 
@@ -182,7 +182,7 @@ class Operator:
 def transport(host: Host, operator: Operator | None = None, budget: float = 60.0, **options: t.Any) -> WinRmTransport:
     signed_in = operator or Operator()
     return WinRmTransport(
-        settings(**options), lambda: signed_in, CLOUDS["global"], FakeClock(), RetryPolicy(budget_s=budget), host.peer
+        settings(**options), lambda: signed_in, CLOUDS["global"], Patience(FakeClock(), budget), host.peer
     )
 
 
