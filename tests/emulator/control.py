@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import typing as t
+import urllib.parse
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .exchange import member_addresses
 from .faults import FaultRuleError
@@ -53,6 +57,32 @@ def _without_secrets(document: Document) -> Document:
     if document.get("_federated"):
         shown["federatedIdentityCredentials"] = public(document["_federated"])
     return shown
+
+
+class Guard:
+    """Lets nobody in but programs of this machine that mean it: no other name of the host, no page of a browser.
+
+    The control API moves clocks and shows every tenant, and a browser on the same machine would carry a stranger's page
+    to it, by a name that resolves to loopback or by a form that posts.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refused := self._refused(Headers(scope=scope))):
+            await JSONResponse({"error": refused}, 403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    @staticmethod
+    def _refused(headers: Headers) -> str:
+        name = (urllib.parse.urlsplit(f"//{headers.get('host', '')}").hostname or "").rstrip(".")
+        if name not in ("127.0.0.1", "localhost", "::1"):
+            return "the control API answers to 127.0.0.1 and localhost only"
+        if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return "the control API is not for pages of a browser"
+        return ""
 
 
 def application(services: Services) -> Starlette:
@@ -118,6 +148,7 @@ def application(services: Services) -> Starlette:
         return JSONResponse(answer.body, answer.status, answer.headers)
 
     return Starlette(
+        middleware=[Middleware(Guard)],
         routes=[
             Route("/journal", journal, methods=["GET", "DELETE"]),
             Route("/exposures", exposures),
@@ -128,7 +159,7 @@ def application(services: Services) -> Starlette:
             Route("/issued", issued),
             Route("/winrm", winrm),
             Route("/msi/token", managed_identity),
-        ]
+        ],
     )
 
 

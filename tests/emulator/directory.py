@@ -411,46 +411,50 @@ def own_password_restrictions(tenant: Tenant, application: Document) -> list[Doc
     return [policy for name in names if name in assigned for policy in assigned[name]]
 
 
+def app_role(value: str, identifier: str) -> Document:
+    return {
+        "allowedMemberTypes": ["Application"],
+        "description": f"Allows the app to use {value} without a signed-in user.",
+        "displayName": value,
+        "id": identifier,
+        "isEnabled": True,
+        "origin": "Application",
+        "value": value,
+    }
+
+
+def scope(value: str, identifier: str) -> Document:
+    return {
+        "adminConsentDescription": f"Allows the app to use {value} on behalf of the signed-in user.",
+        "adminConsentDisplayName": value,
+        "id": identifier,
+        "isEnabled": True,
+        "type": "User" if value in ("User.Read", "openid", "profile", "email", "offline_access") else "Admin",
+        "userConsentDescription": None,
+        "userConsentDisplayName": None,
+        "value": value,
+    }
+
+
+def _ids(entry: Document) -> dict[str, str]:
+    return {**entry.get("confirmed", {}), **entry.get("remembered", {})}
+
+
 @functools.cache
 def resource_definitions() -> dict[str, Document]:
     """appId -> display name, appRoles and oauth2PermissionScopes in Graph's shape."""
     definitions: dict[str, Document] = {}
     data = permissions()
-    for key in ("microsoft_graph", "exchange_online"):
+    for key in ("microsoft_graph", "exchange_online", "azure_resource_manager"):
         entry = data[key]
-        roles = {**entry["roles"].get("confirmed", {}), **entry["roles"].get("remembered", {})}
+        roles = _ids(entry["roles"])
         for value in entry["roles"].get("unknown", []):
             roles[value] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"role:{value}"))
-        scopes = {**entry["scopes"].get("confirmed", {}), **entry["scopes"].get("remembered", {})}
+        scopes = _ids(entry["scopes"])
         definitions[entry["app_id"]] = {
             "displayName": entry["display_name"],
-            "appRoles": [
-                {
-                    "allowedMemberTypes": ["Application"],
-                    "description": f"Allows the app to use {value} without a signed-in user.",
-                    "displayName": value,
-                    "id": identifier,
-                    "isEnabled": True,
-                    "origin": "Application",
-                    "value": value,
-                }
-                for value, identifier in roles.items()
-            ],
-            "oauth2PermissionScopes": [
-                {
-                    "adminConsentDescription": f"Allows the app to use {value} on behalf of the signed-in user.",
-                    "adminConsentDisplayName": value,
-                    "id": identifier,
-                    "isEnabled": True,
-                    "type": "User"
-                    if value in ("User.Read", "openid", "profile", "email", "offline_access")
-                    else "Admin",
-                    "userConsentDescription": None,
-                    "userConsentDisplayName": None,
-                    "value": value,
-                }
-                for value, identifier in scopes.items()
-            ],
+            "appRoles": [app_role(value, identifier) for value, identifier in roles.items()],
+            "oauth2PermissionScopes": [scope(value, identifier) for value, identifier in scopes.items()],
         }
     return definitions
 

@@ -79,7 +79,32 @@ class Graph:
                 return candidate.handler(request, *variables)
         if methods:
             raise GraphError("method_not_allowed")
-        raise GraphError("unknown_segment", segment=_text(segments[-1]))
+        return _property(request)
+
+
+def _property(request: Request) -> Answer:
+    """One property of an object, asked for by its path. Raises GraphError."""
+    *whole, name = request.segments
+    unknown = GraphError("unknown_segment", segment=_text(name))
+    if request.call.method != "GET" or not isinstance(name, str) or len(whole) != 2:
+        raise unknown
+    for candidate in ROUTES:
+        variables = candidate.fits(whole)
+        if variables is None or candidate.method != "GET":
+            continue
+        if candidate.allowed is not None and not request.has(*candidate.allowed):
+            raise GraphError("denied")
+        asked = replace(request, call=replace(request.call, query_string=""))
+        answer = candidate.handler(asked, *variables)
+        body = answer.body if isinstance(answer.body, dict) else {}
+        key = next((key for key in body if key.lower() == name.lower() and not key.startswith("@")), None)
+        if answer.status != 200 or key is None:
+            raise unknown
+        if body[key] is None:
+            return Answer(204)
+        context = f"{request.root}/$metadata#{_text(whole[0])}('{body.get('id')}')/{key}"
+        return Answer(200, {"@odata.context": context, "value": body[key]})
+    raise unknown
 
 
 def _path(raw: str) -> tuple[str | None, list[odata.Segment]]:

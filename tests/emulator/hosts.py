@@ -14,6 +14,7 @@ class Cloud:
     login: tuple[str, ...]
     graph: tuple[str, ...]
     exchange: tuple[str, ...]
+    management: tuple[str, ...]  # Azure Resource Manager; the second one is the name of its old tokens' audience
 
 
 CLOUDS = {
@@ -24,37 +25,46 @@ CLOUDS = {
             ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"),
             ("graph.microsoft.com",),
             ("outlook.office365.com", "outlook.office.com"),
+            ("management.azure.com", "management.core.windows.net"),
         ),
         Cloud(
             "gcc_high",
             ("login.microsoftonline.us", "login-us.microsoftonline.com"),
             ("graph.microsoft.us",),
             ("outlook.office365.us",),
+            ("management.usgovcloudapi.net", "management.core.usgovcloudapi.net"),
         ),
         Cloud(
             "dod",
             ("login.microsoftonline.us", "login-us.microsoftonline.com"),
             ("dod-graph.microsoft.us",),
             ("outlook-dod.office365.us", "webmail.apps.mil"),
+            ("management.usgovcloudapi.net", "management.core.usgovcloudapi.net"),
         ),
         Cloud(
             "china",
             ("login.chinacloudapi.cn", "login.partner.microsoftonline.cn"),
             ("microsoftgraph.chinacloudapi.cn",),
             ("partner.outlook.cn", "outlook.office365.cn"),
+            ("management.chinacloudapi.cn", "management.core.chinacloudapi.cn"),
         ),
     )
 }
 
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 EXCHANGE_APP_ID = "00000002-0000-0ff1-ce00-000000000000"
+MANAGEMENT_APP_ID = "797f4846-ba00-4fd7-ba43-dac1f8f63013"
 IMDS = "169.254.169.254"
 
 
+def _hosts(cloud: Cloud) -> tuple[str, ...]:
+    return cloud.login + cloud.graph + cloud.exchange + cloud.management
+
+
 def service_of(host: str) -> str | None:
-    """``login``, ``graph`` or ``exchange``; None for a host that is none of Microsoft's known ones."""
+    """``login``, ``graph``, ``exchange`` or ``management``; None for a host that is none of Microsoft's known ones."""
     for cloud in CLOUDS.values():
-        for service in ("login", "graph", "exchange"):
+        for service in ("login", "graph", "exchange", "management"):
             if host in getattr(cloud, service):
                 return service
     return None
@@ -62,12 +72,11 @@ def service_of(host: str) -> str | None:
 
 def clouds_of(host: str) -> list[Cloud]:
     """Every cloud the host belongs to (the two American government clouds share their login host)."""
-    return [cloud for cloud in CLOUDS.values() if host in cloud.login + cloud.graph + cloud.exchange]
+    return [cloud for cloud in CLOUDS.values() if host in _hosts(cloud)]
 
 
 def all_hosts() -> list[str]:
-    names = {host for cloud in CLOUDS.values() for host in cloud.login + cloud.graph + cloud.exchange}
-    return sorted(names)
+    return sorted({host for cloud in CLOUDS.values() for host in _hosts(cloud)})
 
 
 def audience_fits(audience: str, host: str) -> bool:
@@ -77,6 +86,8 @@ def audience_fits(audience: str, host: str) -> bool:
     if service == "graph" and wanted == GRAPH_APP_ID:
         return True
     if service == "exchange" and wanted == EXCHANGE_APP_ID:
+        return True
+    if service == "management" and wanted == MANAGEMENT_APP_ID:
         return True
     if service is None or service == "login":
         return False

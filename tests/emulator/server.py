@@ -26,7 +26,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import control, entra, exchange, graph, tenants
+from . import control, entra, exchange, graph, management, tenants
 from .faults import ConnectionDropped, Effect, Faults
 from .graph_base import JSON
 from .hosts import IMDS, all_hosts, service_of
@@ -177,6 +177,8 @@ class Services:
             if principal is not None and call.plain_path.rstrip("/").lower().endswith("/$batch"):
                 return await self._graph_batch(world, principal, call, row)
             return self.graph.handle(world, principal, refusal, call)
+        if service == "management":
+            return management.handle(world, principal, refusal, call)
         if service == "exchange" and call.path.lower().startswith("/adminapi"):
             return await self._exchange(world, principal, refusal, call, row)
         if service == "exchange" and call.path.lower().rstrip("/") == "/ews/exchange.asmx":

@@ -12,8 +12,11 @@ a tenant, all but ``id`` and ``domains`` optional:
   (public PEM, or the path of one), ``federated`` (``issuer``, ``subject``, ``audiences``, and ``jwks`` or
   ``public_key``: without either the assertion's signature is taken on trust, only its claims are checked),
   ``managed_identity: true``
+* ``resources``: further first-party services: ``app_id``, ``display_name``, ``names`` (identifiers), ``roles`` and
+  ``scopes`` (value: id)
 * ``applications``: Graph applications made by hand; besides Graph's own keys ``service_principal: false``,
-  ``accountEnabled``, ``app_roles`` (granted ones), ``delegated`` (``{scopes: [...]}`` on Microsoft Graph), ``owners``
+  ``accountEnabled``, ``app_roles`` (granted ones; one named twice is listed twice), ``delegated`` (one or a list of
+  ``{scopes: [...], user: address}`` on Microsoft Graph; without ``user`` for all of them), ``owners``
   (client ids), ``certificates`` (PEM); ``passwordCredentials`` may carry ``secretText``,
   ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts it into the recycle bin
 * ``service_principals``: how many further ones there are
@@ -41,14 +44,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from . import directory
 from .exchange import new_group, new_mailbox, new_policy
-from .exchange_directory import derived_alias
-from .hosts import CLOUDS, EXCHANGE_APP_ID, GRAPH_APP_ID
+from .exchange_directory import by_address, derived_alias
+from .hosts import CLOUDS, EXCHANGE_APP_ID, GRAPH_APP_ID, MANAGEMENT_APP_ID
 from .model import Document, Tenant, World, load_yaml
 
 MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 TENANT_KEYS = {
     *("id", "domains", "operators", "mailboxes", "groups", "applications", "service_principals", "organization_config"),
-    *("app_management_policy", "policies", "display_name", "cloud", "exchange"),
+    *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources"),
 }
 
 
@@ -81,6 +84,8 @@ def build(world: World, entry: Document) -> Tenant:
     )
     builder = _Builder(world, tenant)
     builder.resources(exchange=entry.get("exchange", True))
+    for resource in entry.get("resources") or []:
+        builder.resource(resource)
     for mailbox in entry.get("mailboxes") or []:
         builder.mailbox(mailbox)
     for group in entry.get("groups") or []:
@@ -132,6 +137,8 @@ class _Builder:
         names = {
             GRAPH_APP_ID: [host for cloud in clouds for host in cloud.graph],
             EXCHANGE_APP_ID: [host for cloud in clouds for host in cloud.exchange],
+            # The only one whose identifiers end in a slash, so that a token may be asked for with two of them.
+            MANAGEMENT_APP_ID: [f"{host}/" for cloud in clouds for host in cloud.management],
         }
         for app_id, definition in directory.resource_definitions().items():
             if app_id == EXCHANGE_APP_ID and not exchange:
@@ -140,9 +147,24 @@ class _Builder:
             properties = {
                 "appRoles": definition["appRoles"],
                 "oauth2PermissionScopes": definition["oauth2PermissionScopes"],
-                "servicePrincipalNames": [app_id, *(f"https://{host}" for host in names[app_id])],
+                "servicePrincipalNames": [app_id, *dict.fromkeys(f"https://{host}" for host in names[app_id])],
             }
             self._service_principal(app, properties, owner_tenant=MICROSOFT_TENANT)
+
+    def resource(self, keys: Document) -> None:
+        app = {
+            "appId": str(keys["app_id"]),
+            "displayName": keys.get("display_name") or str(keys["app_id"]),
+            "signInAudience": "AzureADMultipleOrgs",
+        }
+        properties = {
+            "appRoles": [directory.app_role(*pair) for pair in (keys.get("roles") or {}).items()],
+            "oauth2PermissionScopes": [
+                directory.scope(value, key) for value, key in (keys.get("scopes") or {}).items()
+            ],
+            "servicePrincipalNames": [app["appId"], *(keys.get("names") or [])],
+        }
+        self._service_principal(app, properties, owner_tenant=MICROSOFT_TENANT)
 
     def _service_principal(self, app: Document, properties: Document, owner_tenant: str = "") -> Document:
         principal = directory.new_service_principal(
@@ -202,7 +224,7 @@ class _Builder:
         self._grant(principal, keys.get("app_roles") or [])
 
     def _grant(self, principal: Document, values: list[str]) -> None:
-        for value in values:
+        for number, value in enumerate(values):
             resource_id = GRAPH_APP_ID if directory.is_graph_role(value) else EXCHANGE_APP_ID
             resource = directory.service_principal_of(self.tenant, resource_id)
             role = next((r for r in resource["appRoles"] if r["value"] == value), None) if resource else None
@@ -213,7 +235,7 @@ class _Builder:
                 resource,
                 role["id"],
                 created=self.created,
-                seed=f"{self.tenant.id}:{principal['id']}:{role['id']}",
+                seed=f"{self.tenant.id}:{principal['id']}:{role['id']}{f':{number}' * (value in values[:number])}",
             )
             self.tenant.app_role_assignments[grant["id"]] = grant
 
@@ -284,21 +306,27 @@ class _Builder:
             principal["_owners"] = list(app["_owners"])
             self.tenant.service_principals[principal["id"]] = principal
             self._grant(principal, keys.get("app_roles") or [])
-            if keys.get("delegated"):
-                graph = directory.service_principal_of(self.tenant, GRAPH_APP_ID)
-                assert graph is not None
-                scope = " ".join(keys["delegated"]["scopes"])
-                grant = directory.new_oauth2_grant(
-                    principal["id"],
-                    graph["id"],
-                    scope,
-                    consent_type="AllPrincipals",
-                    principal_id=None,
-                    seed=f"{self.tenant.id}:{principal['id']}:delegated",
-                )
-                self.tenant.oauth2_permission_grants[grant["id"]] = grant
+            delegated = keys.get("delegated") or []
+            for number, grant in enumerate([delegated] if isinstance(delegated, dict) else delegated):
+                self._delegated(principal, grant, number)
         if keys.get("deleted"):
             directory.delete_application(self.world, self.tenant, app)
+
+    def _delegated(self, principal: Document, keys: Document, number: int) -> None:
+        graph = directory.service_principal_of(self.tenant, GRAPH_APP_ID)
+        assert graph is not None
+        user = by_address(self.tenant, str(keys["user"])) if keys.get("user") else None
+        if keys.get("user") and user is None:
+            raise TenantsFileError(f"{principal['displayName']}: there is no user {keys['user']!r}")
+        grant = directory.new_oauth2_grant(
+            principal["id"],
+            graph["id"],
+            " ".join(keys["scopes"]),
+            consent_type="Principal" if user else "AllPrincipals",
+            principal_id=user["ExternalDirectoryObjectId"] if user else None,
+            seed=f"{self.tenant.id}:{principal['id']}:delegated{f':{number}' * bool(number)}",
+        )
+        self.tenant.oauth2_permission_grants[grant["id"]] = grant
 
     def filler(self, number: int) -> None:
         app_id = self.guid("filler", str(number))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import json
 import os
 import pathlib
@@ -170,7 +172,7 @@ def test_the_state_survives_even_a_kill(tmp_path: pathlib.Path) -> None:
         emulator.kill()
     with start_emulator(state=file) as emulator:
         assert emulator.state() == before
-        assert len(before["tenants"][TENANT]["servicePrincipals"]) == 454
+        assert len(before["tenants"][TENANT]["servicePrincipals"]) == 455
         with emulator.session() as session:
             # A token of the first life has outlived three days, but is still known for one of ours.
             headers = {"Authorization": f"Bearer {token}"}
@@ -468,3 +470,81 @@ def test_groups_of_a_tenants_file_may_be_of_any_kind() -> None:
     unknown = {**tenant, "groups": [{"name": "Fax", "type": "Klub"}]}
     with pytest.raises(EmulatorError, match="group Fax: no group type 'Klub'"), start_emulator({"tenants": [unknown]}):
         pass
+
+
+# --- what every tenant has besides ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example"},
+        {"Host": "rebound.example:80"},
+        {"Host": "127.0.0.1.rebound.example"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_the_control_api_is_for_programs_of_this_machine(emulator: Emulator, headers: dict[str, str]) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        for method, path in (("POST", "/reset"), ("POST", "/clock"), ("GET", "/state"), ("DELETE", "/journal")):
+            refused = session.request(
+                method, emulator.control + path, data="advance_days=1", headers=headers, timeout=5
+            )
+            assert refused.status_code == 403, (method, path)
+        own = {"Host": f"localhost:{emulator.control.rpartition(':')[2]}"}
+        assert session.get(emulator.control + "/clock", headers=own, timeout=5).json()["offset_s"] == 0
+
+
+def test_an_answer_tells_the_worlds_time(emulator: Emulator, tenant: Tenant) -> None:
+    emulator.clock(days=400)
+    with emulator.session() as session:
+        answer = session.get(f"{GRAPH}/organization", timeout=5)
+    then = email.utils.parsedate_to_datetime(answer.headers["Date"])
+    assert 399 < (then - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1) < 401
+
+
+def test_resource_manager_answers_with_no_subscription(emulator: Emulator) -> None:
+    for audience in ("https://management.core.windows.net/", "https://management.azure.com"):
+        token = emulator.token(TENANT, OPERATOR, SECRET, audience)
+        with emulator.session() as session:
+            answer = session.get(
+                "https://management.azure.com/subscriptions?api-version=2022-12-01",
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=5,
+            )
+            assert (answer.status_code, answer.json()["value"]) == (200, [])
+            assert session.get("https://management.azure.com/subscriptions", timeout=5).status_code == 401
+
+
+def test_a_property_has_a_path_of_its_own(tenant: Tenant) -> None:
+    graph = tenant.graph("GET", "/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')").json()
+    answer = tenant.graph("GET", f"/servicePrincipals/{graph['id']}/oauth2PermissionScopes")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["value"] == graph["oauth2PermissionScopes"]
+    assert tenant.graph("GET", f"/servicePrincipals/{graph['id']}/displayName").json()["value"] == "Microsoft Graph"
+    assert tenant.graph("GET", f"/servicePrincipals/{graph['id']}/description").status_code == 204
+    assert tenant.graph("GET", f"/servicePrincipals/{graph['id']}/nonsense").status_code == 400
+    assert tenant.graph("GET", "/servicePrincipals/nonsense/displayName").status_code == 400
+
+
+def test_grants_of_one_user_and_duplicates_stand_in_a_tenants_file() -> None:
+    entry = yaml.safe_load(DEMO_TENANT.read_text(encoding="utf-8"))["tenants"][0]
+    adele = "AdeleV@imagicleucdev.onmicrosoft.com"
+    entry["applications"] = [
+        {
+            "displayName": "Fax",
+            "app_roles": ["full_access_as_app", "full_access_as_app"],
+            "delegated": [{"scopes": ["User.Read"]}, {"scopes": ["Mail.Read"], "user": adele}],
+        }
+    ]
+    entry["resources"] = [{"app_id": "00000012-0000-0000-c000-000000000000", "display_name": "Rights Management"}]
+    with start_emulator({"tenants": [entry]}) as emulator:
+        state = emulator.state(TENANT)
+        assert [(grant["consentType"], grant["scope"]) for grant in state["oauth2PermissionGrants"]] == [
+            ("AllPrincipals", "User.Read"),
+            ("Principal", "Mail.Read"),
+        ]
+        assert sum(grant["appRoleId"] == FULL_ACCESS for grant in state["appRoleAssignments"]) == 2
+        assert "Rights Management" in {principal["displayName"] for principal in state["servicePrincipals"]}
