@@ -16,7 +16,7 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass, field
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _texts
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
@@ -46,6 +46,9 @@ class Token:
     claims: t.Mapping[str, t.Any] = field(default_factory=dict, repr=False)
     shared: bool = False
     """Whether an earlier task fetched it: what it was good for then may have ended since."""
+
+    def __post_init__(self) -> None:
+        _redact.note(self.value)
 
     def lasts(self, now: dt.datetime, spare_s: float = 300.0) -> bool | None:
         """Whether it is good for ``spare_s`` seconds more; None when the token does not tell."""

@@ -23,7 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock, Patience, Waiting
-from ansible_collections.mail2fax.m365.plugins.module_utils._redact import Secrets
+from ansible_collections.mail2fax.m365.plugins.module_utils._redact import Secrets, note_sent
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import (
     NOT_DONE,
     TRANSIENT,
@@ -298,6 +298,7 @@ class Http:
 
     def send(self, request: Request, timeout_s: float | None = None) -> Response:
         """One request, once."""
+        note_sent(request.headers, request.body)
         response = self.transport.send(request, timeout_s or self.timeout_s)
         self._answered = True
         self._service_clock.heard(response.date)

@@ -12,20 +12,32 @@ the only place that ends the process.
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
+import sys
 import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common import warnings as core_warnings
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Forbidden, M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    AnswerLost,
+    Forbidden,
+    InvalidInput,
+    M365Error,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Resource, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 Json = dict[str, t.Any]
 NOTHING_SETTLED = Settled()
+LONG_S = 15.0
+"""What took less of a task's patience is no news."""
 
 
 def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
@@ -33,12 +45,22 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
 
     An unexpected exception passes through: it is a defect, and its traceback is wanted.
     """
-    done: list[str] = []
-    lost: str | None = None
-    first: Plan | None = None
     opened: Tenant | None = None
     try:
         opened = tenant()
+        return {**_execute(door, task, opened), **_waited(opened)}
+    except M365Error as exc:
+        return refusal(exc)
+    finally:
+        if opened is not None:
+            opened.close()
+
+
+def _execute(door: Door, task: Task, opened: Tenant) -> Json:
+    done: list[str] = []
+    lost: str | None = None
+    first: Plan | None = None
+    try:
         resource = door.open(opened, task)
         waiting = opened.patience.begin("an answer to what was sent")
         for attempt in itertools.count():
@@ -69,9 +91,13 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
             # It was not there, and by now it may be: whoever takes it back has to know whose it is.
             told["added"] = first.added
         return told
-    finally:
-        if opened is not None:
-            opened.close()
+
+
+def _waited(opened: Tenant) -> Json:
+    """What was waited for and for how many seconds in all, the longest first, where it was long."""
+    waits = sorted(opened.patience.waited.items(), key=lambda item: -item[1])
+    found = [{"for": what, "seconds": round(seconds)} for what, seconds in waits if seconds >= LONG_S]
+    return {"waited": found} if found else {}
 
 
 def refusal(exc: M365Error) -> Json:
@@ -142,21 +168,126 @@ def _result(first: Plan, plan: Plan, done: list[str], values: Json, settled: Set
     return result
 
 
+def perform(
+    door: Door,
+    params: Json,
+    *,
+    check_mode: bool,
+    tenant: t.Callable[[], Tenant],
+    services: t.Callable[[], t.Mapping[str, t.Any]] = dict,
+    prepare: t.Callable[[t.Any], t.Any] = lambda value: value,
+) -> Json:
+    """What both lanes do: one task, its result without a secret in it, and what ``invocation`` may show of the options.
+
+    ``prepare`` brings the result to JSON's own types. Nothing of the options is returned where they were refused: a
+    secret may stand in the place of anything.
+    """
+    spec = door.argument_spec.options
+    with _redact.collecting() as secrets:
+        declared = _redact.declared_texts(spec, params)
+        idle = _redact.idle_options(params, windows_host=door.windows_host)
+        live = {name: texts for name, texts in _redact.hidden_options(spec, params).items() if name not in idle}
+        for text in [text for texts in live.values() for text in texts] + [*_redact.user_info(declared)]:
+            secrets.add_typed(text)
+        for text in _redact.user_info(value for name, value in os.environ.items() if name.lower().endswith("_proxy")):
+            secrets.add_typed(text)
+        try:
+            _refuse_secret_names(declared, live)
+            result = execute(door, Task(params, check_mode, services()), tenant)
+        except M365Error as exc:
+            result = refusal(exc)
+        except Exception as exc:
+            result = unforeseen(exc)
+        in_clear = {name: result.pop(name) for name in door.in_clear if name in result}
+        result = t.cast("Json", _redact.Redactor(secrets, declared).clean(prepare(result)))
+        result.update(prepare(in_clear))
+        if (result.get("error") or {}).get("kind") != InvalidInput.__name__:
+            result["invocation"] = {"module_args": _redact.invocation(spec, prepare(params))}
+        return result
+
+
+def _refuse_secret_names(declared: t.Mapping[str, str], live: t.Mapping[str, t.Sequence[str]]) -> None:
+    """A name that is the same as a secret could not be shown, and not be kept out of what is shown either."""
+    for option, texts in live.items():
+        for text in texts:
+            if text in declared:
+                raise InvalidInput(
+                    f"{declared[text]} has the same value as {option}, which is a secret",
+                    cure=f"give {declared[text]} or {option} another value: whatever shows the one would show the "
+                    f"other ({option} may also come from mail2fax_{option} or from the environment variable "
+                    f"M365_{option.upper()})",
+                )
+
+
+def complaint(text: str, given: t.Any) -> str:
+    """What Ansible says of options that it refuses, without the values: any of them may be a secret in a wrong place.
+
+    A short plain word stays, because that is how a wrong choice is recognised.
+    """
+    for value in sorted(set(_redact.texts_of(given)), key=len, reverse=True):
+        if len(value) > 3 and value in text and not _PLAIN_WORD.fullmatch(value):
+            text = text.replace(value, "(not shown)")
+    words = [word for word in _WORDS.findall(text) if _redact.looks_issued(word)]
+    for word in sorted(set(words), key=len, reverse=True):
+        text = text.replace(word, "(not shown)")
+    return _redact.visible(_redact.without_user_info(text))
+
+
+_PLAIN_WORD = re.compile(r"[a-z_]{1,12}")
+_WORDS = re.compile(r"[^\s,:'\"()\[\]]+")
+
+
+class Refused(Exception):
+    """Ansible refuses the options, in its own words."""
+
+
+class _Process(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
+    """AnsibleModule for the options alone: nothing of them is logged, and nothing is returned where it refuses them."""
+
+    def fail_json(self, msg: str, **_about: t.Any) -> t.NoReturn:
+        raise Refused(complaint(msg, self.params))
+
+    def log(self, msg: t.Any, log_args: t.Any = None) -> None:
+        """The lane writes nothing to syslog either."""
+
+
 def run_module(door: Door) -> None:
     """A module's whole main(): options, execute, exit."""
-    module = AnsibleModule(supports_check_mode=True, **door.argument_spec.kwargs())
-    task = Task(module.params, module.check_mode)
     try:
-        result = execute(door, task, lambda: Tenant(module.params, environment=os.environ))
-    except Exception as exc:
-        result = unforeseen(exc)
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
+        module = _Process(supports_check_mode=True, **door.argument_spec.kwargs())
+    except Refused as exc:
+        _leave({"failed": True, "msg": str(exc)})
+    # All that leaves is cleaned already; what ansible-core would take out besides are words of names and addresses.
+    module.no_log_values = set()
+    result = perform(
+        door,
+        module.params,
+        check_mode=module.check_mode,
+        tenant=lambda: Tenant(module.params, environment=os.environ, still_wanted=_run.module_wanted(os.environ)),
+    )
     if not module._diff:
         result.pop("diff", None)
+    if "invocation" not in result:
+        _leave(result)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
     if result.pop("failed", False):
-        module.fail_json(**result)
+        AnsibleModule.fail_json(module, **result)
     module.exit_json(**result)
+
+
+def _leave(result: Json) -> t.NoReturn:
+    """End as a module does, but without ``invocation``, which AnsibleModule would add."""
+    warnings = [*core_warnings.get_warning_messages(), *result.pop("warnings", [])]
+    if warnings:
+        result["warnings"] = warnings
+    deprecations = core_warnings.get_deprecation_messages()
+    if deprecations:
+        result["deprecations"] = list(deprecations)
+    result.setdefault("changed", False)
+    sys.stdout.write(f"\n{json.dumps(result)}\n")
+    sys.stdout.flush()
+    raise SystemExit(1 if result.get("failed") else 0)
 
 
 def _frames(exc: BaseException) -> list[str]:

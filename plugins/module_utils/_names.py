@@ -13,6 +13,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._redact import looks_issued
 
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
 """Stands in check mode for the id of a thing that would have been created."""
@@ -22,6 +23,17 @@ _GUID_SHAPE = re.compile(r"\w{8}-\w{4}-\w{4}-\w{4}-\w{12}")
 _DOMAIN = re.compile(r"(?=.{3,253}$)([a-z0-9](-?[a-z0-9])*\.)+[a-z0-9](-?[a-z0-9])+", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s@\"(),:;<>\[\\\]\x00-\x1f\x7f]{1,64}@([^\s@]+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
+
+
+def hidden(value: str) -> str:
+    """What stands in a message for a value that may be a secret in the wrong place."""
+    return f"a text of {len(value)} characters that is not shown"
+
+
+def quoted(value: t.Any) -> str:
+    """A refused value as a message may show it: not if it has the look of a secret."""
+    text = str(value)
+    return hidden(text) if looks_issued(text) else repr(value)
 
 
 def is_guid(value: str) -> bool:
@@ -34,9 +46,10 @@ def guid(value: str, option: str) -> str:
     if _GUID.fullmatch(text):
         return text.lower()
     wrong = next((char for char in text if char not in "0123456789abcdefABCDEF-"), None)
-    hint = f" ({wrong!r} is not a hexadecimal digit)" if wrong and _GUID_SHAPE.fullmatch(text) else ""
+    looks = _GUID_SHAPE.fullmatch(text) or (wrong is None and len(text) <= 36)
+    hint = f" ({wrong!r} is not a hexadecimal digit)" if wrong and looks else ""
     raise InvalidInput(
-        f"{option} is {value!r}, which is not a GUID{hint}",
+        f"{option} is {repr(value) if looks else hidden(value)}, which is not a GUID{hint}",
         cure="copy the whole id, 36 characters such as 1cb8b5d2-8724-4f32-8152-a16a230b682b",
     )
 
@@ -48,8 +61,9 @@ def tenant(value: str, option: str = "tenant") -> str:
         return guid(text, option)
     if _DOMAIN.fullmatch(text):
         return text
+    looks = "." in text and re.fullmatch(r"[\w.-]+", text) and not looks_issued(value)
     raise InvalidInput(
-        f"{option} is {value!r}, which is neither a directory (tenant) id nor a domain",
+        f"{option} is {repr(value) if looks else hidden(value)}, which is neither a directory (tenant) id nor a domain",
         cure="give the Directory (tenant) ID or a verified domain such as contoso.onmicrosoft.com",
     )
 
@@ -60,7 +74,7 @@ def address(value: str, option: str) -> str:
     match = _ADDRESS.fullmatch(text)
     if match is None or _DOMAIN.fullmatch(match.group(1)) is None:
         raise InvalidInput(
-            f"{option} has {value!r}, which is not a mail address",
+            f"{option} has {quoted(value)}, which is not a mail address",
             cure="give the mailbox's address, such as fax@contoso.com",
         )
     return text
@@ -73,7 +87,7 @@ def name(value: str, option: str, longest: int) -> str:
     if len(value) > longest:
         raise InvalidInput(
             f"{option} has {len(value)} characters; Microsoft 365 takes at most {longest}",
-            cure=f"shorten {value[:40]!r}… to at most {longest} characters",
+            cure=f"shorten {quoted(value[:40])}… to at most {longest} characters",
         )
     if match := _CONTROL.search(value):
         raise InvalidInput(
@@ -88,7 +102,7 @@ def alias(value: str, option: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", value) and len(value) <= 64:
         return value
     raise InvalidInput(
-        f"{option} is {value!r}, which Exchange does not take as an alias",
+        f"{option} is {quoted(value)}, which Exchange does not take as an alias",
         cure="use 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~, with single dots inside",
     )
 

@@ -15,7 +15,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, field, fields, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _time
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 
 BORN_WITHIN = dt.timedelta(hours=1)
@@ -34,6 +34,9 @@ class StoredSecret:
     end_date_time: str
     value: str | None = field(default=None, repr=False)
     """None for a secret that somebody else made: its value was never known here."""
+
+    def __post_init__(self) -> None:
+        _redact.note(self.value)
 
     def as_mapping(self) -> dict[str, t.Any]:
         return {item.name: getattr(self, item.name) for item in fields(self)}

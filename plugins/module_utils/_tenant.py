@@ -12,7 +12,7 @@ import functools
 import os
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _auth, _names
+from ansible_collections.mail2fax.m365.plugins.module_utils import _auth, _names, _redact
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange
@@ -20,7 +20,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest impor
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, RequestsTransport, Transport
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock, Patience
-from ansible_collections.mail2fax.m365.plugins.module_utils._redact import Secrets
 
 if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host import Settings
@@ -52,7 +51,7 @@ class Tenant:
         self.options = dict(options)
         self.cloud = CLOUDS[self.options.get("cloud") or "global"]
         self.clock = clock or Clock()
-        self.secrets = Secrets()
+        self.secrets = _redact.current()
         """What was issued, minted or read during this task, and must not be shown."""
         self._environment = os.environ if environment is None else environment
         self._transport = transport

@@ -26,12 +26,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, Validati
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import HAS_MSAL, WAYS, ReadyTokens, SignIn
-from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
-from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute, refusal, unforeseen
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import complaint, perform, refusal
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
@@ -63,6 +65,7 @@ class LaneAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         variables = task_vars or {}
+        self._inventory_name = str(variables.get("inventory_hostname", "localhost"))
         result: Json = super().run(tmp, variables) or {}
         del tmp
         only_here = self.needs_controller(self._task.args)
@@ -140,10 +143,12 @@ class LaneAction(ActionBase):
 
     def _in_process(self, args: Json, variables: Json) -> Json:
         with environment(self._own_environment()):
-            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(plain(args))
+            given = plain(args)
+            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(given)
             params: Json = checked.validated_parameters
             if checked.error_messages:
-                return self._shown({"failed": True, "msg": self._complaint(checked)}, checked, variables)
+                return self._presented({"failed": True, "msg": self._complaint(checked, given)}, checked, variables)
+            wanted = _run.worker_wanted()
 
             def tenant() -> Tenant:
                 return Tenant(
@@ -151,40 +156,47 @@ class LaneAction(ActionBase):
                     environment=os.environ,
                     share=lambda sign_in: shared(sign_in, params),
                     reached=lambda: any_in(constants.DEFAULT_LOCAL_TMP),
+                    still_wanted=wanted,
+                    told=self._told,
                 )
 
-            try:
-                result = execute(self.door, Task(params, bool(self._task.check_mode), self.services(params)), tenant)
-            except M365Error as exc:
-                result = refusal(exc)
-            except Exception as exc:
-                result = unforeseen(exc)
-            return self._shown(result, checked, variables)
+            result = perform(
+                self.door,
+                params,
+                check_mode=bool(self._task.check_mode),
+                tenant=tenant,
+                services=lambda: self.services(params),
+                prepare=plain,
+            )
+            return self._presented(result, checked, variables)
 
-    def _complaint(self, checked: ValidationResult) -> str:
-        """In AnsibleModule's own words."""
-        text = str(checked.errors.msg)
+    def _complaint(self, checked: ValidationResult, given: Json) -> str:
+        """In AnsibleModule's own words, without the values."""
+        text = complaint(str(checked.errors.msg), given)
         if isinstance(checked.errors[0], UnsupportedError):
             return f"Unsupported parameters for ({self._task.action}) module: {text}"
         return text
 
-    def _shown(self, result: Json, checked: ValidationResult, variables: Json) -> Json:
-        """The result as AnsibleModule would send it: with its own warnings, and no secret option in it anywhere."""
+    def _presented(self, result: Json, checked: ValidationResult, variables: Json) -> Json:
+        """The result as AnsibleModule would send it: with its own warnings, and ``invocation`` where it is wanted."""
         if not self._task.diff:
             result.pop("diff", None)
+        if not wants_invocation(variables):
+            result.pop("invocation", None)
         warnings = [
             f"Both option {both['option']} and its alias {both['alias']} are set." for both in checked._warnings
         ]
         warnings += result.pop("warnings", [])
-        if wants_invocation(variables):
-            result["invocation"] = {"module_args": checked.validated_parameters}
-        secrets = sorted((str(value) for value in checked._no_log_values if str(value)), key=len, reverse=True)
-        shown: Json = masked(plain(result), secrets)
         if warnings:
-            shown["warnings"] = [masked(str(warning), secrets) for warning in warnings]
+            result["warnings"] = warnings
         if checked._deprecations:
-            shown["deprecations"] = [dict(deprecation) for deprecation in checked._deprecations]
-        return shown
+            result["deprecations"] = [dict(deprecation) for deprecation in checked._deprecations]
+        return result
+
+    def _told(self, seconds: float, what: str) -> None:
+        """A person who looks on learns what takes so long."""
+        text = _redact.Redactor(_redact.current()).text(f"waiting for {what}, for {seconds:.0f} s so far")
+        Display().display(f"{self._inventory_name} | {self._task.get_name()}: {text}", stderr=True)
 
     def _own_environment(self) -> dict[str, str]:
         """``environment:`` of the play, block and task, which a process would be started with."""
@@ -200,25 +212,8 @@ def shared(sign_in: SignIn, params: Json) -> SignIn:
     return SharedSignIn(sign_in, params, constants.DEFAULT_LOCAL_TMP)
 
 
-def masked(value: t.Any, secrets: t.Sequence[str]) -> t.Any:
-    """``value`` without the secrets, which come longest first, in AnsibleModule's manner; keys stay as they are."""
-    if isinstance(value, dict):
-        return {key: masked(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [masked(item, secrets) for item in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    if value in secrets or (not isinstance(value, str) and any(secret in str(value) for secret in secrets)):
-        return "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-    if not isinstance(value, str):
-        return value
-    for secret in secrets:
-        value = value.replace(secret, "*" * 8)
-    return value
-
-
 def wants_invocation(variables: Json) -> bool:
-    """Whether modules return their options. Before ansible-core 2.22, where it became a setting, all of them do."""
+    """Whether modules return their options. Before ansible-core 2.21, where it became a setting, all of them do."""
     setting = "INJECT_INVOCATION"
     if constants.config.get_configuration_definition(setting) is None:
         return True

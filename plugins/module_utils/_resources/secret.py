@@ -1168,4 +1168,4 @@ SPEC = ArgumentSpec(
     },
     mutually_exclusive=[("store", "return_value")],
 )
-DOOR = Door(Secret, SPEC)
+DOOR = Door(Secret, SPEC, in_clear=("secret_text",))

@@ -301,4 +301,4 @@ SPEC = ArgumentSpec(
         "megabytes": {"type": "int", "default": 5},
     }
 )
-DOOR = Door(WindowsHostInfo, SPEC)
+DOOR = Door(WindowsHostInfo, SPEC, windows_host=True)
