@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_info import DOOR
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.tenant_info import DOOR
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
 
 

@@ -102,6 +102,7 @@ def missing(
     exchange: t.Collection[str] | None,
     roles: t.Collection[str] | None,
     delegated: bool = True,
+    by_hand: t.Collection[str] = (),
 ) -> list[Missing]:
     """What ``steps`` (keys, or words of 0.1.0) need and the operator lacks, in the table's order.
 
@@ -109,7 +110,7 @@ def missing(
 
     ``graph`` and ``exchange`` are the roles in the operator's tokens, ``roles`` names of directory roles; None means
     that they cannot be known, and then nothing of that kind is missing. ``delegated``: whether delegated permissions
-    are to be granted.
+    are to be granted. ``by_hand``: keys of steps that a person does, so that the operator only looks.
     """
     held = {GRAPH: graph, EXCHANGE: exchange, DIRECTORY: roles}
     lacking: dict[Need, list[str]] = {}
@@ -117,7 +118,7 @@ def missing(
     for key, power in POWERS.items():
         if key not in asked:
             continue
-        for need in power.needs:
+        for need in _steps.STEPS[key].looks if key in by_hand else power.needs:
             have = held[need.kind]
             if have is None or (need.only_for == "delegated" and not delegated):
                 continue

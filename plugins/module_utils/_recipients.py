@@ -149,7 +149,7 @@ class Recipient:
     def as_dict(self) -> Json:
         return {
             "address": self.address or None,
-            "display_name": self.display_name,
+            "display_name": self.display_name or self.name,
             "type": self.type,
             "type_in_words": words(self.type),
         }

@@ -38,6 +38,7 @@ class Need:
 class Step:
     """One step of a run.
 
+    ``needs`` is what doing it takes, ``looks`` what remains of that where a person does it by hand and the run looks.
     ``title`` completes "needed to". ``module`` does it. ``undone_by`` is the key of the step that takes it back, None
     where nothing is left behind. ``formerly`` is the word that the preflight of 0.1.0 had for it.
     """
@@ -46,6 +47,7 @@ class Step:
     title: str
     module: str
     needs: tuple[Need, ...] = ()
+    looks: tuple[Need, ...] = ()
     undone_by: str | None = None
     formerly: str | None = None
 
@@ -122,6 +124,7 @@ _ROWS = (
     Step(
         *("admin_consent", "grant admin consent", "entra_admin_consent"),
         needs=(_ASSIGN, _READ_ALL_APPLICATIONS, _DELEGATE),
+        looks=(_READ_APPLICATIONS, _READ_GRANTS),
         undone_by="admin_consent",
         formerly="consent",
     ),

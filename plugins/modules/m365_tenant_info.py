@@ -43,6 +43,12 @@ options:
       display_name:
         description: Its display name. Other applications of that name are looked for.
         type: str
+      enabled:
+        description: >-
+          What O(ignore:enabled) of M(mail2fax.m365.entra_application) will be. When not set, an application whose
+          sign-in is disabled is a finding.
+        type: bool
+        version_added: 0.2.0
       on_deleted:
         description: >-
           What O(ignore:on_deleted) of M(mail2fax.m365.entra_application) will be. With V(fail) an application in the
@@ -139,6 +145,12 @@ options:
         description: Whether the run will open EWS for the application where the tenant blocks it.
         type: bool
         default: false
+      on_unset:
+        description: What O(ignore:on_unset) of M(mail2fax.m365.exchange_ews_access) will be.
+        type: str
+        choices: [keep, enable]
+        default: keep
+        version_added: 0.2.0
   steps:
     description:
       - The steps that are planned. What the operator lacks for one of them is a finding.
@@ -163,6 +175,27 @@ options:
       - secret
       - consent
       - verify
+  consent:
+    description:
+      - Who grants admin consent. With V(by_hand) a person does, and the operator needs no right to grant it, only to
+        look.
+    type: str
+    choices: [by_operator, by_hand]
+    default: by_operator
+    version_added: 0.2.0
+  secret_name:
+    description:
+      - The display name of the client secret. Together with O(stored_key_ids), more secrets of that name than may live
+        at a time are a finding.
+    type: str
+    version_added: 0.2.0
+  stored_key_ids:
+    description:
+      - The ids of the secrets that the store knows, as M(mail2fax.m365.entra_application_secret) returns them under the
+        same name. Where the store knows one that is alive, only that module can judge the others.
+    type: list
+    elements: str
+    version_added: 0.2.0
   secret_lifetime_days:
     description: How many days the client secret is to live. It is compared with the tenant's app-management policy.
     type: int
@@ -387,13 +420,19 @@ group:
       description: The type as people call it.
       type: str
     members:
-      description: Its members, those of nested groups included.
+      description: Its members, those of nested groups included; a hundred at most.
       type: list
       elements: dict
+    members_count:
+      description: How many members there are.
+      type: int
     foreign_members:
-      description: The members that are not in O(mailboxes).
+      description: The members that are not in O(mailboxes); a hundred at most.
       type: list
       elements: dict
+    foreign_members_count:
+      description: How many of those there are.
+      type: int
     foreign_owners:
       description: The owners that are not in O(group.owners), by name; null where those are not set.
       type: list
@@ -415,6 +454,9 @@ ews:
       type: bool
     EwsAllowedAppIDs:
       description: The list as one string, null when there is none.
+      type: str
+    agents:
+      description: What C(EwsApplicationAccessPolicy) keeps out, where it keeps out the proof.
       type: str
     allowed:
       description: Whether the application may use EWS, null when the tenant has not decided.
@@ -454,6 +496,9 @@ findings:
     who:
       description: Who can do it.
       type: str
+    about:
+      description: The ids, addresses or options that the words name, as data.
+      type: dict
 ready:
   description: Whether nothing stands in the way.
   returned: success
@@ -478,7 +523,7 @@ error:
 """
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import run_module
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_info import DOOR
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.tenant_info import DOOR
 
 
 def main() -> None:

@@ -358,7 +358,7 @@ def test_an_expectation_that_cannot_be_looked_into_is_not_met(emulator: Emulator
 
 def test_the_owner_only_operator_must_own_what_it_adopts(emulator: Emulator):
     foreign = Look(emulator, OWNER, application={"app_id": HAND_MADE})
-    assert "is no owner of this one" in foreign.the_finding("the application")["found"]
+    assert "is not an owner of this one" in foreign.the_finding("the application")["found"]
     own = Look(emulator, OWNER, application={"app_id": OTHER_HAND_MADE})
     assert (own.outcome, own.graph) == ("ok", 1)
     assert Look(emulator, OWNER, application={"unique_name": "unborn", "display_name": "Unborn"}).outcome == "ok"
@@ -658,7 +658,7 @@ def test_other_access_policies_are_found_before_anything_is_written(emulator: Em
     look = ruled(emulator)
     assert (look.outcome, look.exchange) == ("blocked", 1)
     finding = look.the_finding("access policies")
-    assert finding["step"] == "policy"
+    assert finding["step"] == "access_policy"
     assert "RestrictAccess" in finding["found"]
     assert "'Board'" in finding["found"]
     assert "'Scope'" not in finding["found"]

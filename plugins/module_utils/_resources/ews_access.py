@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Conflict
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import application
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import EXCHANGE_ADMIN, application
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 IN_FORCE_AFTER = dt.timedelta(hours=24)
@@ -117,6 +117,17 @@ def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
             warnings.append("The EWS list was empty: from now on only this application can use EWS.")
         elif not current.enabled and (others := [entry for entry in current.ids() if entry != desired.app_id]):
             warnings.append(f"EWS was off. Now it opens for the others on the list too: {', '.join(others)}.")
+    blocked = _odd_entries(current, desired) if after.listed != current.listed else None
+    if blocked is not None:
+        result.pop("in_force_by", None)
+        result.update(ews=current.as_dict(), allowed=current.allows(desired.app_id))
+        return Plan(
+            before=current.as_dict(),
+            after=current.as_dict(),
+            result=result,
+            summary=blocked.message,
+            blocked=blocked,
+        )
     return Plan(
         before=current.as_dict(),
         after=after.as_dict(),
@@ -124,6 +135,24 @@ def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
         result=result,
         summary=_summary(current, after, desired),
         warnings=warnings,
+    )
+
+
+def _odd_entries(current: EwsState, desired: Desired) -> Blocked | None:
+    """Exchange writes the list only whole, and only if every entry is an id."""
+    entries = [entry.strip() for entry in (current.listed or "").split(",") if entry.strip()]
+    odd = [entry for entry in entries if not _names.is_guid(entry.strip("{}"))]
+    if not odd:
+        return None
+    kept = ",".join(entry for entry in entries if entry not in odd)
+    named = ", ".join(map(repr, odd[:10])) + (f" and {len(odd) - 10} more" if len(odd) > 10 else "")
+    return Blocked(
+        f"EwsAllowedAppIDs holds what is not an application id: {named}; with that in it Exchange refuses to write the "
+        "list",
+        attempted="open EWS for the application" if desired.state == "present" else "close EWS for the application",
+        cure=f"take it out: Set-OrganizationConfig -EwsAllowedAppIDs '{kept}'",
+        who=EXCHANGE_ADMIN,
+        details={"entries": odd[:100]},
     )
 
 

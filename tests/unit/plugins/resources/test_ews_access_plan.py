@@ -41,6 +41,23 @@ def steps(plan: Plan) -> list[dict[str, t.Any]]:
     return [step.arguments for step in plan.steps]
 
 
+@pytest.mark.parametrize("desired", [PRESENT, ENABLE, ABSENT])
+@pytest.mark.parametrize("odd", ["all our printers", "00000000-0000-0000-0000-00000000000g", "{1cb8b5d2"])
+def test_an_entry_that_is_not_an_id_is_named_before_exchange_refuses_the_whole_list(odd: str, desired: Desired):
+    listed = f"{OTHER},{odd}" + (f",{APP}" if desired is ABSENT else "")
+    plan = made(True, listed, desired)
+    assert plan.blocked is not None
+    assert repr(odd) in plan.blocked.message
+    assert OTHER in plan.blocked.cure
+    assert odd not in plan.blocked.cure
+    assert (plan.steps, plan.before == plan.after) == ([], True)
+
+
+def test_an_odd_entry_matters_only_where_the_list_is_written():
+    assert made(True, f"odd,{APP}", PRESENT).outcome == "ok"
+    assert made(True, f"{{{OTHER}}}", PRESENT).outcome == "changed"
+
+
 # ---- opening --------------------------------------------------------------------------------------------------------
 
 

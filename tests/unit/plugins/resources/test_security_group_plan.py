@@ -342,7 +342,7 @@ def test_the_role_group_is_no_foreign_owner_however_it_is_printed(printed: str):
 def test_foreign_owners_stop_the_task():
     group = replace(SETTINGS, managed_by=(ADELE.name, "Somebody"))
     blocked = stopped(plan(state(group=group), WANTED))
-    assert [one["display_name"] for one in blocked.details["foreign_owners"]] == [ADELE.display_name, ""]
+    assert [one["display_name"] for one in blocked.details["foreign_owners"]] == [ADELE.display_name, "Somebody"]
     assert str(ADELE) in blocked.message
     assert "Somebody" in blocked.message
     assert "on_foreign_owners" in blocked.cure

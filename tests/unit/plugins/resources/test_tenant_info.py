@@ -17,17 +17,22 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Servi
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted as Permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
+    application,
+    control,
+    ews,
+    mailboxes,
+    scope,
+    tenant,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.mailboxes import closest
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.operator import Operator
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.tenant_info import DOOR, State, TenantInfo, plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import Desired as Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import State as Application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group import Desired as Group
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_findings import (
-    Desired,
-    Operator,
-    State,
-    plan,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.tenant_info import DOOR, TenantInfo, closest
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import NOW, TENANT_ID, FakeClock, answer, jwt
 
@@ -301,7 +306,9 @@ def test_groups_inside_one_another_do_not_go_on_for_ever():
         return [mailbox(f"{inner}@contoso.com", "MailUniversalSecurityGroup")] if inner else []
 
     group = mailbox("a@contoso.com", "MailUniversalSecurityGroup")
-    services = Services(exchange={"Get-Recipient": [group], "Get-DistributionGroupMember": members})
+    services = Services(
+        exchange={"Get-Recipient": [group], "Get-DistributionGroup": [group], "Get-DistributionGroupMember": members}
+    )
     result = look(services, group={"alias": "a", "name": None, "address": None, "on_foreign_members": "keep"})
     assert [item["address"] for item in result.result["group"]["members"]] == ["b@contoso.com", "c@contoso.com"]
     assert len(services.of("exchange")) == 3
@@ -328,16 +335,20 @@ def test_owners_nobody_declared_stop_the_run(owners: list[str] | None, foreign: 
         wanted = str(parameters["Filter"])
         return [one for one in people if one["PrimarySmtpAddress"] in wanted] or [group]
 
-    services = Services(exchange={"Get-Recipient": recipients, "Get-DistributionGroupMember": []})
+    told_by_exchange = {
+        "Get-Recipient": recipients,
+        "Get-DistributionGroup": [group],
+        "Get-DistributionGroupMember": [],
+    }
+    services = Services(exchange=told_by_exchange)
     result = look(services, group={**SCOPE, "owners": owners, "on_foreign_owners": "fail"})
     assert result.result["group"]["foreign_owners"] == foreign
     assert result.result["ready"] is not bool(foreign)
     if foreign:
         assert ", ".join(foreign) in found(result)
-    # Only declared owners have to be looked up.
-    assert len(services.of("exchange")) == (2 if owners else 1)
+    assert len(services.of("exchange")) == 1
     told = look(
-        Services(exchange={"Get-Recipient": recipients, "Get-DistributionGroupMember": []}),
+        Services(exchange=told_by_exchange),
         group={**SCOPE, "owners": owners, "on_foreign_owners": "remove"},
     )
     assert told.result["ready"]
@@ -345,7 +356,9 @@ def test_owners_nobody_declared_stop_the_run(owners: list[str] | None, foreign: 
 
 def test_one_owner_may_come_without_a_list():
     group = mailbox("a@contoso.com", "MailUniversalSecurityGroup", ManagedBy="Lee Gu")
-    services = Services(exchange={"Get-Recipient": [group], "Get-DistributionGroupMember": []})
+    services = Services(
+        exchange={"Get-Recipient": [group], "Get-DistributionGroup": [group], "Get-DistributionGroupMember": []}
+    )
     result = look(services, group={**SCOPE, "owners": [], "on_foreign_owners": "fail"})
     assert result.result["group"]["foreign_owners"] == ["Lee Gu"]
 
@@ -442,9 +455,16 @@ def test_what_a_policy_restricts(document: Json | None, created: str | None, exp
 def test_the_applications_own_policy_wins():
     app = {"id": "o", "appId": APP, "uniqueName": "fax", "displayName": "Fax"}
     own = {"value": [{"isEnabled": True, "restrictions": {"passwordCredentials": [{**FORBID, "state": "disabled"}]}}]}
-    graph = {"/policies/default": policy(FORBID), "appManagementPolicies": own, "uniqueName=": app}
+    graph = {
+        "/policies/default": policy(FORBID),
+        "appManagementPolicies": own,
+        "uniqueName=": app,
+        "/servicePrincipals?": {"value": [{"id": "p", "appId": APP}]},
+        "/applications?": {"value": [app]},
+        "deletedItems": {"value": []},
+    }
     services = Services(graph)
-    exempt = look(services, application=wanted(unique_name="fax"), secret_lifetime_days=365)
+    exempt = look(services, application=wanted(unique_name="fax", display_name="Fax"), secret_lifetime_days=365)
     assert exempt.outcome == "ok"
     assert exempt.result["app_management_policy"]["secrets_allowed"] is True
     assert len(services.of("graph")) == 1
@@ -520,8 +540,23 @@ def test_a_tenant_that_knows_no_such_policy_has_none():
 OPERATOR = Operator("app", TENANT_ID, "oid", frozenset({"x"}), frozenset({"y"}), ("Global Administrator",), TENANT_ID)
 
 
-def judge(desired: Desired, **state: t.Any) -> Plan:
-    return plan(State(OPERATOR, accepted=["contoso.com"], **state), desired, NOW)
+HOME = tenant.Facts(accepted=("contoso.com",))
+
+
+def judge(desired: Desired, **slices: t.Any) -> Plan:
+    return plan(State(OPERATOR, **{"tenant": HOME, **slices}), desired, NOW)
+
+
+def open_to(configuration: Json) -> ews.Facts:
+    return ews.Facts(configuration)
+
+
+def registered(**state: t.Any) -> application.Facts:
+    return application.Facts(Application(**state))
+
+
+def those(*recipients: Recipient) -> mailboxes.Facts:
+    return mailboxes.Facts(recipients)
 
 
 def test_an_old_list_does_not_count_and_is_told():
@@ -532,24 +567,24 @@ def test_an_old_list_does_not_count_and_is_told():
         "EwsAllowList": [APP],
     }
     desired = Desired(ews=True)
-    result = judge(desired, configuration=configuration, application=Application(application=app))
+    result = judge(desired, ews=open_to(configuration), application=registered(application=app))
     assert "EwsAllowList" in found(result)
-    empty = judge(desired, configuration={"EwsEnabled": "True", "EwsAllowedAppIDs": ""})
+    empty = judge(desired, ews=open_to({"EwsEnabled": "True", "EwsAllowedAppIDs": ""}))
     assert "EwsAllowedAppIDs is empty" in found(empty)
     listed = {"EwsEnabled": True, "EwsAllowedAppIDs": f"x, {APP}"}
-    assert judge(desired, configuration=listed, application=Application(application=app)).outcome == "ok"
+    assert judge(desired, ews=open_to(listed), application=registered(application=app)).outcome == "ok"
 
 
 def test_the_end_of_ews_is_counted_down_and_past():
-    desired, open_to_all = Desired(ews=True), {"EwsEnabled": None}
-    before = plan(State(OPERATOR, configuration=open_to_all), desired, NOW)
+    desired, open_to_all = Desired(ews=True), open_to({"EwsEnabled": None})
+    before = plan(State(OPERATOR, ews=open_to_all), desired, NOW)
     assert "in 131 days" in found(before, "warning")
-    after = plan(State(OPERATOR, configuration=open_to_all), desired, NOW + dt.timedelta(days=131))
+    after = plan(State(OPERATOR, ews=open_to_all), desired, NOW + dt.timedelta(days=131))
     assert "which is past" in found(after, "warning")
 
 
 def test_every_reason_has_its_cure_and_who_can_help():
-    state = State(OPERATOR, accepted=["contoso.com"], recipients=[], configuration={"EwsEnabled": False})
+    state = State(OPERATOR, tenant=HOME, mailboxes=those(), ews=open_to({"EwsEnabled": False}))
     result = plan(state, Desired(mailboxes=("a@contoso.com", "b@other.net"), ews=True), NOW)
     assert result.blocked is not None
     assert result.blocked.message.startswith("3 things stand in the way: (1) mailbox a@contoso.com:")
@@ -582,16 +617,15 @@ def test_what_could_not_be_read_is_not_met_and_breaks_nothing():
 
 @pytest.mark.parametrize("number", range(5))
 def test_each_thing_that_could_not_be_read_is_named_by_itself(number: int):
-    read: Json = {
-        "application": Application(),
-        "offers": {},
-        "recipients": [Recipient.of(mailbox("a@contoso.com")), Recipient.of(mailbox("b@contoso.com"))],
-        "group": [],
-        "configuration": {"EwsEnabled": None},
-    }
     words = ["the application", "the permissions", "the mailboxes", "the scope group", "the EWS settings"]
-    read.pop(list(read)[number])
-    told = found(judge(EVERYTHING, **read))
+    people = those(Recipient.of(mailbox("a@contoso.com")), Recipient.of(mailbox("b@contoso.com")))
+    slices = {
+        "application": application.Facts(None if number == 0 else Application(), offers=None if number == 1 else {}),
+        "mailboxes": mailboxes.Facts() if number == 2 else people,
+        "scope": scope.Facts(None if number == 3 else ()),
+        "ews": ews.Facts(None if number == 4 else {"EwsEnabled": None}),
+    }
+    told = found(judge(EVERYTHING, **slices))
     assert [word in told for word in words] == [word == words[number] for word in words]
 
 
@@ -605,16 +639,16 @@ def test_a_deleted_application_does_not_hide_a_namesake():
     }
     namesake = {"id": "p", "appId": "99999999-0000-4000-8000-000000000001", "displayName": "Fax"}
     desired = Desired(application=Wanted(unique_name="fax", display_name="Fax"))
-    told = found(judge(desired, application=Application(deleted=deleted, namesakes=(namesake,))))
+    told = found(judge(desired, application=registered(deleted=deleted, namesakes=(namesake,))))
     assert "recycle bin" in told
     assert "99999999-0000-4000-8000-000000000001" in told
     assert told.count("\n") == 1
 
 
 def test_the_summary_is_short_and_says_how_much_is_to_be_noted():
-    calm = judge(Desired(), organization={"displayName": "Contoso"})
+    calm = judge(Desired(), tenant=tenant.Facts("Contoso"))
     assert calm.summary == "Contoso: nothing in the way"
-    noted = judge(Desired(ews=True), configuration={"EwsEnabled": None})
+    noted = judge(Desired(ews=True), ews=open_to({"EwsEnabled": None}))
     assert noted.summary == "contoso.com: nothing in the way, 2 to note"
     nameless = plan(State(Operator("", "")), Desired(), NOW)
     assert nameless.summary == "the tenant: nothing in the way"
@@ -625,7 +659,7 @@ def test_the_summary_is_short_and_says_how_much_is_to_be_noted():
 def test_a_mailbox_with_two_reasons_has_one_entry_and_the_first_address_counts():
     recipients = [Recipient.of(mailbox("a@contoso.com", EmailAddresses=["SMTP:a@contoso.com", "smtp:b@contoso.com"]))]
     result = judge(
-        Desired(mailboxes=("b@contoso.com", "a@contoso.com"), control=("x@contoso.com",)), recipients=recipients
+        Desired(mailboxes=("b@contoso.com", "a@contoso.com"), control=("x@contoso.com",)), mailboxes=those(*recipients)
     )
     told = found(result, "warning")
     assert "mailbox b@contoso.com: it is a further address of a@contoso.com" in told
@@ -635,7 +669,9 @@ def test_a_mailbox_with_two_reasons_has_one_entry_and_the_first_address_counts()
 
 def test_one_reason_stands_for_itself():
     result = judge(
-        Desired(mailboxes=("a@contoso.com",)), recipients=[], candidates=[Recipient.of(mailbox("z@contoso.com"))]
+        Desired(mailboxes=("a@contoso.com",)),
+        mailboxes=those(),
+        control=control.Facts(candidates=(Recipient.of(mailbox("z@contoso.com")),)),
     )
     assert result.blocked is not None
     assert result.blocked.message == "mailbox a@contoso.com: no recipient has this address"

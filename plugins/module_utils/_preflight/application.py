@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The application: whether the step that registers it would stop, and which permissions it can declare."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call
+from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import (
+    Finding,
+    Judged,
+    few,
+    notes,
+    refused,
+    stops,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.operator import Operator
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
+
+STEP = "application"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was read. None stands for what the operator may not read, or what nobody asked for."""
+
+    state: _application.State | None = None
+    owned: bool | None = None
+    """Whether the operator is an owner of the application; None where that does not matter."""
+    offers: Offers | None = None
+    deleted_namesakes: tuple[Json, ...] = ()
+    """Deleted applications of the declared display name that are not the one meant."""
+
+    @property
+    def document(self) -> Json | None:
+        return self.state.application if self.state is not None else None
+
+    @property
+    def app_id(self) -> str:
+        """Of the live application, in lower case; "" without one."""
+        return str((self.document or {}).get("appId") or "").lower()
+
+    def app_id_to_be(self, desired: Desired) -> str:
+        """The same, or that of the deleted one that comes back; zeros for one that is to be made."""
+        wanted, state = desired.application, self.state
+        if not self.app_id and wanted is not None and wanted.on_deleted == "restore" and state is not None:
+            return str((state.deleted or {}).get("appId") or _names.ZERO_GUID).lower()
+        return self.app_id or _names.ZERO_GUID
+
+
+def calls(desired: Desired, operator: Operator) -> Reads:
+    reads: dict[str, Read] = {}
+    wanted = desired.application
+    if wanted is not None:
+        found = _application.find_call(unique_name=wanted.unique_name, app_id=wanted.app_id)
+        path = found.path.partition("?")[0]
+        reads["found"] = Read(found, "the application")
+        reads["deleted"] = Read(_application.deleted_call(*_binned_by(wanted)), "the application in the recycle bin")
+        if wanted.app_id and wanted.unique_name:
+            reads["holder"] = Read(
+                _application.find_call(unique_name=wanted.unique_name, select=_application.BRIEF), "the application"
+            )
+        if wanted.display_name:
+            reads["namesakes"] = Read(
+                _application.named_call(wanted.display_name), "other applications of the same name"
+            )
+        if wanted.display_name and not wanted.app_id:
+            reads["deleted namesakes"] = Read(
+                _application.deleted_call("displayName", wanted.display_name), "deleted applications of the same name"
+            )
+        if operator.owns_only:
+            reads["owners"] = Read(
+                Call("GET", f"{path}/owners?$select=id", "read the application's owners"), "the application's owners"
+            )
+        reads.update(_principal(wanted))
+    for item in desired.permissions or ():
+        reads[item.app_id] = Read(_permissions.read_call(item.app_id), "the permissions that an API offers")
+    return reads
+
+
+def _binned_by(wanted: _application.Desired) -> tuple[str, str]:
+    return ("appId", wanted.app_id) if wanted.app_id else ("uniqueName", wanted.unique_name or "")
+
+
+def _principal(wanted: _application.Desired) -> Reads:
+    """The service principal, in the first batch: by the application's id, or by the name that both have."""
+    what = "the application's service principal"
+    if wanted.app_id:
+        return {"principal": Read(_application.service_principal_calls(wanted.app_id)[0], what)}
+    if wanted.display_name:
+        path = (
+            f"/servicePrincipals?$filter=displayName%20eq%20{_names.odata(wanted.display_name)}"
+            f"&$select={_application.SERVICE_PRINCIPAL}"
+        )
+        return {"principals": Read(Call("GET", path, f"read {what}"), what)}
+    return {}
+
+
+def take(answers: Answers, desired: Desired, operator: Operator, ask: Ask) -> Facts:
+    wanted = desired.application
+    resources = [item.app_id for item in desired.permissions or ()]
+    offered = [answers.document(app_id) for app_id in resources]
+    offers = None
+    if all(document is not None for document in offered):
+        offers = _permissions.offers_from(document or None for document in offered)
+    found = answers.document("found")
+    if wanted is None or found is None:
+        return Facts(offers=offers)
+    application = found or None
+    deleted = _deleted(answers, wanted, ask) if application is None else None
+    own = str((application or deleted or {}).get("id") or "")
+    holder = answers.document("holder") or None
+    namesakes = [
+        item for item in answers.rows("namesakes") or [] if item.get("id") not in (own, (holder or {}).get("id"))
+    ]
+    gone: list[Json] = []
+    # It only helps to know: a directory that does not tell stops nothing.
+    if answers.asked("deleted namesakes") and not answers.useless("deleted namesakes"):
+        gone = [
+            item
+            for item in answers.rows("deleted namesakes") or []
+            if item.get("id") != own and item.get("displayName") == wanted.display_name
+        ]
+    owners = answers.rows("owners") if application is not None else None
+    return Facts(
+        state=_application.State(
+            application=application,
+            deleted=deleted,
+            namesakes=tuple(namesakes),
+            holder=holder,
+            service_principal=_principal_of(answers, application, ask),
+            offers=offers or {},
+        ),
+        owned=None if owners is None else operator.object_id in {item.get("id") for item in owners},
+        offers=offers,
+        deleted_namesakes=tuple(gone),
+    )
+
+
+def _deleted(answers: Answers, wanted: _application.Desired, ask: Ask) -> Json | None:
+    part = answers.part("deleted")
+    if part is None or answers.refused("deleted"):
+        return None
+    return next(iter(_application.deleted_found(ask.tenant.graph, part, *_binned_by(wanted))), None)
+
+
+def _principal_of(answers: Answers, application: Json | None, ask: Ask) -> Json | None:
+    """The live service principal; one more request where its name is not the application's."""
+    if application is None:
+        return None
+    if answers.asked("principal"):
+        return None if answers.useless("principal") else answers.document("principal") or None
+    app_id = str(application.get("appId") or "").lower()
+    if answers.asked("principals") and not answers.useless("principals"):
+        for one in answers.rows("principals") or []:
+            if str(one.get("appId") or "").lower() == app_id:
+                return one
+    call = _application.service_principal_calls(app_id)[0]
+    further = ask.further({"principal": Read(call, "the application's service principal")})
+    return None if further.useless("principal") else further.document("principal") or None
+
+
+def blind(facts: Facts, desired: Desired) -> list[str]:
+    """What was expected and could not be read, in words."""
+    unread = ["the application"] if desired.application is not None and facts.state is None else []
+    return unread + (["the permissions that APIs offer"] if desired.permissions and facts.offers is None else [])
+
+
+def judge(facts: Facts, desired: Desired, now: dt.datetime) -> Judged:
+    wanted, state = desired.application, facts.state
+    about_permissions = tuple(_permissions_of(facts, desired))
+    if wanted is None or state is None:
+        return Judged(None, about_permissions)
+    what = f"the application {wanted.called}"
+    findings = []
+    reasons = [_application.plan(state, wanted, now).blocked]
+    if state.deleted is not None and wanted.app_id is None:
+        # A deleted one hides whether the name is taken by a live one as well.
+        reasons.append(_application.plan(replace(state, deleted=None), wanted, now).blocked)
+    findings += [refused(STEP, what, reason) for reason in reasons if reason is not None]
+    findings += _of_the_living(facts, desired, what)
+    findings += _of_the_dead(facts, what)
+    return Judged(_shown(state, now), (*findings, *about_permissions))
+
+
+def _of_the_living(facts: Facts, desired: Desired, what: str) -> t.Iterator[Finding]:
+    wanted, state = desired.application, facts.state
+    assert wanted is not None
+    assert state is not None
+    if facts.owned is False:
+        yield stops(
+            STEP,
+            what,
+            "the operator may change only applications that it owns (Application.ReadWrite.OwnedBy), and is not an "
+            "owner of this one",
+            "make the operator's service principal an owner of it, or grant the operator Application.ReadWrite.All",
+            _application.APPLICATION_ADMIN,
+        )
+    if wanted.enabled is None and state.service_principal and state.service_principal.get("accountEnabled") is False:
+        yield stops(
+            STEP,
+            what,
+            "sign-in is disabled on its enterprise application, so the fax server could not sign in, and no run "
+            "enables it unasked",
+            "find out who disabled it and why, then enable it (Enterprise applications, Properties, Enabled for users "
+            "to sign in)",
+            _application.APPLICATION_ADMIN,
+            service_principal=state.service_principal.get("id"),
+        )
+    if state.namesakes and (state.application is not None or wanted.on_namesake == "ignore"):
+        listed = few(item.get("appId") for item in state.namesakes)
+        yield notes(
+            STEP,
+            what,
+            f"other applications have the same display name: {listed}",
+            "tell them apart by app id",
+            app_ids=[item.get("appId") for item in state.namesakes],
+        )
+
+
+def _of_the_dead(facts: Facts, what: str) -> t.Iterator[Finding]:
+    state = facts.state
+    if not facts.deleted_namesakes or state is None or state.application or state.deleted:
+        return
+    listed = few(
+        f"{item.get('appId')} (since {str(item.get('deletedDateTime') or 'an unknown time')[:10]})"
+        for item in facts.deleted_namesakes
+    )
+    yield notes(
+        STEP,
+        what,
+        f"deleted applications of the same display name lie in the recycle bin: {listed}. They were made by hand or by "
+        "another tool, and a new one is made beside them",
+        "do nothing, unless one of them is meant: then restore it in the portal and adopt it by its app_id",
+        app_ids=[item.get("appId") for item in facts.deleted_namesakes],
+    )
+
+
+def _shown(state: _application.State, now: dt.datetime) -> Json:
+    shown: Json = {
+        "state": "present" if state.application else "absent" if state.deleted is None else "deleted",
+        **_application.brief(state.application or state.deleted or {}),
+        "deleted": None,
+        "namesakes": [_application.brief(item) for item in state.namesakes],
+    }
+    if state.deleted is not None:
+        gone = _application.moment(state.deleted.get("deletedDateTime"))
+        shown["deleted"] = {
+            "deleted_date_time": state.deleted.get("deletedDateTime"),
+            "days_left": max(0, (gone + _application.KEPT_DELETED - now).days) if gone else None,
+        }
+    return shown
+
+
+def _permissions_of(facts: Facts, desired: Desired) -> t.Iterator[Finding]:
+    if not desired.permissions or facts.offers is None:
+        return
+    absent = _permissions.missing_resource(desired.permissions, facts.offers)
+    if absent is not None:
+        yield refused("permissions", "permissions", absent)
+    try:
+        _permissions.resolve(desired.permissions, facts.offers)
+    except InvalidInput as exc:
+        yield stops("permissions", "permissions", exc.message, exc.cure)

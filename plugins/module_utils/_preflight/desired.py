@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The expectations of a run: the options of ``m365_tenant_info``, checked."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _powers, _steps
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret as _secret
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+BY_HAND = "by_hand"
+"""The value of ``consent`` with which a person grants it, and the operator only looks."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The expectations; None or empty means: none of that kind."""
+
+    expected_domain: str | None = None
+    tenant_option: str | None = None
+    application: _application.Desired | None = None
+    permissions: tuple[Wanted, ...] | None = None
+    mailboxes: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
+    group: _security_group.Desired | None = None
+    on_other_policies: str | None = None
+    """What the access policy's own option will be; None: other policies are not looked at."""
+    ews: bool = False
+    ews_opt_in: bool = False
+    ews_on_unset: str = "keep"
+    steps: tuple[str, ...] | None = None
+    """As they were asked for: keys of the list of steps, or words of 0.1.0."""
+    consent: str = "by_operator"
+    secret_name: str | None = None
+    stored_key_ids: tuple[str, ...] | None = None
+    """The keys that the store knows; None where nobody said."""
+    secret_lifetime_days: int | None = None
+    allow_shorter: bool = False
+    fail_on_findings: bool = True
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the steps that were asked for."""
+        return frozenset(map(_steps.key, self.steps or ()))
+
+    def asked_as(self, step: str) -> str:
+        """The word by which the caller calls a step."""
+        return next((word for word in self.steps or () if _steps.key(word) == step), step)
+
+    @property
+    def delegated(self) -> bool:
+        """Whether delegated permissions are to be granted; not known without ``permissions``."""
+        return self.permissions is None or any(item.delegated for item in self.permissions)
+
+    @property
+    def picks(self) -> bool:
+        return bool(self.mailboxes) and not self.control
+
+    @property
+    def wants_secret(self) -> bool:
+        return self.secret_lifetime_days is not None or "client_secret" in self.keys
+
+    @property
+    def wants_exchange(self) -> bool:
+        wanted = self.mailboxes or self.control or self.group or self.ews
+        return bool(wanted or any(map(_steps.needs_exchange, self.keys)))
+
+
+def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
+    """The options, checked. Raises InvalidInput."""
+    group = params.get("group")
+    ews = params.get("ews")
+    expected = params.get("expected_domain")
+    days = params.get("secret_lifetime_days")
+    name = params.get("secret_name")
+    stored = params.get("stored_key_ids")
+    if expected is not None:
+        expected = _names.tenant(expected, "expected_domain")
+        if _names.is_guid(expected):
+            raise InvalidInput(
+                f"expected_domain is {expected!r}, which is an id", cure="give a domain such as contoso.com"
+            )
+    if days is not None and not 1 <= days <= _secret.MOST_DAYS:
+        raise InvalidInput(f"secret_lifetime_days is {days}", cure=f"give a number of days, 1 to {_secret.MOST_DAYS}")
+    return Desired(
+        expected_domain=expected,
+        tenant_option=tenant.options.get("tenant"),
+        application=_wanted_application(params.get("application")),
+        permissions=_permissions.parse(params.get("permissions")),
+        mailboxes=_addresses(params.get("mailboxes"), "mailboxes"),
+        control=_addresses(params.get("control_mailboxes"), "control_mailboxes"),
+        group=None if group is None else _group(group),
+        on_other_policies=None if group is None else group.get("on_other_policies"),
+        ews=ews is not None and bool(ews["required"]),
+        ews_opt_in=ews is not None and bool(ews["opt_in"]),
+        ews_on_unset=(ews or {}).get("on_unset") or "keep",
+        steps=None if params.get("steps") is None else tuple(params["steps"]),
+        consent=params.get("consent") or "by_operator",
+        secret_name=_names.name(name, "secret_name", _secret.LONGEST_NAME) if name else None,
+        stored_key_ids=None if stored is None else tuple(str(item).lower() for item in stored),
+        secret_lifetime_days=days,
+        allow_shorter=params["allow_shorter"],
+        fail_on_findings=params["fail_on_findings"],
+    )
+
+
+def _addresses(values: t.Sequence[str] | None, option: str) -> tuple[str, ...]:
+    unique: dict[str, str] = {}
+    for value in values or ():
+        checked = _names.address(value, option)
+        unique.setdefault(checked.lower(), checked)
+    return tuple(unique.values())
+
+
+def _wanted_application(option: Json | None) -> _application.Desired | None:
+    if option is None:
+        return None
+    unique_name, app_id, display_name = (option.get(key) for key in ("unique_name", "app_id", "display_name"))
+    if not unique_name and not app_id:
+        raise InvalidInput(
+            "application names neither unique_name nor app_id",
+            cure="give one of them: an application is never found by its display name",
+        )
+    if app_id == _names.ZERO_GUID:
+        raise InvalidInput("application.app_id is all zeros", cure="give the Application (client) ID, or leave it out")
+    return _application.Desired(
+        unique_name=_names.name(unique_name, "application.unique_name", 256) if unique_name else None,
+        app_id=_names.guid(app_id, "application.app_id") if app_id else None,
+        display_name=_names.name(display_name, "application.display_name", 256) if display_name else None,
+        on_deleted=option["on_deleted"],
+        on_namesake=option["on_namesake"],
+        enabled=option.get("enabled"),
+    )
+
+
+def _group(option: Json) -> _security_group.Desired:
+    name, address = option.get("name"), option.get("address")
+    return _security_group.Desired(
+        alias=_names.alias(option["alias"], "group.alias"),
+        name=_names.name(name, "group.name", _security_group.LONGEST_NAME) if name else "",
+        address=_names.address(address, "group.address") if address else None,
+        on_foreign_members=option["on_foreign_members"],
+        owners=None if option.get("owners") is None else _addresses(option["owners"], "group.owners"),
+        on_foreign_owners=option.get("on_foreign_owners") or "fail",
+    )
+
+
+_DECIDE = {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep"]}
+SPEC = ArgumentSpec(
+    {
+        "expected_domain": {"type": "str"},
+        "application": {
+            "type": "dict",
+            "options": {
+                "unique_name": {"type": "str"},
+                "app_id": {"type": "str"},
+                "display_name": {"type": "str"},
+                "enabled": {"type": "bool"},
+                "on_deleted": {"type": "str", "default": "fail", "choices": ["fail", "restore", "purge"]},
+                "on_namesake": {"type": "str", "default": "fail", "choices": ["fail", "ignore"]},
+            },
+        },
+        "permissions": {"type": "list", "elements": "dict", "options": _permissions.OPTIONS},
+        "mailboxes": {"type": "list", "elements": "str"},
+        "control_mailboxes": {"type": "list", "elements": "str"},
+        "group": {
+            "type": "dict",
+            "options": {
+                "alias": {"type": "str", "required": True},
+                "name": {"type": "str"},
+                "address": {"type": "str"},
+                "on_foreign_members": _DECIDE,
+                "owners": {"type": "list", "elements": "str"},
+                "on_foreign_owners": _DECIDE,
+                "on_other_policies": {"type": "str", "choices": ["fail", "remove", "keep"]},
+            },
+        },
+        "ews": {
+            "type": "dict",
+            "options": {
+                "required": {"type": "bool", "default": True},
+                "opt_in": {"type": "bool", "default": False},
+                "on_unset": {"type": "str", "default": "keep", "choices": ["keep", "enable"]},
+            },
+        },
+        "steps": {"type": "list", "elements": "str", "choices": list(_powers.WORDS)},
+        "consent": {"type": "str", "default": "by_operator", "choices": ["by_operator", BY_HAND]},
+        "secret_name": {"type": "str", "no_log": False},
+        "stored_key_ids": {"type": "list", "elements": "str", "no_log": False},
+        "secret_lifetime_days": {"type": "int", "no_log": False},
+        "allow_shorter": {"type": "bool", "default": False},
+        "fail_on_findings": {"type": "bool", "default": True},
+    }
+)

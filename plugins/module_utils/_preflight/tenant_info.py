@@ -1,0 +1,176 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What a tenant is, what the operator may do in it, and whether what is planned can be done: read once, write nothing.
+
+The options are expectations. When all is well it takes one batch of Graph and one of Exchange, whatever the tenant's
+size; further requests are made only to explain what is wrong, such as the addresses closest to a mistyped one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, ReadOnly
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
+    application,
+    control,
+    ews,
+    host,
+    mailboxes,
+    operator,
+    scope,
+    secret,
+    tenant,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Ask
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import SPEC, Desired, parse
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import BLOCKED, WARNING, Finding, stop
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+
+@dataclass(frozen=True)
+class State:
+    """What was read, by topic. ``refusal``: Exchange answered nothing but this."""
+
+    operator: operator.Operator
+    tenant: tenant.Facts = field(default_factory=tenant.Facts)
+    application: application.Facts = field(default_factory=application.Facts)
+    secret: secret.Facts = field(default_factory=secret.Facts)
+    mailboxes: mailboxes.Facts = field(default_factory=mailboxes.Facts)
+    control: control.Facts = field(default_factory=control.Facts)
+    scope: scope.Facts = field(default_factory=scope.Facts)
+    ews: ews.Facts = field(default_factory=ews.Facts)
+    host: host.Facts = field(default_factory=host.Facts)
+    refusal: Forbidden | None = None
+    unreadable: tuple[str, ...] = ()
+
+
+class TenantInfo(ReadOnly):
+    """The resource behind ``m365_tenant_info``."""
+
+    def __init__(self, connected: Tenant, task: Task) -> None:
+        self._tenant = connected
+        self._desired = parse(connected, task.params)
+
+    def read(self) -> State:
+        desired, who = self._desired, operator.signed_in(self._tenant)
+        ask = Ask(self._tenant, graph=who.reads_graph, exchange=who.reads_exchange)
+        answers = ask.topics(
+            {
+                "tenant": tenant.calls(),
+                "application": application.calls(desired, who),
+                "secret": secret.calls(desired),
+                "ews": ews.calls(),
+                "mailboxes": mailboxes.calls(desired),
+                "control": control.calls(desired),
+                "scope": scope.calls(desired),
+            }
+        )
+        settings = ews.take(answers["ews"])
+        registration = application.take(answers["application"], desired, who, ask)
+        return State(
+            operator=who,
+            tenant=tenant.explain(tenant.take(answers["tenant"], settings.configuration), desired, who, ask),
+            application=registration,
+            secret=secret.take(answers["secret"], registration.document),
+            mailboxes=mailboxes.explain(mailboxes.take(answers["mailboxes"]), desired, ask),
+            control=control.take(answers["control"]),
+            scope=scope.explain(scope.take(answers["scope"], desired), desired, ask),
+            ews=settings,
+            host=host.take(self._tenant, ask.host_problem),
+            refusal=ask.refusal,
+            unreadable=tuple(ask.unreadable),
+        )
+
+    def plan(self, current: State) -> Plan:
+        return plan(current, self._desired, self._tenant.clock.now())
+
+
+def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
+    """Pure: everything that was found, and the outcome that follows from it."""
+    who, accepted = current.operator, current.tenant.accepted
+    app_id = current.application.app_id_to_be(desired)
+    rights = operator.judge(who, desired, current.refusal)
+    about_host = host.judge(current.host, desired)
+    registration = application.judge(current.application, desired, now)
+    policy = secret.judge(current.secret, desired, who, now)
+    declared = mailboxes.judge(current.mailboxes, desired, accepted)
+    group = scope.judge(current.scope, desired, current.mailboxes, accepted)
+    others = scope.judge_policies(current.scope, desired, current.mailboxes, app_id, now)
+    controls = control.judge(
+        current.control, current.mailboxes, current.scope.staying(desired), current.scope.inside, desired, accepted
+    )
+    services = ews.judge(current.ews, desired, current.application.app_id, now)
+    findings = [*tenant.judge(current.tenant, desired, who), *rights.findings, *about_host]
+    unread = _blind(current, desired)
+    if unread and not rights.findings and not any(finding.severity == BLOCKED for finding in about_host):
+        findings.append(operator.unread(unread))
+    for judged in (registration, policy, declared, group, others, controls, services):
+        findings += judged.findings
+    findings = [_as_asked(finding, desired) for finding in findings]
+    result: Json = {
+        "tenant": {
+            "id": who.tenant_id or None,
+            "name": current.tenant.name,
+            "domains": current.tenant.domains,
+        },
+        "operator": operator.shown(who),
+        "missing": rights.shown,
+        "application": registration.shown,
+        "permissions": None if desired.permissions is None else [item.as_dict() for item in desired.permissions],
+        "app_management_policy": policy.shown,
+        "mailboxes": declared.shown,
+        "control_mailboxes": controls.shown,
+        "group": group.shown,
+        "other_policies": others.shown,
+        "ews": services.shown,
+        "windows_host": current.host.about,
+        "unreadable": sorted(set(current.unreadable)),
+        "findings": [finding.as_dict() for finding in findings],
+        "ready": not any(finding.severity == BLOCKED for finding in findings),
+    }
+    grave = [finding for finding in findings if finding.severity == BLOCKED]
+    light = [finding for finding in findings if finding.severity == WARNING]
+    blocked = stop(grave) if grave and desired.fail_on_findings else None
+    return Plan(
+        result=result,
+        summary=_summary(current, grave, light),
+        warnings=[finding.sentence() for finding in (light if blocked is not None else [*grave, *light])],
+        pending=controls.pending,
+        blocked=blocked,
+    )
+
+
+def _blind(current: State, desired: Desired) -> list[str]:
+    """What was expected and could not be read, in words."""
+    unread = application.blind(current.application, desired)
+    if (desired.mailboxes or desired.control) and current.mailboxes.recipients is None:
+        unread.append("the mailboxes")
+    unread += scope.blind(current.scope, desired)
+    if desired.ews and current.ews.configuration is None:
+        unread.append("the EWS settings")
+    return unread
+
+
+def _as_asked(finding: Finding, desired: Desired) -> Finding:
+    """With the word by which the caller calls the step."""
+    word = desired.asked_as(finding.step)
+    return finding if word == finding.step else finding.named(word)
+
+
+def _summary(current: State, grave: list[Finding], light: list[Finding]) -> str:
+    names = [current.tenant.name, *(current.tenant.domains or []), current.operator.tenant_id, "the tenant"]
+    where = next(name for name in names if name)
+    if grave:
+        return f"{where}: {grave[0]}" + (f", and {len(grave) - 1} more" if len(grave) > 1 else "")
+    noted = f", {len(light)} to note" if light else ""
+    return f"{where}: nothing in the way{noted}"
+
+
+DOOR = Door(TenantInfo, SPEC)
