@@ -80,6 +80,7 @@ def new_mailbox(
     aliases: t.Iterable[str] = (),
     admin: bool = False,
     ews_enabled: bool | None = None,
+    ews_agents: Document | None = None,
     alias: str | None = None,
     name: str | None = None,
     user_principal_name: str | None = None,
@@ -91,7 +92,8 @@ def new_mailbox(
     """Store a recipient of any kind in ``RECIPIENT_TYPES`` and return it.
 
     ``address`` is its PrimarySmtpAddress (for a contact the external one), ``aliases`` are further addresses without
-    prefix. ``alias`` and ``name`` default to the local part of the address, with a number when that is taken.
+    prefix. ``ews_agents`` is ``EwsApplicationAccessPolicy`` with its lists. ``alias`` and ``name`` default to the local
+    part of the address, with a number when that is taken.
     Raises ValueError on a kind that does not exist.
     """
     if type not in RECIPIENT_TYPES:
@@ -129,6 +131,7 @@ def new_mailbox(
             "EwsApplicationAccessPolicy": None,
             "EwsAllowList": None,
             "EwsBlockList": None,
+            **(ews_agents or {}),
             "ImapEnabled": True,
             "PopEnabled": True,
             "OWAEnabled": True,
@@ -588,7 +591,9 @@ def ews_gate(world: World, tenant: Tenant, app_id: str, mailbox: Document, user_
         return str(reasons["disabled"])
     if _since(dates["retired_from"], now):
         return str(reasons["disabled"])
-    if user_agent is not None and not _agent_passes(organization, user_agent):
+    # The organization's control and the mailbox's own both have to let the user agent pass.
+    controls = (organization, _enforced_ews(world, mailbox))
+    if user_agent is not None and not all(_agent_passes(control, user_agent) for control in controls):
         return str(reasons["policy"])
     if organization["EwsEnabled"] is not True:
         return None

@@ -299,7 +299,7 @@ def _as_the_step_would(
     if wanted.owners is None:
         return
     strict = planned(facts, desired, found, on_foreign_members="keep", on_foreign_owners="fail").blocked
-    foreign = [] if strict is None else strict.details.get("foreign_owners") or []
+    foreign = ((strict.details if strict is not None else None) or {}).get("foreign_owners") or []
     names = [str(one["display_name"] or one["address"] or "") for one in foreign]
     shown["foreign_owners"] = names[:LISTED]
     if names:
