@@ -18,11 +18,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Block
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import (
-    EVALUATION,
-    EXCHANGE_ADMIN,
-    application,
-)
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import EXCHANGE_ADMIN, application
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import EVALUATION
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 GRANTED = "Granted"

@@ -43,8 +43,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     ordered,
     words,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import (
-    EXCHANGE_ADMIN,
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import EXCHANGE_ADMIN
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
     Policy,
     policies_of,
     read_cmdlet,
