@@ -76,6 +76,14 @@ def advice(kind: str) -> str:
     return "name a user, shared, room or equipment mailbox"
 
 
+def listed(items: t.Iterable[t.Any], most: int = 10, *, separator: str = ", ") -> str:
+    """For people: the first ``most``, and how many there are besides."""
+    said = [str(item) for item in items]
+    more = len(said) - most
+    # One more is as quickly said as counted.
+    return separator.join(said if more <= 1 else [*said[:most], f"and {more} more"])
+
+
 def is_organization_management(name: str) -> bool:
     """Whether ManagedBy names the role group, alone or as the end of a path."""
     return name.rpartition("/")[2].casefold() == ORGANIZATION_MANAGEMENT.casefold()

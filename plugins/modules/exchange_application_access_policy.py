@@ -56,8 +56,10 @@ options:
   state:
     description:
       - Whether the policy exists.
-      - Revoke the application's consent before V(absent), see M(mail2fax.m365.entra_admin_consent). This module cannot
-        know whether there is one. Only the policy of this application on this group is removed.
+      - Revoke the application's consent before V(absent), see M(mail2fax.m365.entra_admin_consent). Where the policy is
+        the last that limits the application, the task looks up by O(app_id) what the application holds, and stops as
+        long as it holds a permission that the policy limits, or lies in the recycle bin with its permissions.
+        Only the policy of this application on this group is removed.
     type: str
     choices: [present, absent]
     default: present
@@ -70,11 +72,26 @@ options:
     type: str
     choices: [fail, remove, keep]
     default: fail
+  not_before:
+    description:
+      - With O(state=absent), the instant before which the policy stays, and the outcome is V(pending) (ISO 8601, UTC).
+        Tokens that were issued before the consent was revoked live until then.
+    type: str
+  consent_revoked:
+    description:
+      - With O(state=absent), that this application's permissions were revoked before, so that one in the recycle bin
+        holds none to come back with. In check mode, that they would have been revoked.
+      - A permission that the application still holds stops the task all the same.
+    type: bool
+    default: false
 notes:
+  - A policy that Exchange calls not valid is made anew, if the application holds nothing meanwhile that it limits, or
+    another valid policy limits it; otherwise the task stops.
   - A new policy is in force within about an hour, a removed one ends within about half an hour.
   - Microsoft asks for new set-ups to use role based access control for applications, which does not cover every way
     in which fax servers read mailboxes.
-  - The operator needs the Entra role Exchange Administrator.
+  - The operator needs the Entra role Exchange Administrator, and to remove the last policy of an application also the
+    permission to read applications in Microsoft Graph (C(Application.Read.All)).
 seealso:
   - module: mail2fax.m365.exchange_security_group
   - module: mail2fax.m365.exchange_application_access_info
@@ -165,12 +182,21 @@ in_force_by:
   description: When a change made now is in force at the latest, as a rule (ISO 8601, UTC).
   returned: when a policy was created or removed with O(state=present)
   type: str
+pending:
+  description: Why the policy stays for now.
+  returned: O(not_before) lies ahead
+  type: str
+pending_until:
+  description: When to look again (ISO 8601, UTC).
+  returned: O(not_before) lies ahead
+  type: str
 added:
   description: >-
-    Whom a policy was made for, or would be in check mode: C(app_id), and the Guid of the C(group). A task that fails
-    half-way tells it as well.
+    What was not there before and is now, or would be in check mode: an entry of the C(kind) C(policy), C(of) the
+    application's id, whose C(id) is the Guid of the group. A task that fails half-way tells it as well.
   returned: when a policy was made
-  type: dict
+  type: list
+  elements: dict
 outcome:
   description: What became of the step.
   returned: always

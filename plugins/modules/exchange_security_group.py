@@ -16,6 +16,9 @@ description:
     and owners who were not declared stop the task with the whole list, before anything is changed, unless
     O(on_foreign_members) or O(on_foreign_owners) say otherwise. A mailbox that is dropped from O(members) cannot be
     told from one that somebody else put there, and is treated alike.
+  - Other applications may be limited to the same group, or to a group that holds it. Before a mailbox is put in or
+    taken out, the access policies of all other applications are looked at, C(*) included: who could open more than
+    before stops the task, unless O(accept_shared_group) names that application; who could open less is told.
   - The group is found by O(alias) or O(address), never by its name. A group of another kind is never converted.
   - A new group is closed to joining and leaving, takes mail only from senders inside the organization, and is not
     shown in address lists. Its description marks it as made by this collection, so that O(state=absent) knows it.
@@ -97,19 +100,50 @@ options:
     default: fail
   app_id:
     description:
+      - The id of the application that the group is meant for. Every other application that has an access policy on the
+        group is somebody else's. If not set, all of them are.
       - With O(state=absent) and in check mode, access policies of this application do not count as using the group,
         because the same play would have removed them before.
     type: str
+  accept_shared_group:
+    description:
+      - The ids of other applications that may open more, or be denied less, when the members change; V(*) for all.
+      - A group of the application's own needs none.
+    type: list
+    elements: str
+    default: []
+  declared:
+    description:
+      - The options of this task that a person decided about. Of a group that this collection did not make, only these
+        are brought about, beside what the limit needs (the members, and that nobody joins by themselves); its name,
+        visibility and whom it takes mail from stay as they are.
+      - If not set, all options count as declared. A group made by this collection is managed as a whole in any case.
+    type: list
+    elements: str
   own_members:
     description:
       - With O(state=absent) and O(on_foreign_group=keep), who leaves a group that was not made by this collection and
         so stays, as lists of addresses by the Guid of the group they were put into.
-      - A group of another Guid keeps its members.
+      - A group of another Guid keeps its members. A mailbox whose going would let another application in stays and is
+        listed in RV(left_over).
     type: dict
+  own_settings:
+    description:
+      - With O(state=absent) and O(on_foreign_group=keep), what was changed of a group that stays, as entries of
+        RV(added) of the kind C(setting). What nobody changed since goes back to what it was; the rest is told.
+    type: list
+    elements: dict
+    default: []
+  not_before:
+    description:
+      - With O(state=absent), the instant (ISO 8601, UTC) before which the group stays as it is, and the outcome is
+        V(pending). Tokens that were issued before a consent was revoked live until then.
+    type: str
 notes:
   - Membership spreads over Exchange's servers in seconds to minutes. When O(patience) ends before that, the outcome is
     V(pending).
-  - The operator needs the Entra role Exchange Administrator or Exchange Recipient Administrator.
+  - The operator needs the Entra role Exchange Administrator. Exchange Recipient Administrator is enough for a new
+    group; it cannot read access policies, so that the members of an existing group stay as they are.
 seealso:
   - module: mail2fax.m365.exchange_application_access_policy
 """
@@ -195,20 +229,35 @@ members_removed:
   returned: success
   type: list
   elements: str
+policies_of_others:
+  description:
+    - The access policies of other applications on the group, or on a group that holds it, each with C(app_id),
+      C(access_right), C(scope_name), C(description), C(identity) and C(is_valid).
+  returned: success
+  type: list
+  elements: dict
+left_over:
+  description: With O(state=absent), the addresses of those who stay in a group that was not removed.
+  returned: O(state=absent)
+  type: list
+  elements: str
 pending:
-  description: What was written and is not shown by Exchange yet.
-  returned: when O(patience) ended before everything was shown
+  description: What was written and is not shown by Exchange yet, or what waits for O(not_before).
+  returned: when O(patience) ended before everything was shown, or O(not_before) lies ahead
   type: str
 pending_until:
   description: When to look again (ISO 8601, UTC).
-  returned: when O(patience) ended before everything was shown
+  returned: when O(patience) ended before everything was shown, or O(not_before) lies ahead
   type: str
 added:
-  description: >-
-    Who was not in the group before and is now, or would be in check mode: the Guid of the C(group), all zeros where it
-    is to be made, with C(members). A task that fails half-way tells it as well.
-  returned: when the group was made or members were added
-  type: dict
+  description:
+    - What was not there before and is now, or would be in check mode, as entries with C(kind), C(of) and C(id).
+    - The kinds are C(group) (a group that was made; its Guid, all zeros where it is to be made), C(member) (of the
+      group's Guid; the address) and, of a group that others made, C(setting) (the property's name, with its value
+      C(before) and C(after)). A task that fails half-way tells it as well.
+  returned: when something was added
+  type: list
+  elements: dict
 outcome:
   description: What became of the step.
   returned: always

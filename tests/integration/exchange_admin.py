@@ -32,7 +32,7 @@ TENANTS: dict[str, t.Any] = {
                 {
                     "client_id": OPERATOR["client_id"],
                     "client_secret": OPERATOR["client_secret"],
-                    "app_roles": ["Exchange.ManageAsApp"],
+                    "app_roles": ["Exchange.ManageAsApp", "Application.Read.All"],
                     "directory_roles": ["Exchange Administrator"],
                 },
                 {

@@ -14,7 +14,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _texts
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFound
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
@@ -34,6 +34,31 @@ EVALUATION = (
     "RestrictAccess grants; an application whose RestrictAccess policies all miss is denied; an application without "
     "any policy may open every mailbox"
 )
+
+_LIMITED = ("mail", "calendars", "contacts", "full_access_as_app", "ews")
+"""How the names of application permissions begin that such a policy limits, in lower case."""
+
+_NOT_LIMITED = frozenset(
+    {
+        *("imap.accessasapp", "pop.accessasapp", "smtp.sendasapp"),
+        *("exchange.manageasapp", "exchange.manageasappv2", "user.read.all"),
+    }
+)
+"""Exchange Online's own permissions that no access policy limits."""
+
+
+def is_limited(resource: str, permission: str | None) -> bool:
+    """Whether an access policy limits this application permission of ``resource`` (an application id).
+
+    A permission whose name is not known (None, "") counts as one, and so does each of Exchange Online that is not
+    known to be none.
+    """
+    name = (permission or "").casefold()
+    if not name:
+        return True
+    if resource == _permissions.WELL_KNOWN["exchange_online"]:
+        return name not in _NOT_LIMITED
+    return resource == _permissions.WELL_KNOWN["microsoft_graph"] and name.startswith(_LIMITED)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions, _time
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 
 EXCHANGE = _permissions.WELL_KNOWN["exchange_online"]
 GRAPH = _permissions.WELL_KNOWN["microsoft_graph"]
@@ -93,6 +94,20 @@ def tokens_until(
     if lifetime_policies is None and asked:
         why += "; the tenant's token lifetime policies could not be read, so a longer life that they set is not counted"
     return until, why
+
+
+def not_before(option: str | None) -> dt.datetime | None:
+    """The option not_before of what takes a limiter away; None when it is not said. Raises InvalidInput."""
+    if option is None or not option.strip():
+        return None
+    moment = _time.instant(option)
+    if moment is None:
+        raise InvalidInput(
+            f"not_before is {option!r}, which is not an instant",
+            cure="write it as 2026-11-30T12:00:00Z",
+            options=("not_before",),
+        )
+    return moment
 
 
 def _words(resource: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 from dataclasses import replace
 
@@ -16,19 +17,31 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import (
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import AccessPolicy
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
+    Create,
+    Describe,
+    Desired,
+    Remove,
+    State,
+    asks_for_holding,
+    plan,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
     DENY,
     EVERY_APPLICATION,
     RESTRICT,
-    AccessPolicy,
-    Desired,
     Policy,
-    State,
-    plan,
     policies_of,
     read_cmdlet,
     scope_cmdlet,
     scopes,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.holding import (
+    ABSENT,
+    DELETED,
+    PRESENT,
+    Holding,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import NOW
@@ -72,19 +85,41 @@ def policy(scope: Recipient, right: str = RESTRICT, app_id: str = APP, **changes
 
 
 OURS = policy(FAX)
+WIDER = policy(OLD)
 WANTED = Desired(APP, "fax", description=TEXT)
 GONE = Desired(APP, "fax", state="absent")
 
 
-def made(policies: t.Iterable[Policy] = (), desired: Desired = WANTED, found: t.Iterable[Recipient] = (FAX,)) -> Plan:
-    return plan(State(tuple(policies), tuple(found)), desired, NOW)
+NOTHING = Holding(APP, ABSENT)
+OPEN = Holding(APP, PRESENT, "Fax", ("full_access_as_app",))
+
+
+def made(
+    policies: t.Iterable[Policy] = (),
+    desired: Desired = WANTED,
+    found: t.Iterable[Recipient] = (FAX,),
+    holding: Holding | None = None,
+) -> Plan:
+    if holding is None and desired.state == "absent":
+        holding = NOTHING
+    return plan(State(tuple(policies), tuple(found), holding), desired, NOW)
 
 
 def steps(plan: Plan) -> list[tuple[str, t.Any]]:
     assert plan.blocked is None, plan.blocked
-    return [
-        (step.name, step.arguments.get("Identity") if step.name == "remove" else step.arguments) for step in plan.steps
-    ]
+    return [told(step) for step in plan.steps]
+
+
+def told(step: t.Any) -> tuple[str, t.Any]:
+    """A step in short: its kind and what it carries."""
+    match step:
+        case Create():
+            return "create", step.arguments
+        case Describe():
+            return "describe", {"Identity": step.identity, "Description": step.description}
+        case Remove():
+            return "remove", step.identity
+    raise AssertionError(step)
 
 
 def stopped(plan: Plan) -> Blocked:
@@ -145,8 +180,95 @@ def test_the_description_is_mended_in_place():
     assert "in_force_by" not in plan.result
 
 
-def test_an_invalid_policy_is_worth_a_warning():
-    assert "not valid" in made([replace(OURS, is_valid=False)]).warnings[0]
+# ---- a policy that Exchange calls not valid -------------------------------------------------------------------------
+
+INVALID = replace(OURS, is_valid=False)
+
+
+def test_an_invalid_policy_is_made_anew_where_the_application_holds_nothing():
+    for holds in (NOTHING, Holding(APP, PRESENT, "Fax")):
+        assert steps(made([INVALID], holding=holds)) == [("remove", OURS.identity), CREATE]
+
+
+def test_an_invalid_policy_is_made_anew_while_another_one_limits():
+    plan = made([INVALID, WIDER], replace(WANTED, on_other_policies="remove"))
+    assert steps(plan) == [("remove", OURS.identity), CREATE, ("remove", WIDER.identity)]
+
+
+@pytest.mark.parametrize("bridge", [[], [replace(WIDER, is_valid=False)], [policy(OLD, DENY)]])
+@pytest.mark.parametrize("holds", [OPEN, None, Holding(APP, DELETED)])
+def test_an_invalid_policy_stops_where_making_it_anew_would_open_everything(
+    bridge: list[Policy], holds: Holding | None
+):
+    blocked = stopped(made([INVALID, *bridge], replace(WANTED, on_other_policies="keep"), holding=holds))
+    assert "not valid" in blocked.message
+    assert "consent" in blocked.cure
+
+
+def test_what_is_said_of_an_invalid_policy_stays():
+    plan = made([INVALID], replace(WANTED, description=None), holding=NOTHING)
+    assert steps(plan)[1][1]["Description"] == TEXT
+
+
+# ---- taking the limit away ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("holds", "revoked", "check_mode", "goes"),
+    [
+        (NOTHING, False, False, True),
+        (Holding(APP, PRESENT, "Fax"), False, False, True),
+        (OPEN, False, False, False),
+        (OPEN, True, False, False),
+        (OPEN, True, True, True),
+        (OPEN, False, True, False),
+        (Holding(APP, DELETED, "Fax"), False, False, False),
+        (Holding(APP, DELETED, "Fax"), True, False, True),
+    ],
+)
+def test_the_last_policy_goes_only_when_nothing_is_held(holds: Holding, revoked: bool, check_mode: bool, goes: bool):
+    desired = replace(GONE, consent_revoked=revoked, check_mode=check_mode)
+    plan = made([OURS], desired, holding=holds)
+    if goes:
+        assert steps(plan) == [("remove", OURS.identity)]
+    else:
+        assert APP in stopped(plan).message
+
+
+def test_one_policy_of_two_that_limit_goes_without_proof():
+    assert steps(made([OURS, WIDER], GONE, holding=OPEN)) == [("remove", OURS.identity)]
+    stopped(made([OURS, replace(WIDER, is_valid=False)], GONE, holding=OPEN))
+    denies = policy(FAX, DENY)
+    stopped(made([denies, WIDER], replace(GONE, access_right=DENY), holding=OPEN))
+
+
+def test_nobody_knows_is_no_proof():
+    stopped(plan(State((OURS,), (FAX,)), GONE, NOW))
+
+
+def test_what_decides_is_asked_for_and_nothing_else_is():
+    def asks(policies: list[Policy], desired: Desired) -> bool:
+        return asks_for_holding(State(tuple(policies), (FAX,)), desired, NOW)
+
+    assert asks([OURS], GONE)
+    assert asks([INVALID], WANTED)
+    assert not asks([OURS], WANTED)
+    assert not asks([], WANTED)
+    assert not asks([], GONE)
+    assert not asks([OURS, WIDER], GONE)
+    assert not asks([OURS], replace(GONE, not_before=NOW + dt.timedelta(minutes=1)))
+
+
+@pytest.mark.parametrize(("minutes", "waits"), [(1, True), (0, False), (-1, False)])
+def test_the_policy_stays_as_long_as_tokens_live(minutes: int, waits: bool):
+    until = NOW + dt.timedelta(minutes=minutes)
+    plan = made([OURS], replace(GONE, not_before=until, consent_revoked=True), holding=Holding(APP, DELETED))
+    assert plan.outcome == ("pending" if waits else "changed")
+    if waits:
+        assert plan.pending_until == "2026-11-21T12:01:00Z"
+        assert plan.result["policy"]["app_id"] == APP
+        assert not plan.steps
+    assert made([], replace(GONE, not_before=until)).outcome == "ok"
 
 
 # ---- which policy is ours -------------------------------------------------------------------------------------------
@@ -216,7 +338,6 @@ def test_no_policy_at_all_is_an_error_that_means_none():
 # ---- other policies -------------------------------------------------------------------------------------------------
 
 DENIES = policy(OLD, DENY)
-WIDER = policy(OLD)
 EVERYONE = policy(OLD, DENY, EVERY_APPLICATION)
 
 
@@ -260,7 +381,7 @@ def test_other_policies_are_kept_with_a_warning():
 def test_a_restriction_does_not_contradict_a_denial():
     desired = Desired(APP, "fax", DENY)
     plan = made([WIDER], desired)
-    assert [step.name for step in plan.steps] == ["create"]
+    assert [told(step)[0] for step in plan.steps] == ["create"]
     assert plan.warnings == []
     assert made([WIDER], replace(desired, on_other_policies="remove")).steps == plan.steps
     stopped(made([DENIES], desired))
@@ -309,8 +430,8 @@ def test_no_plan_leaves_the_application_without_a_restriction(on_other: str):
             desired = Desired(APP, "fax", right, TEXT, on_other_policies=on_other)
             there = {one.identity: one.access_right for one in existing}
             for step in made(existing, desired).steps:
-                if step.name == "remove":
-                    del there[step.arguments["Identity"]]
+                if isinstance(step, Remove):
+                    del there[step.identity]
                 else:
                     assert OURS.identity not in there, "Exchange refuses a second policy for the group"
                     there[OURS.identity] = step.arguments["AccessRight"]
@@ -467,5 +588,5 @@ def test_an_application_to_be_made_passes_in_check_mode():
 
 
 def test_only_a_policy_that_was_not_there_is_added():
-    assert made().added == {"app_id": APP, "group": FAX.guid}
+    assert made().added == [{"kind": "policy", "of": APP, "id": FAX.guid}]
     assert made([OURS]).added == {}

@@ -20,7 +20,13 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources import access_policy, ews_access, security_group
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import (
+    access_policy,
+    ews_access,
+    security_group,
+    security_group_state,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import holding
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import FakeClock
 
@@ -46,7 +52,7 @@ GROUP: Json = {
     "MemberJoinRestriction": "Closed",
     "RequireSenderAuthenticationEnabled": True,
     "ManagedBy": ["Organization Management"],
-    "Description": [security_group.MARK],
+    "Description": [security_group_state.MARK],
 }
 POLICY: Json = {
     "Identity": "t\\p",
@@ -128,6 +134,12 @@ def run(door: Door, late: Late, patience: int = 60, **params: t.Any) -> tuple[Js
 
 def group(late: Late, members: t.Sequence[str] = ("fax@contoso.com",), **params: t.Any) -> tuple[Json, FakeClock]:
     return run(security_group.DOOR, late, alias="scope", name="Scope", members=list(members), owners=[], **params)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application is gone for good, so that its policy may go."""
+    monkeypatch.setattr(holding, "read", lambda tenant, app_id: holding.Holding(app_id, holding.ABSENT))
 
 
 def policy(late: Late, **params: t.Any) -> tuple[Json, FakeClock]:

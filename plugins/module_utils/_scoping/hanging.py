@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What hangs on a group, read from Exchange: which groups hold it, and what other applications may open today."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFound, ServiceError
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange
+from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import PER_FILTER, Recipient, by_properties
+
+DEEPEST = 30
+"""How many levels of groups are climbed; more than that is no way to keep groups, and stops the task."""
+
+
+def holders(exchange: Exchange, group: Recipient) -> tuple[Recipient, ...]:
+    """Every group that holds ``group``, at any depth: a request for each level, and one that finds no further."""
+    seen: dict[str, Recipient] = {group.guid: group}
+    level = [group]
+    for _depth in range(DEEPEST):
+        pairs = [("Members", one.dn) for one in level]
+        if not all(value for _name, value in pairs):
+            raise ServiceError(
+                f"Exchange gives no distinguished name for {listing(level)}",
+                attempted=f"look which groups hold {group.label}",
+                cure="run again; if it stays so, give Microsoft's support the name of the group",
+            )
+        asked = [
+            by_properties(pairs[start : start + PER_FILTER], f"look which groups hold {group.label}")
+            for start in range(0, len(pairs), PER_FILTER)
+        ]
+        found = [Recipient.of(item) for output in exchange.invoke_many(asked) for item in output.listed()]
+        level = [one for one in {one.guid: one for one in found}.values() if one.guid not in seen]
+        if not level:
+            return tuple(one for one in seen.values() if one is not group)
+        seen.update({one.guid: one for one in level})
+    raise ServiceError(
+        f"{group.label} lies in groups within groups, more than {DEEPEST} levels deep",
+        attempted=f"look which groups hold {group.label}",
+        cure="choose another group",
+    )
+
+
+def listing(some: t.Iterable[Recipient]) -> str:
+    return ", ".join(one.label for one in some)
+
+
+def verdicts(exchange: Exchange, asked: t.Sequence[tuple[str, Recipient]]) -> dict[tuple[str, str], str]:
+    """What Exchange says today of each (application, mailbox), by application id and the mailbox's Guid.
+
+    A mailbox that Exchange does not know yet has no verdict, which counts as "could not be opened".
+    """
+    cmdlets = [
+        Cmdlet(
+            "Test-ApplicationAccessPolicy",
+            {"Identity": mailbox.guid, "AppId": app_id},
+            f"ask Exchange whether {app_id} may open {mailbox.label}",
+        )
+        for app_id, mailbox in asked
+    ]
+    said: dict[tuple[str, str], str] = {}
+    for (app_id, mailbox), output in zip(asked, exchange.invoke_many(cmdlets), strict=True):
+        if isinstance(output.error, NotFound):
+            continue
+        rows = output.objects()
+        if len(rows) == 1:
+            said[(app_id, mailbox.guid)] = str(rows[0].get("AccessCheckResult") or "")
+    return said
