@@ -43,7 +43,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_po
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import holding, token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    DENY,
+    DENY as DENY,
     RESTRICT,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (

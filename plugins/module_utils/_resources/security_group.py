@@ -40,7 +40,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_removal import absent
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import (
     Create,
-    Group,
+    Group as Group,
     GroupStep,
     Join,
     Leave,
