@@ -21,48 +21,43 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Confl
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
-    EXCHANGE_ADMIN as EXCHANGE_ADMIN,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
+    EXCHANGE_ADMIN,
     Create,
     Describe,
+    Desired,
     PolicyStep,
+    Remove,
+    State,
     asks_for_holding,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
-    Desired as Desired,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
-    Remove as Remove,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
-    State as State,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
-    plan as plan,
+    plan,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import holding, token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    DENY as DENY,
+    DENY,
     RESTRICT,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    Policy as Policy,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    policies_of as policies_of,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    read_cmdlet as read_cmdlet,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    scope_cmdlet as scope_cmdlet,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    scopes as scopes,
+    Policy,
+    policies_of,
+    read_cmdlet,
+    scope_cmdlet,
+    scopes,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+# What the preflight plans with, beside what this file has itself.
+__all__ = [
+    "DENY",
+    "DOOR",
+    "EXCHANGE_ADMIN",
+    "AccessPolicy",
+    "Desired",
+    "Policy",
+    "Remove",
+    "State",
+    "plan",
+    "policies_of",
+    "read_cmdlet",
+]
 
 LONGEST_DESCRIPTION = 1024
 

@@ -40,22 +40,18 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_removal import absent
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import (
     Create,
-    Group as Group,
+    Desired,
+    Group,
     GroupStep,
     Join,
     Leave,
     Remove,
     Setting,
     Settings,
+    State,
     judged,
     leaving,
     members,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import (
-    Desired as Desired,
-)
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import (
-    State as State,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import hanging, holding, limiter, token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
@@ -65,6 +61,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_poli
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+
+# What the preflight plans with, beside what this file has itself.
+__all__ = ["DOOR", "LONGEST_NAME", "Desired", "Group", "SecurityGroup", "State", "accepted", "plan"]
 
 LONGEST_NAME = 64
 READ_BATCH = 10
