@@ -36,6 +36,19 @@ SELECT = "id,appId,displayName,appRoles,oauth2PermissionScopes"
 _VALUE = re.compile(r"[A-Za-z0-9_.:/!#$%&'()*+,;<=>?@\[\]^`{|}~-]{1,250}")
 """What Graph takes as a permission's value: no blanks, at most 250 characters."""
 
+LIMITED: t.Mapping[tuple[str, str], frozenset[str]] = {
+    (WELL_KNOWN["exchange_online"], APPLICATION): frozenset({"full_access_as_app"}),
+    (WELL_KNOWN["microsoft_graph"], APPLICATION): frozenset(
+        {
+            *("Mail.Read", "Mail.ReadBasic", "Mail.ReadBasic.All", "Mail.ReadWrite", "Mail.Send"),
+            *("MailboxSettings.Read", "MailboxSettings.ReadWrite", "Calendars.Read", "Calendars.ReadWrite"),
+            *("Contacts.Read", "Contacts.ReadWrite"),
+        }
+    ),
+    (WELL_KNOWN["microsoft_graph"], DELEGATED): frozenset({"User.Read"}),
+}
+"""What may be granted: the permissions that an application access policy limits, and the one that opens no mailbox."""
+
 OPTIONS: dict[str, t.Any] = {
     "resource": {"type": "str", "required": True},
     APPLICATION: {"type": "list", "elements": "str", "default": []},
@@ -202,6 +215,36 @@ def missing_resource(wanted: t.Iterable[Wanted], offers: Offers) -> Blocked | No
         cure=cure,
         who="a Global Administrator or Cloud Application Administrator of the tenant",
         details={"missing_resources": [item.resource for item in missing]},
+    )
+
+
+def beyond(wanted: t.Iterable[Wanted], extra: t.Collection[str] | None) -> Blocked | None:
+    """The reason to stop where a permission is declared that no access policy limits, and that nobody named in words.
+
+    ``extra`` holds names of permissions as the service shows them, word for word. None: who declares them here names
+    them in words by that, so nothing is held against it.
+    """
+    if extra is None:
+        return None
+    found = [
+        (item, kind, name)
+        for item in wanted
+        for kind, names in ((APPLICATION, item.application), (DELEGATED, item.delegated))
+        for name in names
+        if name not in LIMITED.get((item.app_id, kind), ()) and name not in extra
+    ]
+    if not found:
+        return None
+    listed = "; ".join(f"{name} ({kind}) of {_title(item.app_id)}" for item, kind, name in found)
+    return Blocked(
+        f"no application access policy limits {listed}: who holds it is not kept to the declared mailboxes",
+        cure="take it out of the profile's permissions; if the application really has to hold it, name it word for "
+        "word in extra_permissions",
+        who="whoever answers for the tenant's security",
+        details={
+            "beyond": [{"resource": item.resource, "kind": kind, "permission": name} for item, kind, name in found]
+        },
+        options=("extra_permissions", "permissions"),
     )
 
 

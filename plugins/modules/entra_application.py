@@ -22,6 +22,8 @@ extends_documentation_fragment:
   - mail2fax.m365.connection.network
   - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes
+  - mail2fax.m365.ownership
+  - mail2fax.m365.ownership.identity
 options:
   unique_name:
     description:
@@ -252,10 +254,14 @@ recoverable_until:
   type: str
 added:
   description: >-
-    What was not there before and is now, or would be in check mode: C(application) for a new application; of one that
-    was there C(app_id) with C(service_principal) and C(permissions). A task that fails half-way tells it as well.
+    What was not there before and is now, or would be in check mode, a list of C(kind), C(of) and C(id):
+    C(application) for a
+    new one; of one that was there C(service_principal) and C(permission); of one that others made also
+    C(setting), with what
+    it was before. A task that fails half-way tells it as well.
   returned: when something was added
-  type: dict
+  type: list
+  elements: dict
 outcome:
   description: What became of the step, one of V(ok), V(changed), V(pending), V(blocked) and V(failed).
   returned: always

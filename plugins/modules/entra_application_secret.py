@@ -191,6 +191,20 @@ stored_key_ids:
   returned: success
   type: list
   elements: str
+stored_intent:
+  description: >-
+    What O(store) tells of a secret that was about to be made before the task, by a run that did not come to its end.
+    Null where there is nothing of the kind.
+  returned: success
+  type: dict
+  contains:
+    at:
+      description: When (ISO 8601, UTC).
+      type: str
+    keys:
+      description: Key IDs of the secrets that the application had then.
+      type: list
+      elements: str
 rotated:
   description: Whether a new secret took the place of an old one.
   returned: success

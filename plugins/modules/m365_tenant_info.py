@@ -63,6 +63,40 @@ options:
         type: str
         choices: [fail, ignore]
         default: fail
+      trusted_app_ids:
+        description: What O(ignore:trusted_app_ids) of M(mail2fax.m365.entra_application) will be.
+        type: list
+        elements: str
+      accept_credentials:
+        description: What O(ignore:accept_credentials) of M(mail2fax.m365.entra_application) will be.
+        type: list
+        elements: str
+      known_key_ids:
+        description: What O(ignore:known_key_ids) of M(mail2fax.m365.entra_application) will be.
+        type: list
+        elements: str
+      stored_intent:
+        description: What O(ignore:stored_intent) of M(mail2fax.m365.entra_application) will be.
+        type: dict
+        suboptions:
+          at:
+            description: When the secret was about to be made (ISO 8601, UTC).
+            type: str
+          keys:
+            description: Key IDs of the secrets that the application had then.
+            type: list
+            elements: str
+      recorded_app_id:
+        description: What O(ignore:recorded_app_id) of M(mail2fax.m365.entra_application) will be.
+        type: str
+      declared:
+        description: What O(ignore:declared) of M(mail2fax.m365.entra_application) will be.
+        type: list
+        elements: str
+      leave_application:
+        description: What O(ignore:leave_application) of M(mail2fax.m365.entra_application) will be.
+        type: list
+        elements: str
   permissions:
     description: The API permissions that the application is to have. Every name has to exist.
     type: list
@@ -82,6 +116,12 @@ options:
         type: list
         elements: str
         default: []
+  extra_permissions:
+    description:
+      - What O(ignore:extra_permissions) of M(mail2fax.m365.entra_application) and of
+        M(mail2fax.m365.entra_admin_consent) will be.
+    type: list
+    elements: str
   mailboxes:
     description:
       - Addresses of the mailboxes that the application is to open. Each has to be a mailbox in Exchange Online.

@@ -25,6 +25,7 @@ DELETED_KEPT = dt.timedelta(days=30)
 EVERY_MEMBER_WID = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"  # in every token, whatever directory roles there are
 APPLICATION_TYPE = "#microsoft.graph.application"
 SERVICE_PRINCIPAL_TYPE = "#microsoft.graph.servicePrincipal"
+USER_TYPE = "#microsoft.graph.user"
 
 _ASIDE = "_aside"  # a deleted service principal's grants, by collection
 
@@ -79,6 +80,7 @@ _APPLICATION: Document = {
     "appId": None,
     "applicationTemplateId": None,
     "disabledByMicrosoftStatus": None,
+    "createdByAppId": None,
     "createdDateTime": None,
     "displayName": None,
     "description": None,
@@ -138,6 +140,7 @@ _SERVICE_PRINCIPAL: Document = {
     "applicationTemplateId": None,
     "appOwnerOrganizationId": None,
     "appRoleAssignmentRequired": False,
+    "createdByAppId": None,
     "createdDateTime": None,
     "description": None,
     "disabledByMicrosoftStatus": None,

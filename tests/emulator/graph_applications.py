@@ -39,7 +39,7 @@ WRITE_DELEGATED = {"DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrit
 WRITE_GRANTS = {"AppRoleAssignment.ReadWrite.All"}
 
 _READ_ONLY = {
-    *("id", "appId", "createdDateTime", "deletedDateTime", "publisherDomain", "verifiedPublisher"),
+    *("id", "appId", "createdByAppId", "createdDateTime", "deletedDateTime", "publisherDomain", "verifiedPublisher"),
     *("disabledByMicrosoftStatus", "certification", "appOwnerOrganizationId", "applicationTemplateId"),
 }
 _AUDIENCES = (
@@ -53,8 +53,17 @@ _SECRET_ALPHABET = string.ascii_letters + string.digits + "._~-"
 
 
 def _owners(request: Request, document: Document) -> list[Document]:
-    held = request.tenant.service_principals
-    return [{**held[o], "_type": directory.SERVICE_PRINCIPAL_TYPE} for o in document["_owners"] if o in held]
+    """Service principals and people, in the order in which they were added."""
+    held, found = request.tenant.service_principals, []
+    people = {mailbox["ExternalDirectoryObjectId"]: mailbox for mailbox in request.tenant.mailboxes.values()}
+    for owner in document["_owners"]:
+        if owner in held:
+            found.append({**held[owner], "_type": directory.SERVICE_PRINCIPAL_TYPE})
+        elif owner in people:
+            person = people[owner]
+            names = {"displayName": person["DisplayName"], "userPrincipalName": person.get("UserPrincipalName")}
+            found.append({"id": owner, **names, "_type": directory.USER_TYPE})
+    return found
 
 
 def _assignments(request: Request, principal: Document) -> list[Document]:
@@ -146,8 +155,10 @@ def create_application(request: Request, unique_name: str | None = None) -> Answ
     if properties.get("passwordCredentials"):
         raise GraphError("new_password_by_action")
     _free_unique_name(request, properties.get("uniqueName"))
+    _within_quota(request)
     keys = properties.pop("keyCredentials", [])
     app = directory.new_application(request.tenant, properties, created=directory.stamp(request.world.clock.now()))
+    app["createdByAppId"] = request.principal.app_id
     app["keyCredentials"] = _keys(app, keys)
     bound = [reference_id(str(owner)) for owner in owners]
     app["_owners"] = list(dict.fromkeys([request.principal.object_id, *bound]))
@@ -212,6 +223,23 @@ def _free_unique_name(request: Request, name: str | None) -> None:
     for holder in [*request.tenant.applications.values(), *request.tenant.deleted_items.values()]:
         if (holder.get("uniqueName") or "").casefold() == name.casefold():
             raise GraphError("unique_name_taken")
+
+
+def _within_quota(request: Request) -> None:
+    """Who may make objects of their own only has room for 250; a tenant of the file may say another number.
+
+    What lies in the recycle bin counts a quarter.
+    """
+    limit = request.tenant.settings.get("quota", {}).get("objects_per_creator")
+    if limit is None:
+        return
+
+    def ours(held: t.Iterable[Document]) -> int:
+        return sum(item.get("createdByAppId") == request.principal.app_id for item in held)
+
+    live = ours(request.tenant.applications.values()) + ours(request.tenant.service_principals.values())
+    if live + ours(request.tenant.deleted_items.values()) // 4 >= limit:
+        raise GraphError("quota_exceeded")
 
 
 def _checked(body: Document, known: Document, resource: str, held: Document | None) -> Document:
@@ -339,11 +367,23 @@ def _owner_routes(collection: str) -> None:
 # --- passwords and keys -----------------------------------------------------------------------------------------------
 
 
+def _unlocked(request: Request, holder: Document, *properties: str) -> None:
+    """An application may lock the credentials of its service principals. Raises GraphError."""
+    app = directory.application_anywhere(request.world, request.tenant, holder["appId"])
+    lock = (app or {}).get("servicePrincipalLockConfiguration") or {}
+    if holder["id"] not in request.tenant.service_principals or not lock.get("isEnabled"):
+        return
+    parts = ("allProperties", "credentialsWithUsageVerify", "credentialsWithUsageSign")
+    if properties and any(lock.get(part) for part in parts):
+        raise GraphError("locked_property", property=properties[0])
+
+
 def _password_routes(collection: str) -> None:
     @route("POST", f"{collection}/{{}}/addPassword", WRITE_APPS)
     def add_password(request: Request, key: Segment) -> Answer:
         holder = _holder(request, collection, key)
         request.may_write(holder)
+        _unlocked(request, holder, "passwordCredentials")
         given = (request.body() if request.call.body.strip() else {}).get("passwordCredential") or {}
         if not isinstance(given, dict):
             raise GraphError("wrong_type", property="passwordCredential", resource="passwordCredential")
@@ -643,6 +683,7 @@ def create_service_principal(request: Request, app_id: str | None = None) -> Ans
         created=directory.stamp(request.world.clock.now()),
         owner_tenant=owner_tenant,
     )
+    principal["createdByAppId"] = request.principal.app_id
     principal["_owners"] = [request.principal.object_id]
     principal["_visible_at"] = request.newborn()
     request.tenant.service_principals[principal["id"]] = principal
@@ -685,6 +726,7 @@ def update_service_principal(request: Request, key: Segment) -> Answer:
         raise
     request.may_write(principal)
     properties = _checked(request.body(), directory.SERVICE_PRINCIPAL_PROPERTIES, "servicePrincipal", principal)
+    _unlocked(request, principal, *(name for name in ("passwordCredentials", "keyCredentials") if name in properties))
     if "passwordCredentials" in properties:
         properties["passwordCredentials"] = _kept_passwords(principal, properties["passwordCredentials"])
     if "keyCredentials" in properties:

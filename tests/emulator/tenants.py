@@ -51,7 +51,7 @@ from .model import Document, Tenant, World, load_yaml
 MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 TENANT_KEYS = {
     *("id", "domains", "operators", "mailboxes", "groups", "applications", "service_principals", "organization_config"),
-    *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources"),
+    *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources", "quota"),
 }
 
 
@@ -104,6 +104,7 @@ def build(world: World, entry: Document) -> Tenant:
         **(entry.get("organization_config") or {}),
     }
     tenant.settings["app_management_policy"] = dict(entry.get("app_management_policy") or {})
+    tenant.settings["quota"] = dict(entry.get("quota") or {})
     tenant.settings["sign_ins"] = {"items": []}
     return tenant
 
@@ -279,7 +280,7 @@ class _Builder:
                 "passwordCredentials",
                 "deleted",
             ),
-            *("federatedIdentityCredentials", "id", "appId", "createdDateTime", "certificates"),
+            *("federatedIdentityCredentials", "id", "appId", "createdDateTime", "certificates", "principal"),
         }
         seed = keys.get("appId") or keys.get("uniqueName") or f"{keys['displayName']}:{len(self.tenant.applications)}"
         app = directory.new_application(
@@ -298,12 +299,24 @@ class _Builder:
             app["keyCredentials"].append(key_credential(certificate_der(_pem(certificate))))
         for credential in keys.get("federatedIdentityCredentials") or []:
             self._federated(app, credential)
-        owners = [directory.service_principal_of(self.tenant, str(owner)) for owner in keys.get("owners") or []]
-        app["_owners"] = [owner["id"] for owner in owners if owner]
+        app["_owners"] = [self._owner(str(owner)) for owner in keys.get("owners") or []]
         self.tenant.applications[app["id"]] = app
         if keys.get("service_principal", True):
-            principal = self._service_principal(app, {"accountEnabled": keys.get("accountEnabled", True)})
-            principal["_owners"] = list(app["_owners"])
+            given = {
+                "accountEnabled": keys.get("accountEnabled", True),
+                "createdByAppId": app["createdByAppId"],
+                **(keys.get("principal") or {}),
+            }
+            apart = {name: given.pop(name, None) for name in ("owners", "passwordCredentials", "certificates")}
+            principal = self._service_principal(app, given)
+            if apart["owners"] is None:
+                principal["_owners"] = list(app["_owners"])
+            else:
+                principal["_owners"] = [self._owner(str(owner)) for owner in apart["owners"]]
+            for password in apart["passwordCredentials"] or []:
+                self._password(principal, password)
+            for certificate in apart["certificates"] or []:
+                principal["keyCredentials"].append(key_credential(certificate_der(_pem(certificate))))
             self.tenant.service_principals[principal["id"]] = principal
             self._grant(principal, keys.get("app_roles") or [])
             delegated = keys.get("delegated") or []
@@ -327,6 +340,16 @@ class _Builder:
             seed=f"{self.tenant.id}:{principal['id']}:delegated{f':{number}' * bool(number)}",
         )
         self.tenant.oauth2_permission_grants[grant["id"]] = grant
+
+    def _owner(self, name: str) -> str:
+        """The object id of an application by its app id, or of a person by an address."""
+        principal = directory.service_principal_of(self.tenant, name)
+        if principal is not None:
+            return str(principal["id"])
+        for mailbox in self.tenant.mailboxes.values():
+            if name.lower() in (mailbox["PrimarySmtpAddress"].lower(), mailbox["ExternalDirectoryObjectId"]):
+                return str(mailbox["ExternalDirectoryObjectId"])
+        raise TenantsFileError(f"there is neither an application nor a mailbox {name!r} that could own")
 
     def filler(self, number: int) -> None:
         app_id = self.guid("filler", str(number))

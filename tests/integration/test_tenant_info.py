@@ -32,6 +32,10 @@ def people(domain: str, *names: str) -> list[Json]:
     return [{"address": f"{name}@{domain}", "display_name": name.title()} for name in names]
 
 
+def operator_of(number: int) -> str:
+    return f"11111111-0000-4000-8000-{number:012}"
+
+
 def tenant(number: int, **keys: t.Any) -> Json:
     """A tenant ``t<number>.example`` with the operator of the same number and a fax mailbox."""
     domain = f"t{number}.example"
@@ -107,7 +111,13 @@ TENANTS = [
         applications=[
             {"appId": HAND_MADE, "displayName": "Fax by hand"},
             {"appId": OTHER_HAND_MADE, "displayName": "Fax by hand"},
-            {"appId": BINNED, "displayName": "Binned", "uniqueName": "binned", "deleted": True},
+            {
+                "appId": BINNED,
+                "displayName": "Binned",
+                "uniqueName": "binned",
+                "createdByAppId": operator_of(APPS),
+                "deleted": True,
+            },
         ],
     ),
     tenant(
@@ -128,8 +138,18 @@ TENANTS = [
         LISTED,
         organization_config={"EwsEnabled": True, "EwsAllowedAppIDs": HAND_MADE},
         applications=[
-            {"appId": HAND_MADE, "displayName": "Listed", "uniqueName": "listed"},
-            {"appId": OTHER_HAND_MADE, "displayName": "Unlisted", "uniqueName": "unlisted"},
+            {
+                "appId": HAND_MADE,
+                "displayName": "Listed",
+                "uniqueName": "listed",
+                "createdByAppId": operator_of(LISTED),
+            },
+            {
+                "appId": OTHER_HAND_MADE,
+                "displayName": "Unlisted",
+                "uniqueName": "unlisted",
+                "createdByAppId": operator_of(LISTED),
+            },
         ],
     ),
     tenant(
@@ -151,8 +171,13 @@ TENANTS = [
             {"name": "Board", "alias": "board", "members": ["bob@t16.example"]},
         ],
         applications=[
-            {"appId": HAND_MADE, "displayName": "Ruled", "uniqueName": "ruled"},
-            {"appId": OTHER_HAND_MADE, "displayName": "Free", "uniqueName": "free"},
+            {"appId": HAND_MADE, "displayName": "Ruled", "uniqueName": "ruled", "createdByAppId": operator_of(RULED)},
+            {
+                "appId": OTHER_HAND_MADE,
+                "displayName": "Free",
+                "uniqueName": "free",
+                "createdByAppId": operator_of(RULED),
+            },
         ],
         policies=[
             {"app_id": HAND_MADE, "group": "scope", "access_right": "RestrictAccess"},
@@ -174,7 +199,7 @@ class Look:
     def __init__(self, emulator: Emulator, number: int, **params: t.Any) -> None:
         connection = {
             "tenant": f"t{number}.example",
-            "client_id": f"11111111-0000-4000-8000-{number:012}",
+            "client_id": operator_of(number),
             "client_secret": f"operator-secret-{number}",
         }
         for name in [name for name in params if name in ("tenant", "access_token", "client_id", "patience")]:

@@ -11,9 +11,9 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _ownership, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
@@ -28,6 +28,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding i
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.operator import Operator
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_read import Reader
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 STEP = "application"
 
@@ -60,14 +62,31 @@ class Facts:
         return self.app_id or _names.ZERO_GUID
 
 
+def signed_in(desired: Desired, tenant: Tenant) -> Desired:
+    """The expectations of this operator: what it made is ours, and so are the keys that the store knows."""
+    wanted = desired.application
+    if wanted is None or wanted.trust is None:
+        return desired
+    trust = wanted.trust.signed_in(tenant.sign_in.token(tenant.cloud.graph_audience))
+    trust = replace(trust, known_key_ids=trust.known_key_ids | set(desired.stored_key_ids or ()))
+    return replace(desired, application=replace(wanted, trust=trust))
+
+
 def calls(desired: Desired, operator: Operator) -> Reads:
     reads: dict[str, Read] = {}
     wanted = desired.application
     if wanted is not None:
-        found = _application.find_call(unique_name=wanted.unique_name, app_id=wanted.app_id)
-        path = found.path.partition("?")[0]
+        key, value = wanted.identity.looked_up
+        by_id = value if key == "appId" else None
+        path = _directory.key_of(unique_name=wanted.unique_name, app_id=by_id)
+        found = _application.find_call(unique_name=wanted.unique_name, app_id=by_id)
         reads["found"] = Read(found, "the application")
-        reads["deleted"] = Read(_application.deleted_call(*_binned_by(wanted)), "the application in the recycle bin")
+        reads["deleted"] = Read(_application.deleted_call(key, value), "the application in the recycle bin")
+        for name, call in _ownership.application_calls(path).items():
+            reads[name] = Read(call, "who can sign in as the application")
+        if by_id:
+            for name, call in _ownership.principal_call(by_id).items():
+                reads[name] = Read(call, "who can sign in as the application")
         if wanted.app_id and wanted.unique_name:
             reads["holder"] = Read(
                 _application.find_call(unique_name=wanted.unique_name, select=_application.BRIEF), "the application"
@@ -80,29 +99,22 @@ def calls(desired: Desired, operator: Operator) -> Reads:
             reads["deleted namesakes"] = Read(
                 _application.deleted_call("displayName", wanted.display_name), "deleted applications of the same name"
             )
-        if operator.owns_only:
-            reads["owners"] = Read(
-                Call("GET", f"{path}/owners?$select=id", "read the application's owners"), "the application's owners"
-            )
         reads.update(_principal(wanted))
     for item in desired.permissions or ():
         reads[item.app_id] = Read(_permissions.read_call(item.app_id), "the permissions that an API offers")
     return reads
 
 
-def _binned_by(wanted: _application.Desired) -> tuple[str, str]:
-    return ("appId", wanted.app_id) if wanted.app_id else ("uniqueName", wanted.unique_name or "")
-
-
 def _principal(wanted: _application.Desired) -> Reads:
     """The service principal, in the first batch: by the application's id, or by the name that both have."""
     what = "the application's service principal"
-    if wanted.app_id:
-        return {"principal": Read(_application.service_principal_calls(wanted.app_id)[0], what)}
+    key, value = wanted.identity.looked_up
+    if key == "appId":
+        return {"principal": Read(_directory.service_principal_calls(value)[0], what)}
     if wanted.display_name:
         path = (
             f"/servicePrincipals?$filter=displayName%20eq%20{_names.odata(wanted.display_name)}"
-            f"&$select={_application.SERVICE_PRINCIPAL}"
+            f"&$select={_directory.SERVICE_PRINCIPAL}"
         )
         return {"principals": Read(Call("GET", path, f"read {what}"), what)}
     return {}
@@ -133,16 +145,22 @@ def take(answers: Answers, desired: Desired, operator: Operator, ask: Ask) -> Fa
             for item in answers.rows("deleted namesakes") or []
             if item.get("id") != own and item.get("displayName") == wanted.display_name
         ]
-    owners = answers.rows("owners") if application is not None else None
+    owners = answers.rows("owners") if application is not None and operator.owns_only else None
+    principal = _principal_of(answers, application, ask)
+    state = _application.State(
+        application=application,
+        deleted=deleted,
+        namesakes=tuple(namesakes),
+        holder=holder,
+        service_principal=principal,
+        offers=offers or {},
+        access=None if application is None else _access(answers, application, principal, ask),
+    )
+    if wanted.identity.from_record and application is None and deleted is None:
+        # One answer that the recorded application does not exist is no proof.
+        state = Reader(ask.tenant, wanted).read()
     return Facts(
-        state=_application.State(
-            application=application,
-            deleted=deleted,
-            namesakes=tuple(namesakes),
-            holder=holder,
-            service_principal=_principal_of(answers, application, ask),
-            offers=offers or {},
-        ),
+        state=state,
         owned=None if owners is None else operator.object_id in {item.get("id") for item in owners},
         offers=offers,
         deleted_namesakes=tuple(gone),
@@ -153,7 +171,21 @@ def _deleted(answers: Answers, wanted: _application.Desired, ask: Ask) -> Json |
     part = answers.part("deleted")
     if part is None or answers.refused("deleted"):
         return None
-    return next(iter(_application.deleted_found(ask.tenant.graph, part, *_binned_by(wanted))), None)
+    return next(iter(_application.deleted_found(ask.tenant.graph, part, *wanted.identity.looked_up)), None)
+
+
+def _access(answers: Answers, application: Json, principal: Json | None, ask: Ask) -> _ownership.Access | None:
+    """Who can sign in as the application; None where the operator may not read it, or no replica shows it.
+
+    Who owns the service principal is read where a record or the inventory names the application by its id; otherwise
+    the step that registers it looks, before it writes.
+    """
+    names = [name for name in ("owners", "federated", "principal_owners") if answers.asked(name)]
+    if any(answers.refused(name) for name in names):
+        return None
+    calls = {name: t.cast("Call", answers.reads[name].request) for name in names}
+    parts = {name: t.cast("Part", answers.part(name)) for name in names}
+    return _ownership.access_from(ask.tenant.graph, application, principal, calls, parts)
 
 
 def _principal_of(answers: Answers, application: Json | None, ask: Ask) -> Json | None:
@@ -167,7 +199,7 @@ def _principal_of(answers: Answers, application: Json | None, ask: Ask) -> Json 
         for one in answers.rows("principals") or []:
             if str(one.get("appId") or "").lower() == app_id:
                 return one
-    call = _application.service_principal_calls(app_id)[0]
+    call = _directory.service_principal_calls(app_id)[0]
     further = ask.further({"principal": Read(call, "the application's service principal")})
     return None if further.useless("principal") else further.document("principal") or None
 
@@ -175,6 +207,9 @@ def _principal_of(answers: Answers, application: Json | None, ask: Ask) -> Json 
 def blind(facts: Facts, desired: Desired) -> list[str]:
     """What was expected and could not be read, in words."""
     unread = ["the application"] if desired.application is not None and facts.state is None else []
+    wanted, state = desired.application, facts.state
+    if wanted and state and state.application and state.access is None and not wanted.taking_back:
+        unread.append("who can sign in as the application")
     return unread + (["the permissions that APIs offer"] if desired.permissions and facts.offers is None else [])
 
 
@@ -265,6 +300,9 @@ def _shown(state: _application.State, now: dt.datetime) -> Json:
 
 
 def _permissions_of(facts: Facts, desired: Desired) -> t.Iterator[Finding]:
+    beyond = _permissions.beyond(desired.permissions or (), desired.extra_permissions)
+    if beyond is not None:
+        yield refused("permissions", "permissions", beyond)
     if not desired.permissions or facts.offers is None:
         return
     absent = _permissions.missing_resource(desired.permissions, facts.offers)

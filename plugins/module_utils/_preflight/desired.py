@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _powers, _steps
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _ownership, _permissions, _powers, _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
@@ -32,6 +32,8 @@ class Desired:
     tenant_option: str | None = None
     application: _application.Desired | None = None
     permissions: tuple[Wanted, ...] | None = None
+    extra_permissions: tuple[str, ...] | None = None
+    """Names that the inventory says word for word, beside what an access policy limits; None: any may be declared."""
     mailboxes: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
     group: _security_group.Desired | None = None
@@ -97,8 +99,11 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
     return Desired(
         expected_domain=expected,
         tenant_option=tenant.options.get("tenant"),
-        application=_wanted_application(params.get("application")),
+        application=_wanted_application(
+            params.get("application"), taking_back=list(params.get("steps") or ()) == ["decommission"]
+        ),
         permissions=_permissions.parse(params.get("permissions")),
+        extra_permissions=None if params.get("extra_permissions") is None else tuple(params["extra_permissions"]),
         mailboxes=_addresses(params.get("mailboxes"), "mailboxes"),
         control=_addresses(params.get("control_mailboxes"), "control_mailboxes"),
         group=None if group is None else _group(group),
@@ -124,7 +129,7 @@ def _addresses(values: t.Sequence[str] | None, option: str) -> tuple[str, ...]:
     return tuple(unique.values())
 
 
-def _wanted_application(option: Json | None) -> _application.Desired | None:
+def _wanted_application(option: Json | None, *, taking_back: bool) -> _application.Desired | None:
     if option is None:
         return None
     unique_name, app_id, display_name = (option.get(key) for key in ("unique_name", "app_id", "display_name"))
@@ -135,7 +140,12 @@ def _wanted_application(option: Json | None) -> _application.Desired | None:
         )
     if app_id == _names.ZERO_GUID:
         raise InvalidInput("application.app_id is all zeros", cure="give the Application (client) ID, or leave it out")
+    trust, declared, left = _ownership.said_in(option, "application.")
     return _application.Desired(
+        trust=trust,
+        declared=declared,
+        left=left,
+        taking_back=taking_back,
         unique_name=_names.name(unique_name, "application.unique_name", 256) if unique_name else None,
         app_id=_names.guid(app_id, "application.app_id") if app_id else None,
         display_name=_names.name(display_name, "application.display_name", 256) if display_name else None,
@@ -170,9 +180,12 @@ SPEC = ArgumentSpec(
                 "enabled": {"type": "bool"},
                 "on_deleted": {"type": "str", "default": "fail", "choices": ["fail", "restore", "purge"]},
                 "on_namesake": {"type": "str", "default": "fail", "choices": ["fail", "ignore"]},
+                **_ownership.TRUST_OPTIONS,
+                **_ownership.IDENTITY_OPTIONS,
             },
         },
         "permissions": {"type": "list", "elements": "dict", "options": _permissions.OPTIONS},
+        "extra_permissions": {"type": "list", "elements": "str"},
         "mailboxes": {"type": "list", "elements": "str"},
         "control_mailboxes": {"type": "list", "elements": "str"},
         "group": {

@@ -11,7 +11,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _app_policies, _names, _powers
+from ansible_collections.mail2fax.m365.plugins.module_utils import _app_policies, _directory, _names, _powers
 from ansible_collections.mail2fax.m365.plugins.module_utils._app_policies import Limits
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Read, Reads
@@ -24,7 +24,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding i
     stops,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.operator import Operator
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret as _secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import _key as key_of
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
@@ -50,7 +49,8 @@ def calls(desired: Desired) -> Reads:
     reads = {"policy": Read(_app_policies.default_call(), "the app-management policy")}
     wanted = desired.application
     if wanted is not None and desired.wants_secret:
-        path = _application.find_call(unique_name=wanted.unique_name, app_id=wanted.app_id).path.partition("?")[0]
+        key, value = wanted.identity.looked_up
+        path = _directory.key_of(unique_name=wanted.unique_name, app_id=value if key == "appId" else None)
         reads["own policy"] = Read(_app_policies.assigned_call(path), "the application's app-management policy")
     return reads
 

@@ -59,7 +59,8 @@ class TenantInfo(ReadOnly):
         self._desired = parse(connected, task.params)
 
     def read(self) -> State:
-        desired, who = self._desired, operator.signed_in(self._tenant)
+        who = operator.signed_in(self._tenant)
+        self._desired = desired = application.signed_in(self._desired, self._tenant)
         ask = Ask(self._tenant, graph=who.reads_graph, exchange=who.reads_exchange)
         answers = ask.topics(
             {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _permissions, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
@@ -17,10 +17,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_G
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application, consent
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import consent
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
-SERVICE_PRINCIPAL = f"{application.SERVICE_PRINCIPAL},passwordCredentials,keyCredentials"
 MOST = 50
 """More applications of one display name than this are not looked at one by one."""
 
@@ -53,11 +52,11 @@ def describe(found: Found, offers: Offers) -> Json:
         offers=offers,
     )
     return {
-        **application.describe(document, offers),
-        "secrets": application.secrets_of(document),
-        "certificates": certificates_of(document),
+        **_directory.describe(document, offers),
+        "secrets": _directory.secrets_of(document),
+        "certificates": _directory.certificates_of(document),
         "owners": sorted(
-            (application.owner_of(owner) for owner in found.owners), key=lambda owner: str(owner["display_name"])
+            (_directory.owner_of(owner) for owner in found.owners), key=lambda owner: str(owner["display_name"])
         ),
         "service_principal": None
         if principal is None
@@ -68,37 +67,20 @@ def describe(found: Found, offers: Offers) -> Json:
             "created_date_time": principal.get("createdDateTime"),
             "tags": sorted(principal.get("tags") or []),
             # A portal shows only the application's own; those of the service principal sign in all the same.
-            "secrets": application.secrets_of(principal),
-            "certificates": certificates_of(principal),
+            "secrets": _directory.secrets_of(principal),
+            "certificates": _directory.certificates_of(principal),
         },
         "grants": consent.in_force(state),
     }
 
 
-def certificates_of(document: Json) -> list[Json]:
-    """Metadata of the certificates, the last to expire first; never a key."""
-    certificates = [
-        {
-            "key_id": item.get("keyId"),
-            "display_name": item.get("displayName"),
-            "type": item.get("type"),
-            "usage": item.get("usage"),
-            "thumbprint": item.get("customKeyIdentifier"),
-            "start_date_time": item.get("startDateTime"),
-            "end_date_time": item.get("endDateTime"),
-        }
-        for item in document.get("keyCredentials") or []
-    ]
-    return sorted(certificates, key=lambda item: (str(item["end_date_time"]), str(item["key_id"])), reverse=True)
-
-
 def describe_deleted(document: Json) -> Json:
-    deleted_at = application.moment(document.get("deletedDateTime"))
+    deleted_at = _time.instant(document.get("deletedDateTime"))
     return {
-        **application.brief(document),
+        **_directory.brief(document),
         "deleted_date_time": document.get("deletedDateTime"),
-        "recoverable_until": application.timestamp(deleted_at + application.KEPT_DELETED) if deleted_at else None,
-        "secrets": application.secrets_of(document),
+        "recoverable_until": _time.iso(deleted_at + _directory.KEPT_DELETED) if deleted_at else None,
+        "secrets": _directory.secrets_of(document),
     }
 
 
@@ -158,13 +140,13 @@ class ApplicationInfo:
     def _find(self) -> tuple[list[Json], list[Json]]:
         if self._display_name is not None:
             name, value = "displayName", self._display_name
-            live = application.named_call(self._display_name, select=application.SELECT)
+            live = _directory.named_call(self._display_name, select=_directory.SELECT)
         else:
             name, value = ("appId", self._app_id) if self._app_id else ("uniqueName", self._unique_name or "")
-            live = application.find_call(unique_name=self._unique_name, app_id=self._app_id)
-        calls = {"live": live, "deleted": application.deleted_call(name, value)}
+            live = _directory.find_call(unique_name=self._unique_name, app_id=self._app_id)
+        calls = {"live": live, "deleted": _directory.deleted_call(name, value)}
         parts = self._batch(calls, "look for the application")
-        deleted = application.deleted_found(self._tenant.graph, parts["deleted"], name, value)
+        deleted = _directory.deleted_found(self._tenant.graph, parts["deleted"], name, value)
         if self._display_name is not None:
             return list(parts["live"].value().get("value") or [])[:MOST], deleted
         document = parts["live"].found()
@@ -174,8 +156,8 @@ class ApplicationInfo:
         calls: dict[str, Call] = {}
         for document in documents:
             ident = document["id"]
-            calls[f"owners {ident}"] = application.owners_call(document)
-            principal, roles, delegated = consent.grant_calls(str(document["appId"]), SERVICE_PRINCIPAL)
+            calls[f"owners {ident}"] = _directory.owners_call(document)
+            principal, roles, delegated = consent.grant_calls(str(document["appId"]), _directory.SERVICE_PRINCIPAL)
             calls |= {f"principal {ident}": principal, f"roles {ident}": roles, f"delegated {ident}": delegated}
         parts = self._batch(calls, "read what belongs to the application")
         graph, found = self._tenant.graph, []

@@ -162,6 +162,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     common: Json = {
         **shown,
         "stored_key_ids": sorted(current.entry.known()) if current.entry is not None else [],
+        "stored_intent": current.entry.intent.as_mapping() if current.entry and current.entry.intent else None,
         "app_id": desired.app_id,
         "foreign": [key.as_dict(now) for key in foreign],
         "rotated": False,

@@ -19,6 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ap
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import Exchange, FakeClock, Script, answer, graph_error, jwt
 
+OPERATOR = "11111111-0000-4000-8000-000000000001"
 APP_ID = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 FULL = "dc890d15-9560-4a4c-9b7f-a736ec74ec40"
@@ -32,6 +33,7 @@ DOCUMENT = {
     "uniqueName": "fax",
     "signInAudience": "AzureADMyOrg",
     "createdDateTime": "2026-11-01T00:00:00Z",
+    "createdByAppId": OPERATOR,
 }
 DELETED = {**DOCUMENT, "deletedDateTime": "2026-11-20T00:00:00Z"}
 PRINCIPAL = {"id": "principal", "appId": APP_ID, "accountEnabled": True}
@@ -65,7 +67,7 @@ def run(
 ) -> tuple[dict[str, t.Any], Script, FakeClock]:
     """One task against a script, all of which has to be played."""
     options = ArgumentSpecValidator(**door.argument_spec.kwargs()).validate(
-        {"tenant": "contoso.com", "access_token": {"graph": jwt()}, "patience": patience, **params}
+        {"tenant": "contoso.com", "access_token": {"graph": jwt(appid=OPERATOR)}, "patience": patience, **params}
     )
     assert not options.error_messages
     script, clock = Script(exchanges), FakeClock()
@@ -83,9 +85,12 @@ def apply(*exchanges: Exchange, patience: int = 30, **params: t.Any) -> tuple[di
     return run(application.DOOR, {**base, **params}, *exchanges, patience=patience)
 
 
-NOTHING = batch(ABSENT, listed(), listed())
-BINNED = [batch(ABSENT, listed(DELETED), listed()), batch(ABSENT, listed())]
-DONE = [batch(found(DOCUMENT), listed(), listed(DOCUMENT)), batch(found(PRINCIPAL), listed())]
+NOTHING = batch(ABSENT, listed(), ABSENT, ABSENT, listed())
+BINNED = [batch(ABSENT, listed(DELETED), ABSENT, ABSENT, listed()), batch(ABSENT, listed(), ABSENT)]
+DONE = [
+    batch(found(DOCUMENT), listed(), listed(), listed(), listed(DOCUMENT)),
+    batch(found(PRINCIPAL), listed(), listed()),
+]
 CREATED = Exchange("PATCH", "/applications(uniqueName='fax')", answer(201, DOCUMENT))
 PRINCIPAL_CREATED = Exchange("POST", "/servicePrincipals", answer(201, PRINCIPAL))
 
@@ -154,8 +159,8 @@ def test_after_a_lost_answer_a_replica_that_hides_the_application_is_waited_for(
         CREATED,
         Exchange("POST", "/servicePrincipals", AnswerLost("lost")),
         NOTHING,
-        batch(found(DOCUMENT), listed(), listed()),
-        batch(ABSENT, listed()),
+        batch(found(DOCUMENT), listed(), listed(), listed(), listed()),
+        batch(ABSENT, listed(), ABSENT),
         Exchange("POST", "/servicePrincipals", graph_error(409, "Request_MultipleObjectsWithSameKeyValue", IN_USE)),
         batch(ABSENT, listed()),
         batch(found(PRINCIPAL), listed()),
@@ -225,11 +230,11 @@ def test_a_recycle_bin_that_does_not_filter_is_gone_through() -> None:
     unsupported: Part = (400, {"error": {"code": "Request_UnsupportedQuery", "message": "no such filter"}})
     other = {**DELETED, "id": "other", "uniqueName": "other"}
     result, *_rest = apply(
-        batch(ABSENT, unsupported, listed()),
+        batch(ABSENT, unsupported, ABSENT, ABSENT, listed()),
         Exchange(
             "GET", "/directory/deletedItems/microsoft.graph.application?", answer(200, {"value": [other, DELETED]})
         ),
-        batch(ABSENT, listed()),
+        batch(ABSENT, listed(), ABSENT),
     )
     assert result["outcome"] == "blocked"
     assert result["error"]["details"]["deleted"]["object_id"] == "object"
@@ -243,7 +248,10 @@ def test_what_never_reaches_the_recycle_bin_is_an_error() -> None:
 
 def test_a_change_that_never_shows_is_an_error_that_says_what_is_left() -> None:
     renamed = {**DOCUMENT, "displayName": "renamed"}
-    reads = [batch(found(renamed), listed(), listed()), batch(found(PRINCIPAL), listed())]
+    reads = [
+        batch(found(renamed), listed(), listed(), listed(), listed()),
+        batch(found(PRINCIPAL), listed(), listed()),
+    ]
     result, *_rest = apply(*reads, Exchange("PATCH", "/applications/object", answer(204)), *reads, *reads, patience=1)
     assert (result["failed"], result["changed"], result["error"]["kind"]) == (True, True, "Conflict")
     assert "still to do: set display_name of 'Fax'" in result["msg"]
@@ -251,7 +259,9 @@ def test_a_change_that_never_shows_is_an_error_that_says_what_is_left() -> None:
 
 def test_owners_that_may_not_be_read_do_not_hide_the_namesakes() -> None:
     forbidden: Part = (403, {"error": {"code": "Authorization_RequestDenied", "message": "no"}})
-    result, *_rest = apply(batch(ABSENT, listed(), listed(DOCUMENT, {**DOCUMENT, "id": "b"})), batch(forbidden, ABSENT))
+    result, *_rest = apply(
+        batch(ABSENT, listed(), ABSENT, ABSENT, listed(DOCUMENT, {**DOCUMENT, "id": "b"})), batch(forbidden, ABSENT)
+    )
     assert result["outcome"] == "blocked"
     assert len(result["error"]["details"]["namesakes"]) == 2
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _directory, _permissions, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import Desired, State
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application_plan as application
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_plan import LOCKED, Desired, State
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
@@ -105,15 +106,24 @@ def planned(current: State, desired: Desired = WANTED, **options: t.Any) -> Plan
     return application.plan(current, dataclasses.replace(desired, **options), NOW)
 
 
+def name_of(step: t.Any) -> str:
+    """``create_principal`` for a step of the type CreatePrincipal."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", type(step).__name__).lower()
+
+
 def names(plan: Plan) -> list[str]:
-    return [step.name for step in plan.steps]
+    return [name_of(step) for step in plan.steps]
+
+
+def arguments(step: t.Any) -> dict[str, t.Any]:
+    return {field.name: getattr(step, field.name) for field in dataclasses.fields(step) if field.name != "title"}
 
 
 def updates(plan: Plan) -> dict[str, t.Any]:
     (step,) = plan.steps
-    assert step.name == "update"
-    assert step.arguments["id"] == document()["id"]
-    return dict(step.arguments["properties"])
+    assert name_of(step) == "update"
+    assert step.id == document()["id"]
+    return dict(step.properties)
 
 
 # --- new -----------------------------------------------------------------------------------------------------
@@ -122,14 +132,15 @@ def updates(plan: Plan) -> dict[str, t.Any]:
 def test_nothing_there_is_made_whole_in_one_write_and_gets_a_service_principal() -> None:
     plan = planned(EMPTY)
     create, service_principal = plan.steps
-    assert create.name == "create"
-    assert create.arguments == {
+    assert name_of(create) == "create"
+    assert create.properties == {
         "displayName": "Mail2DigitalFax",
         "signInAudience": "AzureADMyOrg",
         "requiredResourceAccess": [FULL_ACCESS],
+        "servicePrincipalLockConfiguration": LOCKED,
     }
-    assert service_principal.name == "create_service_principal"
-    assert service_principal.arguments == {"app_id": None, "enabled": True, "anew": False}
+    assert name_of(service_principal) == "create_principal"
+    assert arguments(service_principal) == {"app_id": None, "enabled": True, "anew": False}
     assert plan.before == {"application": "absent"}
     assert plan.after["permissions"] == ["exchange_online full_access_as_app (application)"]
     assert (plan.after["unique_name"], plan.after["service_principal"]) == ("mail2fax", "enabled")
@@ -141,18 +152,23 @@ def test_nothing_there_is_made_whole_in_one_write_and_gets_a_service_principal()
 def test_the_audience_is_always_said() -> None:
     """Left out, the service would let personal accounts in."""
     plan = planned(EMPTY, sign_in_audience="AzureADMultipleOrgs", permissions=None)
-    assert plan.steps[0].arguments == {"displayName": "Mail2DigitalFax", "signInAudience": "AzureADMultipleOrgs"}
+    assert plan.steps[0].properties == {
+        "displayName": "Mail2DigitalFax",
+        "signInAudience": "AzureADMultipleOrgs",
+        "servicePrincipalLockConfiguration": LOCKED,
+    }
 
 
 def test_everything_declared_goes_into_the_create() -> None:
     plan = planned(EMPTY, notes="n", tags=("b", "a", "b"), permissions=(), enabled=False)
-    assert plan.steps[0].arguments == {
+    assert plan.steps[0].properties == {
         "displayName": "Mail2DigitalFax",
         "signInAudience": "AzureADMyOrg",
+        "servicePrincipalLockConfiguration": LOCKED,
         "notes": "n",
         "tags": ["a", "b"],
     }
-    assert plan.steps[1].arguments["enabled"] is False
+    assert plan.steps[1].enabled is False
     assert plan.after["service_principal"] == "disabled"
 
 
@@ -249,14 +265,14 @@ def test_several_differences_are_one_write() -> None:
 def test_a_missing_service_principal_is_made_and_a_deleted_one_purged_first() -> None:
     missing = dataclasses.replace(LIVE, service_principal=None)
     plan = planned(missing)
-    assert names(plan) == ["create_service_principal"]
-    assert plan.steps[0].arguments == {"app_id": APP_ID, "enabled": True, "anew": False}
+    assert names(plan) == ["create_principal"]
+    assert arguments(plan.steps[0]) == {"app_id": APP_ID, "enabled": True, "anew": False}
     assert plan.result["service_principal_id"] == ZERO_GUID
     assert plan.before["service_principal"] == "absent"
     deleted = dataclasses.replace(missing, deleted_service_principal={"id": "old"})
     plan = planned(deleted)
-    assert names(plan) == ["purge_service_principal", "create_service_principal"]
-    assert plan.steps[0].arguments == {"id": "old"}
+    assert names(plan) == ["purge_principal", "create_principal"]
+    assert arguments(plan.steps[0]) == {"id": "old"}
     assert planned(deleted, service_principal=False).steps == []
 
 
@@ -266,14 +282,14 @@ def test_sign_in_is_switched_only_when_asked() -> None:
     assert plan.steps == []
     assert "enabled=true" in plan.warnings[0]
     plan = planned(disabled, enabled=True)
-    assert [(step.name, step.arguments) for step in plan.steps] == [
-        ("enable_service_principal", {"id": principal()["id"], "enabled": True})
+    assert [(name_of(step), arguments(step)) for step in plan.steps] == [
+        ("enable_principal", {"id": principal()["id"], "enabled": True})
     ]
     assert (plan.before["service_principal"], plan.after["service_principal"]) == ("disabled", "enabled")
     assert plan.warnings == []
     assert planned(LIVE, enabled=True).steps == []
     assert planned(disabled, enabled=False).steps == []
-    assert names(planned(LIVE, enabled=False)) == ["enable_service_principal"]
+    assert names(planned(LIVE, enabled=False)) == ["enable_principal"]
     assert planned(LIVE, enabled=False, service_principal=False).steps == []
 
 
@@ -314,10 +330,10 @@ def test_a_deletion_without_a_date_is_told_without_one() -> None:
 
 def test_restore_purges_the_old_service_principal_first_and_makes_a_new_one() -> None:
     plan = planned(GONE, on_deleted="restore", display_name="Other")
-    assert names(plan) == ["purge_service_principal", "restore", "update", "create_service_principal"]
-    assert plan.steps[1].arguments == {"id": document()["id"]}
-    assert plan.steps[2].arguments["properties"] == {"displayName": "Other"}
-    assert plan.steps[3].arguments == {"app_id": APP_ID, "enabled": True, "anew": True}
+    assert names(plan) == ["purge_principal", "restore", "update", "create_principal"]
+    assert arguments(plan.steps[1]) == {"id": document()["id"]}
+    assert plan.steps[2].properties == {"displayName": "Other"}
+    assert arguments(plan.steps[3]) == {"app_id": APP_ID, "enabled": True, "anew": True}
     assert plan.result["app_id"] == APP_ID
     assert plan.result["service_principal_id"] == ZERO_GUID
     assert [item["key_id"] for item in plan.result["old_secrets"]] == ["k2", "k1"]
@@ -330,8 +346,8 @@ def test_restore_purges_the_old_service_principal_first_and_makes_a_new_one() ->
 def test_restore_also_removes_a_service_principal_that_outlived_its_application() -> None:
     current = dataclasses.replace(GONE, service_principal=principal(), deleted_service_principal=None)
     plan = planned(current, on_deleted="restore")
-    assert names(plan) == ["delete_service_principal", "purge_service_principal", "restore", "create_service_principal"]
-    assert {step.arguments["id"] for step in plan.steps[:2]} == {principal()["id"]}
+    assert names(plan) == ["delete_principal", "purge_principal", "restore", "create_principal"]
+    assert {step.id for step in plan.steps[:2]} == {principal()["id"]}
 
 
 def test_restore_without_secrets_warns_of_none() -> None:
@@ -339,18 +355,18 @@ def test_restore_without_secrets_warns_of_none() -> None:
     plan = planned(current, on_deleted="restore")
     assert plan.warnings == []
     assert plan.result["old_secrets"] == []
-    assert names(plan) == ["restore", "create_service_principal"]
+    assert names(plan) == ["restore", "create_principal"]
 
 
 def test_restore_without_a_wanted_service_principal_still_drops_the_old_one() -> None:
-    assert names(planned(GONE, on_deleted="restore", service_principal=False)) == ["purge_service_principal", "restore"]
+    assert names(planned(GONE, on_deleted="restore", service_principal=False)) == ["purge_principal", "restore"]
 
 
 def test_purge_removes_both_and_makes_a_new_one() -> None:
     plan = planned(GONE, on_deleted="purge")
-    assert names(plan) == ["purge_service_principal", "purge", "create", "create_service_principal"]
-    assert plan.steps[1].arguments == {"id": document()["id"]}
-    assert plan.steps[3].arguments["app_id"] is None
+    assert names(plan) == ["purge_principal", "purge", "create", "create_principal"]
+    assert arguments(plan.steps[1]) == {"id": document()["id"]}
+    assert plan.steps[3].app_id is None
     assert plan.result["app_id"] == ZERO_GUID
     assert "old_secrets" not in plan.result
     assert "in place of a deleted one" in plan.summary
@@ -459,8 +475,8 @@ def test_an_unknown_name_is_an_error_whatever_else_is_there() -> None:
 
 def test_absent_takes_the_service_principal_first() -> None:
     plan = planned(LIVE, state="absent")
-    assert names(plan) == ["delete_service_principal", "delete"]
-    assert [step.arguments["id"] for step in plan.steps] == [principal()["id"], document()["id"]]
+    assert names(plan) == ["delete_principal", "delete"]
+    assert [step.id for step in plan.steps] == [principal()["id"], document()["id"]]
     assert plan.result == {
         "application": None,
         "app_id": APP_ID,
@@ -479,8 +495,8 @@ def test_absent_asks_nothing_of_permissions() -> None:
 
 def test_absent_and_purge_leave_nothing() -> None:
     plan = planned(LIVE, state="absent", purge=True)
-    assert names(plan) == ["delete_service_principal", "delete", "purge_service_principal", "purge"]
-    assert [step.arguments["id"] for step in plan.steps[2:]] == [principal()["id"], document()["id"]]
+    assert names(plan) == ["delete_principal", "delete", "purge_principal", "purge"]
+    assert [step.id for step in plan.steps[2:]] == [principal()["id"], document()["id"]]
     assert plan.after == {"application": "absent"}
     assert "recoverable_until" not in plan.result
     assert plan.summary.endswith("deleted for good")
@@ -492,7 +508,7 @@ def test_absent_and_in_the_bin_is_content_unless_it_shall_be_purged() -> None:
     assert plan.result["recoverable_until"] == "2026-12-11T12:00:00Z"
     assert plan.before == plan.after
     plan = planned(GONE, state="absent", purge=True)
-    assert names(plan) == ["purge_service_principal", "purge"]
+    assert names(plan) == ["purge_principal", "purge"]
     assert plan.result["app_id"] == APP_ID
 
 
@@ -518,11 +534,11 @@ def test_absent_already_is_content() -> None:
     ],
 )
 def test_graphs_timestamps(text: t.Any, expected: dt.datetime | None) -> None:
-    assert application.moment(text) == expected
+    assert _time.instant(text) == expected
 
 
 def test_redirect_uris_of_all_platforms_are_shown() -> None:
-    shown = application.describe(
+    shown = _directory.describe(
         document(web={"redirectUris": ["https://b"]}, spa={"redirectUris": ["https://a"]}, publicClient=None), OFFERS
     )
     assert shown["redirect_uris"] == ["https://a", "https://b"]
@@ -531,8 +547,8 @@ def test_redirect_uris_of_all_platforms_are_shown() -> None:
 def test_names_are_literals_in_every_address() -> None:
     name = "O'Reilly & 50%/x"
     literal = "'O%27%27Reilly%20%26%2050%25%2Fx'"
-    assert application.find_call(unique_name=name).path.startswith(f"/applications(uniqueName={literal})?")
-    for call in (application.deleted_call("uniqueName", name), application.named_call(name)):
+    assert _directory.find_call(unique_name=name).path.startswith(f"/applications(uniqueName={literal})?")
+    for call in (_directory.deleted_call("uniqueName", name), _directory.named_call(name)):
         assert f"%20eq%20{literal}&" in call.path
 
 
@@ -543,13 +559,16 @@ def test_what_an_adopted_application_lacked_is_added() -> None:
     adopting = Desired(app_id=APP_ID, permissions=(Wanted(EXCHANGE, ("full_access_as_app",)),))
     bare = document(requiredResourceAccess=[USER_READ])
     plan = planned(State(application=bare, offers=OFFERS), adopting)
-    assert plan.added == {
-        "app_id": APP_ID,
-        "service_principal": True,
-        "permissions": [{"resource": "exchange_online", "application": ["full_access_as_app"], "delegated": []}],
-    }
-    assert planned(State(application=document(), service_principal=principal(), offers=OFFERS), adopting).added == {}
-    assert planned(State(offers=OFFERS), WANTED).added == {"application": True}
+    before = [{"resource": "microsoft_graph", "application": [], "delegated": ["User.Read"]}]
+    assert plan.added == [
+        _added.entry("service_principal", APP_ID, APP_ID),
+        *_added.permissions(
+            "permission", APP_ID, [{"resource": "exchange_online", "application": ["full_access_as_app"]}]
+        ),
+        _added.entry("setting", APP_ID, "permissions", before=before),
+    ]
+    assert planned(State(application=document(), service_principal=principal(), offers=OFFERS), adopting).added == []
+    assert planned(State(offers=OFFERS), WANTED).added == [_added.entry("application", None, None)]
 
 
 def test_released_takes_off_what_is_listed_and_no_more() -> None:
@@ -562,9 +581,9 @@ def test_released_takes_off_what_is_listed_and_no_more() -> None:
     plan = planned(current, released)
     assert names(plan) == ["update"]
     assert updates(plan) == {"requiredResourceAccess": [USER_READ]}
-    assert plan.added == {}
+    assert not plan.added
     whole = planned(current, released, release_service_principal=True)
-    assert names(whole) == ["update", "delete_service_principal"]
+    assert names(whole) == ["update", "delete_principal"]
     assert whole.result["service_principal_id"] is None
     assert planned(current, released, permissions=()).steps == []
     assert planned(State(offers=OFFERS), released).steps == []

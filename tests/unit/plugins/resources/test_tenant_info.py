@@ -453,7 +453,7 @@ def test_what_a_policy_restricts(document: Json | None, created: str | None, exp
 
 
 def test_the_applications_own_policy_wins():
-    app = {"id": "o", "appId": APP, "uniqueName": "fax", "displayName": "Fax"}
+    app = {"id": "o", "appId": APP, "uniqueName": "fax", "displayName": "Fax", "createdByAppId": APP}
     own = {"value": [{"isEnabled": True, "restrictions": {"passwordCredentials": [{**FORBID, "state": "disabled"}]}}]}
     graph = {
         "/policies/default": policy(FORBID),
@@ -480,6 +480,7 @@ def test_a_secret_that_is_good_shows_that_secrets_are_allowed():
     def noted(end: str | None) -> str:
         secrets = [{"keyId": "k", "endDateTime": end}] if end else []
         app = {"id": "o", "appId": APP, "uniqueName": "fax", "displayName": "Fax", "passwordCredentials": secrets}
+        app["createdByAppId"] = APP
         seen = look(Services({"uniqueName=": app}), application=wanted(unique_name="fax"), secret_lifetime_days=365)
         return found(seen, "warning")
 
