@@ -30,6 +30,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     InvalidInput,
     M365Error,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._handed import Taken
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Resource, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -184,26 +185,37 @@ def perform(
     """
     spec = door.argument_spec.options
     with _redact.collecting() as secrets:
-        declared = _redact.declared_texts(spec, params)
-        idle = _redact.idle_options(params, windows_host=door.windows_host)
-        live = {name: texts for name, texts in _redact.hidden_options(spec, params).items() if name not in idle}
-        for text in [text for texts in live.values() for text in texts] + [*_redact.user_info(declared)]:
-            secrets.add_typed(text)
-        for text in _redact.user_info(value for name, value in os.environ.items() if name.lower().endswith("_proxy")):
-            secrets.add_typed(text)
+        redactor = cleaner(door, params, secrets)
         try:
-            _refuse_secret_names(declared, live)
+            _refuse_secret_names(_redact.declared_texts(spec, params), _live(door, params))
             result = execute(door, Task(params, check_mode, services()), tenant)
         except M365Error as exc:
             result = refusal(exc)
         except Exception as exc:
             result = unforeseen(exc)
         in_clear = {name: result.pop(name) for name in door.in_clear if name in result}
-        result = t.cast("Json", _redact.Redactor(secrets, declared).clean(prepare(result)))
+        result = t.cast("Json", redactor.clean(prepare(result)))
         result.update(prepare(in_clear))
         if (result.get("error") or {}).get("kind") != InvalidInput.__name__:
             result["invocation"] = {"module_args": _redact.invocation(spec, prepare(params))}
         return result
+
+
+def cleaner(door: Door, params: Json, secrets: _redact.Secrets | None = None) -> _redact.Redactor:
+    """What cleans the results of a task with these options, of those secrets and of what else is noted in them."""
+    secrets = _redact.Secrets() if secrets is None else secrets
+    declared = _redact.declared_texts(door.argument_spec.options, params)
+    proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    for text in [*itertools.chain(*_live(door, params).values()), *_redact.user_info([*declared, *proxies])]:
+        secrets.add_typed(text)
+    return _redact.Redactor(secrets, declared)
+
+
+def _live(door: Door, params: Json) -> dict[str, list[str]]:
+    """The secrets that a person typed and that this task uses, by option."""
+    idle = _redact.idle_options(params, windows_host=door.windows_host)
+    hidden = _redact.hidden_options(door.argument_spec.options, params)
+    return {name: texts for name, texts in hidden.items() if name not in idle}
 
 
 def _refuse_secret_names(declared: t.Mapping[str, str], live: t.Mapping[str, t.Sequence[str]]) -> None:
@@ -254,16 +266,21 @@ class _Process(AnsibleModule):  # type: ignore[misc]  # ansible-core has no type
 def run_module(door: Door) -> None:
     """A module's whole main(): options, execute, exit."""
     try:
+        taken = Taken(os.environ)
+        os.environ.update(taken.environment)
         module = _Process(supports_check_mode=True, **door.argument_spec.kwargs())
+    except InvalidInput as exc:
+        _leave(refusal(exc))
     except Refused as exc:
         _leave({"failed": True, "msg": str(exc)})
+    params = taken.in_their_places(module.params)
     # All that leaves is cleaned already; what ansible-core would take out besides are words of names and addresses.
     module.no_log_values = set()
     result = perform(
         door,
-        module.params,
+        params,
         check_mode=module.check_mode,
-        tenant=lambda: Tenant(module.params, environment=os.environ, still_wanted=_run.module_wanted(os.environ)),
+        tenant=lambda: Tenant(params, environment=os.environ, still_wanted=_run.module_wanted(os.environ)),
     )
     if not module._diff:
         result.pop("diff", None)

@@ -128,54 +128,62 @@ class Redactor:
     """Cleans a result of the secrets. ``declared`` are the texts of the task's other options."""
 
     def __init__(self, secrets: Secrets, declared: t.Iterable[str] = ()) -> None:
+        self._secrets = secrets
         self._declared = frozenset(declared)
-        inside = "\n".join(self._declared)
-        everywhere: list[str] = []
-        free: list[str] = []
+        self._inside = "\n".join(self._declared)
+        self._needles: dict[tuple[str, bool], _Needle] = {}
+
+    def _known(self) -> _Known:
+        """What is noted by now."""
+        everywhere: list[_Needle] = []
+        free: list[_Needle] = []
         alone: list[str] = []
-        for value in secrets.issued:
-            (everywhere if len(value) >= SHORT else alone).append(value)
-        for value in secrets.typed:
+        for value in self._secrets.issued:
             if len(value) < SHORT:
                 alone.append(value)
-            elif looks_issued(value) and value not in inside:
-                everywhere.append(value)
             else:
-                free.append(value)
-        self._everywhere = [_Needle(value, made_up=True) for value in everywhere]
-        self._free = [_Needle(value, made_up=False) for value in free]
-        self._alone = _standing_alone(alone)
+                everywhere.append(self._needle(value, made_up=True))
+        for value in self._secrets.typed:
+            if len(value) < SHORT:
+                alone.append(value)
+            elif looks_issued(value) and value not in self._inside:
+                everywhere.append(self._needle(value, made_up=True))
+            else:
+                free.append(self._needle(value, made_up=False))
+        return _Known(everywhere, free, _standing_alone(alone))
+
+    def _needle(self, value: str, made_up: bool) -> _Needle:
+        return self._needles.setdefault((value, made_up), _Needle(value, made_up))
 
     def clean(self, value: t.Any) -> t.Any:
         """``value`` (of JSON's own types) without secrets, and with what a terminal obeys made visible."""
         # Nearly always there is nothing to find, which one look at all the texts together tells.
         views = _Views("\n".join(_all_texts(value)))
-        everywhere = [needle for needle in self._everywhere if views.hold(needle)]
-        free = [needle for needle in self._free if views.hold(needle)]
-        return self._clean(value, "", everywhere, free)
+        known = self._known()
+        met = _Known([*filter(views.hold, known.everywhere)], [*filter(views.hold, known.free)], known.alone)
+        return self._clean(value, "", met)
 
     def text(self, value: str, *, free: bool = True) -> str:
         """One text; ``free`` when it is for people to read and names nothing."""
-        return self._text(value, free, self._everywhere, self._free)
+        return self._text(value, free, self._known())
 
-    def _clean(self, value: t.Any, key: str, everywhere: list[_Needle], free: list[_Needle]) -> t.Any:
+    def _clean(self, value: t.Any, key: str, known: _Known) -> t.Any:
         if isinstance(value, str):
-            return self._text(value, self._is_free(value, key), everywhere, free)
+            return self._text(value, self._is_free(value, key), known)
         if isinstance(value, dict):
             return {
-                self._text(str(name), False, everywhere, free): self._clean(item, str(name), everywhere, free)
-                for name, item in value.items()
+                self._text(str(name), False, known): self._clean(item, str(name), known) for name, item in value.items()
             }
         if isinstance(value, (list, tuple)):
-            return [self._clean(item, key, everywhere, free) for item in value]
+            return [self._clean(item, key, known) for item in value]
         return value
 
-    def _text(self, value: str, is_free: bool, everywhere: list[_Needle], free: list[_Needle]) -> str:
-        found = _without(value, everywhere)
+    def _text(self, value: str, is_free: bool, known: _Known) -> str:
+        found = _without(value, known.everywhere)
         if is_free:
-            found = _without(found, free)
-            if self._alone is not None:
-                found = self._alone.sub(MASK, found)
+            found = _without(found, known.free)
+            if known.alone is not None:
+                found = known.alone.sub(MASK, found)
         if "eyJ" in found:
             found = _JWT.sub(MASK, found)
         if found == value and value in self._declared:
@@ -186,6 +194,14 @@ class Redactor:
         if key in FREE:
             return True
         return key not in NAMES and value not in self._declared and any(char.isspace() for char in value)
+
+
+class _Known(t.NamedTuple):
+    """Secrets by where they are replaced: everywhere, in free text, and in free text where they stand alone."""
+
+    everywhere: list[_Needle]
+    free: list[_Needle]
+    alone: re.Pattern[str] | None
 
 
 class _Needle:

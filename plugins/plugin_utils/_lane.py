@@ -31,14 +31,15 @@ from ansible.utils.display import Display
 from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import HAS_MSAL, WAYS, ReadyTokens, SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
-from ansible_collections.mail2fax.m365.plugins.module_utils._module import complaint, perform, refusal
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import cleaner, complaint, perform, refusal
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY, SharedSignIn, any_in
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._traceless import start
 
 preload()
 
@@ -46,6 +47,9 @@ Json = dict[str, t.Any]
 SWITCH = "mail2fax_in_process"
 """A variable; false makes the modules run as modules, which helps to tell the lanes apart. Only what needs the
 controller stays here even so."""
+
+ALLOWED = "mail2fax_allowed_connection"
+"""A variable: the connection, other than local, that modules may be sent by."""
 
 PREFIX = "mail2fax_"
 """Of the variables that hold the connection's options. One look at a host's variables costs far less than the
@@ -68,28 +72,31 @@ class LaneAction(ActionBase):
         self._inventory_name = str(variables.get("inventory_hostname", "localhost"))
         result: Json = super().run(tmp, variables) or {}
         del tmp
+        try:
+            result.update(self._run(variables))
+        except InvalidInput as exc:
+            result.update(refusal(exc))
+        return result
+
+    def _run(self, variables: Json) -> Json:
         only_here = self.needs_controller(self._task.args)
-        args = {**self._connection_of_the_host(variables), **self._task.args}
         reason = self._reason_for_a_process(variables)
+        args = {**self._connection_of_the_host(variables), **self._task.args}
+        if not only_here:
+            self._check_connection(variables)
         if reason is None and not only_here and not self._switched_on(variables):
             reason = f"{SWITCH} is false"
         if reason is None:
-            result.update(self._in_process(args, variables))
-        elif only_here:
-            result.update(
-                refusal(
-                    Blocked(
-                        f"a secret's store can be opened only where Ansible itself runs, and {reason}",
-                        cure="run the task with ansible_connection: local, without become and async, with "
-                        "ansible_python_interpreter: '{{ ansible_playbook_python }}', and with the libraries of the "
-                        "collection's requirements.txt installed there",
-                    )
-                )
+            return self._in_process(args, variables)
+        if only_here:
+            why_not = Blocked(
+                f"a secret's store can be opened only where Ansible itself runs, and {reason}",
+                cure="run the task with ansible_connection: local, without become and async, with "
+                "ansible_python_interpreter: '{{ ansible_playbook_python }}', and with the libraries of the "
+                "collection's requirements.txt installed there",
             )
-        else:
-            wrap_async = self._task.async_val and not self._connection.has_native_async
-            result.update(self._execute_module(module_args=args, task_vars=variables, wrap_async=wrap_async))
-        return result
+            return refusal(why_not)
+        return self._as_module(args, variables)
 
     def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
         """Whether the options want something that only the controller has."""
@@ -111,13 +118,71 @@ class LaneAction(ActionBase):
         found: Json = {}
         for name in self.door.base.options:
             if name not in said and PREFIX + name in variables:
-                value = self._templar.template(variables[PREFIX + name])
-                if value not in (None, ""):
+                value = self._rendered(PREFIX + name, variables)
+                if value is not None and str(value).strip():
                     found[name] = value
         return found
 
+    def _rendered(self, name: str, variables: Json) -> t.Any:
+        """A variable of ours. An error of Ansible's would quote what it holds, and that may be a secret."""
+        try:
+            return self._templar.template(variables[name])
+        except Exception as exc:
+            # Not only AnsibleError: a template may raise anything.
+            raise InvalidInput(
+                f"the variable {name} cannot be rendered ({type(exc).__name__})",
+                cure=f"correct the template in {name}; a value that itself holds {{{{ or {{% takes the tag !unsafe",
+            ) from None
+
     def _switched_on(self, variables: Json) -> bool:
-        return bool(boolean(self._templar.template(variables.get(SWITCH, True)), strict=False))
+        said = self._rendered(SWITCH, variables) if SWITCH in variables else None
+        return said is None or not str(said).strip() or bool(boolean(said, strict=False))
+
+    def _check_connection(self, variables: Json) -> None:
+        """Sign-ins, secrets and what is read of a tenant go to no other machine unless the inventory says so."""
+        transport = str(self._connection.transport)
+        if transport == "local":
+            return
+        said = self._rendered(ALLOWED, variables) if ALLOWED in variables else None
+        allowed = {str(name).strip() for name in (said if isinstance(said, (list, tuple)) else [said])}
+        if not allowed & {transport, f"ansible.builtin.{transport}"}:
+            raise InvalidInput(
+                f"the connection of {self._inventory_name} is {transport}, so that the sign-in to the tenant would be "
+                "sent to another machine",
+                cure="set ansible_connection: local for the hosts that stand for tenants; where another machine is "
+                f"really meant to run the tasks, set {ALLOWED}: {transport} in the inventory",
+            )
+
+    def _as_module(self, args: Json, variables: Json) -> Json:
+        """The module in a process of its own, which gets no secret by a file or on its command line."""
+        wrap_async = bool(self._task.async_val and not self._connection.has_native_async)
+
+        def begin(options: Json, said: dict[str, str]) -> Json:
+            if self._connection.transport == "local" and not self._task.async_val:
+                # What runs async is meant to outlive the run.
+                said = {**said, _run.VARIABLE: _run.this_run()}
+            before = self._task.environment
+            self._task.environment = [said]
+            try:
+                found: Json = self._execute_module(module_args=options, task_vars=variables, wrap_async=wrap_async)
+            finally:
+                # Ansible itself asks after what runs async, with the environment of the task on the command line.
+                if not self._task.async_val:
+                    self._task.environment = before
+            return found
+
+        found = start(
+            self._connection,
+            self.door.argument_spec.options,
+            plain(args),
+            self._own_environment(),
+            wrap_async=wrap_async,
+            begin=begin,
+        )
+        if "module_stdout" in found:
+            # It did not come to an end of its own, so nothing of what it printed is cleaned.
+            return t.cast("Json", cleaner(self.door, plain(args)).clean(plain(found)))
+        return found
 
     def _reason_for_a_process(self, variables: Json) -> str | None:
         """Why this task cannot run in this process, in words; None when it can."""

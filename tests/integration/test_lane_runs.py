@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import pathlib
 import stat
@@ -303,8 +305,8 @@ def test_a_variable_is_checked_like_an_option(fleet: Fleet) -> None:
     [
         ({"async": 60, "poll": 1}, {}),
         ({"become": True, "become_method": "same"}, {}),
-        ({"delegate_to": "far"}, {}),
-        ({}, {"ansible_connection": "elsewhere"}),
+        ({"delegate_to": "far"}, {"mail2fax_allowed_connection": "elsewhere"}),
+        ({}, {"ansible_connection": "elsewhere", "mail2fax_allowed_connection": "elsewhere"}),
         ({}, {"ansible_python_interpreter": "other"}),
         ({}, {"mail2fax_in_process": False}),
     ],
@@ -327,8 +329,52 @@ def test_where_the_worker_will_not_do_the_module_runs(
         check = {"ansible.builtin.assert": {"that": ["found.applications == []", "found.ansible_job_id is defined"]}}
     run = fleet.play([*play(add, task, check, hosts="tenant01")])
     assert run.code == 0, run.output
-    assert "entra_application_info" in modules(run)
+    # To another machine the module goes through standard input, so that its name is in no command line.
+    elsewhere = "mail2fax_allowed_connection" in variables
+    assert elsewhere or "entra_application_info" in modules(run)
+    assert run.programs
     assert len(sign_ins(fleet.emulator)) == 1
+
+
+@pytest.mark.parametrize("keywords", [{}, {"delegate_to": "far"}], ids=["host", "delegated"])
+def test_a_sign_in_goes_to_no_other_machine_unasked(fleet: Fleet, keywords: Json) -> None:
+    """As where ``ansible_connection: local`` was forgotten: nothing is started, and nothing is sent."""
+    far = {"name": "far", "groups": "elsewheres", "ansible_connection": "elsewhere"}
+    there = {} if keywords else {"vars": {"ansible_connection": "elsewhere"}}
+    add: Json = {"ansible.builtin.add_host": far}
+    run = fleet.play([*play(add, {**LOOK, **keywords, **there}, hosts="tenant01")])
+    assert run.code == 2
+    assert "mail2fax_allowed_connection: elsewhere" in run.result("task 2")["msg"]
+    assert run.programs == []
+    assert fleet.emulator.journal() == []
+
+
+@pytest.mark.parametrize("keep", ["0", "1"], ids=["files go", "files are kept"])
+def test_a_module_leaves_no_trace_of_its_secrets(fleet: Fleet, keep: str) -> None:
+    """By option and by ``environment:``, with the files of modules kept or not; neither file nor command line."""
+    defaults = {name: value for name, value in OPERATOR.items() if name != "client_secret"}
+    given: Json = {
+        "block": [
+            {"name": "by environment", **LOOK, "environment": {"M365_CLIENT_SECRET": OPERATOR_SECRET}},
+            {"name": "by async", **LOOK, "environment": {"M365_CLIENT_SECRET": OPERATOR_SECRET},
+             "async": 60, "poll": 1},
+            {"name": "by option", "mail2fax.m365.entra_application_info": {
+                "display_name": "Nobody", "client_secret": OPERATOR_SECRET}},
+        ]
+    }  # fmt: skip
+    nobody = {"M365_CLIENT_SECRET": "", "ANSIBLE_KEEP_REMOTE_FILES": keep}
+    keywords = {"module_defaults": {"group/mail2fax.m365.m365": defaults}, "vars": {"mail2fax_in_process": False}}
+    run = fleet.play(play(given, **keywords), env=nobody)
+    assert run.code == 0, run.output
+    assert len(run.of("by option")) == 1
+    assert sign_ins(fleet.emulator)[Place(1).id, GRAPH] == 3
+    assert OPERATOR_SECRET not in json.dumps(run.programs)
+    # In the worker's folders, and where a kept module would be; the playbook itself says it, of course.
+    for path in (fleet.folder / "home").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert OPERATOR_SECRET.encode() not in content, path
+            assert base64.b64encode(OPERATOR_SECRET.encode())[:-4] not in content, path
 
 
 @pytest.mark.parametrize("keywords", [{"async": 60, "poll": 1}, {"become": True, "become_method": "same"}], ids=str)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 import importlib
 import os
 import pathlib
@@ -14,20 +15,28 @@ import typing as t
 from types import SimpleNamespace
 
 import pytest
+from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _handed
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._handed import Taken
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _lane, _preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction, is_ours, shared
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+
+try:
+    from ansible._internal._datatag._tags import TrustedAsTemplate
+except ImportError:  # before ansible-core 2.19
+    TrustedAsTemplate = None
 
 SECRET = "operator~secret"
 Json = dict[str, t.Any]
@@ -98,7 +107,15 @@ def action(
     **task: t.Any,
 ) -> Action:
     shell = SimpleNamespace(env_prefix=lambda **_names: "", tmpdir=None)
-    about = {"transport": "local", "become": None, "has_native_async": False, "_shell": shell, **(connection or {})}
+    about = {
+        "transport": "local",
+        "become": None,
+        "has_native_async": False,
+        "has_pipelining": True,
+        "always_pipeline_modules": False,
+        "_shell": shell,
+        **(connection or {}),
+    }
     given = {"name": "x", "client_secret": SECRET, **(args or {})}
     keywords = {
         "args": {name: value for name, value in given.items() if value is not ...},
@@ -130,8 +147,9 @@ def run(args: Json | None = None, variables: Json | None = None, **keywords: t.A
 
 HERE, INTERPRETER = sys.executable, "ansible_python_interpreter"
 ELSEWHERE: list[tuple[str, Json, Json]] = [
-    ("its connection is ssh", {"connection": {"transport": "ssh"}}, {}),
-    ("its connection is winrm", {"connection": {"transport": "winrm"}}, {}),
+    ("its connection is ssh", {"connection": {"transport": "ssh"}}, {"mail2fax_allowed_connection": "ssh"}),
+    ("its connection is winrm", {"connection": {"transport": "winrm"}},
+     {"mail2fax_allowed_connection": ["ansible.builtin.winrm"]}),
     ("it runs async", {"async_val": 30}, {}),
     ("it uses become", {"connection": {"become": object()}}, {}),
     ("it names the interpreter /usr/bin/env pythonx", {}, {INTERPRETER: "/usr/bin/env pythonx"}),
@@ -190,6 +208,122 @@ def test_the_configuration_names_an_interpreter_too(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", "/opt/python")
     with pytest.raises(Process):
         run()
+
+
+@pytest.mark.parametrize("said", [None, "", "local", "smart", ["paramiko"]])
+def test_another_connection_is_refused_unless_it_is_named(said: t.Any) -> None:
+    result = run(None, {"mail2fax_allowed_connection": said}, connection={"transport": "ssh"})
+    assert (result["failed"], result["outcome"]) == (True, "failed")
+    assert "mail2fax_allowed_connection: ssh" in result["msg"]
+    assert "invocation" not in result
+    assert Thing.seen == []
+
+
+@pytest.mark.parametrize("name", ["mail2fax_client_secret", "mail2fax_in_process", "mail2fax_allowed_connection"])
+@pytest.mark.parametrize(
+    "value", ["operator~{{secret", "{{ 'operator~secret' | nothing }}", "{{ 'operator~secret' / 2 }}"]
+)
+def test_a_variable_that_cannot_be_rendered_is_named_and_not_quoted(name: str, value: str) -> None:
+    template = TrustedAsTemplate().tag(value) if TrustedAsTemplate else value
+    away = {"connection": {"transport": "ssh"}} if "connection" in name else {}
+    result = run({"client_secret": ...}, {name: template}, **away)
+    assert result["failed"]
+    assert f"the variable {name} cannot be rendered" in result["msg"]
+    assert "operator~" not in repr(result)
+
+
+def sent(args: Json, keywords: Json, monkeypatch: pytest.MonkeyPatch, variables: Json | None = None) -> Json:
+    """How the module would have been started: its options, its environment, what was handed over, and by a pipe?"""
+    made = action(args, **keywords)
+    found: Json = {"taken": None}
+
+    def process(module_args: Json, wrap_async: bool, **_arguments: object) -> Json:
+        [prefix] = made._task.environment
+        taken = Taken(prefix)
+        found.update(
+            args=module_args,
+            prefix=prefix,
+            params=taken.in_their_places(module_args),
+            taken=taken.environment,
+            pipe=made._connection.always_pipeline_modules,
+        )
+        return {}
+
+    monkeypatch.setattr(made, "_execute_module", process)
+    found["result"] = made.run(task_vars={"mail2fax_in_process": False, **(variables or {})})
+    assert made._connection.always_pipeline_modules is False
+    assert "async_val" in keywords or made._task.environment == keywords.get("environment", [])
+    return found
+
+
+@pytest.mark.parametrize("keywords", [{}, {"async_val": 30}, {"connection": {"has_pipelining": False}}])
+def test_a_module_on_this_machine_gets_its_secrets_in_memory(keywords: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"M365_CLIENT_SECRET": SECRET, "HTTPS_PROXY": "http://u:w0rd@proxy", "M365_PATIENCE": "7"}
+    ready = {"graph": "a-token", "exchange": None}
+    found = sent({"client_secret": ..., "access_token": ready}, {**keywords, "environment": [given]}, monkeypatch)
+    assert (found["params"]["client_secret"], found["params"]["access_token"]) == (SECRET, ready)
+    assert found["taken"] == {"HTTPS_PROXY": "http://u:w0rd@proxy"}
+    assert found["prefix"]["M365_PATIENCE"] == "7"
+    # What runs async is meant to outlive the run.
+    assert ("M365_RUN" in found["prefix"]) is ("async_val" not in keywords)
+    for secret in (SECRET, "a-token", "w0rd"):
+        assert secret not in repr((found["args"], found["prefix"]))
+    assert not found["pipe"]
+    assert not os.path.exists(found["prefix"][_handed.VARIABLE])
+
+
+def test_memory_is_emptied_by_whoever_takes_it() -> None:
+    with _handed.handing_over({"a": "x", "b": "y"}, {}, {"x"}) as (args, place):
+        taken = Taken({_handed.VARIABLE: place})
+        assert taken.in_their_places(args) == {"a": "x", "b": "y"}
+        _handed.wait_until_taken(place)
+        with pytest.raises(InvalidInput, match="cannot be taken"):
+            Taken({_handed.VARIABLE: place})
+    assert Taken({}).in_their_places({"a": "m365-handed-over-0"}) == {"a": "m365-handed-over-0"}
+
+
+@pytest.mark.parametrize("user", ["root", getpass.getuser(), "another"])
+def test_memory_is_for_the_same_user_and_root(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    become = SimpleNamespace(name="sudo", get_option=lambda _name: user)
+    found = sent({}, {"connection": {"become": become}}, monkeypatch)
+    assert found["pipe"] is (user == "another")
+    assert (found["args"]["client_secret"] == SECRET) is (user == "another")
+    assert found["params"]["client_secret"] == SECRET
+
+
+@pytest.mark.parametrize("why", ["async", "kept files", "no pipe", "su"])
+def test_without_memory_and_pipe_a_secret_is_refused(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    keywords: Json = {"async_val": 30} if why == "async" else {}
+    about: Json = {"transport": "ssh", "has_pipelining": why != "no pipe"}
+    if why == "su":
+        about["become"] = SimpleNamespace(name="su")
+    monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", why == "kept files")
+    allowed = {"mail2fax_allowed_connection": "ssh"}
+    found = sent({}, {**keywords, "connection": about}, monkeypatch, allowed)
+    assert "client_secret would be written into a file" in found["result"]["msg"]
+    assert (found["result"]["failed"], found["taken"]) == (True, None)
+    assert SECRET not in repr(found["result"])
+    assert sent({"client_secret": ...}, {**keywords, "connection": about}, monkeypatch, allowed)["result"] == {}
+
+
+def test_elsewhere_a_module_comes_through_a_pipe_and_no_secret_on_a_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed = {"mail2fax_allowed_connection": "ssh"}
+    ssh: Json = {"connection": {"transport": "ssh"}}
+    found = sent({}, {**ssh, "environment": [{"A": "b"}]}, monkeypatch, allowed)
+    assert (found["args"]["client_secret"], found["pipe"], found["prefix"]) == (SECRET, True, {"A": "b"})
+    for secret in ({"https_proxy": "http://u:w0rd@h"}, {"VAULT_TOKEN": "w0rd"}):
+        found = sent({}, {**ssh, "environment": [secret]}, monkeypatch, allowed)
+        assert f"has {next(iter(secret))}, which would be on a command line" in found["result"]["msg"]
+        assert "w0rd" not in repr(found["result"])
+
+
+def test_a_module_that_breaks_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = action({})
+    crash = {"failed": True, "msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": f"Traceback: {SECRET}"}
+    monkeypatch.setattr(made, "_execute_module", lambda **_arguments: crash)
+    assert made.run(task_vars={"mail2fax_in_process": False})["module_stderr"] == "Traceback: ********"
 
 
 def test_an_interpreter_is_ours_by_its_environment(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
