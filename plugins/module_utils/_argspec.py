@@ -10,7 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.common.parameters import env_fallback
+from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 Spec = dict[str, dict[str, t.Any]]
 
@@ -57,7 +58,15 @@ def _copied(value: t.Any) -> t.Any:
 
 
 def _from(variable: str, **rest: t.Any) -> dict[str, t.Any]:
-    return {"fallback": (env_fallback, [variable]), **rest}
+    return {"fallback": (said, [variable]), **rest}
+
+
+def said(variable: str) -> str:
+    """Ansible's ``env_fallback``, to which a blank variable means "not said": a survey leaves such ones."""
+    value: str = env_fallback(variable)
+    if not value.strip():
+        raise AnsibleFallbackNotFound
+    return value
 
 
 NETWORK = ArgumentSpec(
@@ -132,8 +141,7 @@ CONNECTION = NETWORK.merge(WINDOWS_HOST).merge(
             "exchange_transport": _from(
                 "M365_EXCHANGE_TRANSPORT", type="str", default="rest", choices=["rest", "winrm"]
             ),
-        },
-        required_by={"certificate_passphrase": ("certificate_path",)},
+        }
     )
 )
 """Who the operator is, in which tenant, over which network."""

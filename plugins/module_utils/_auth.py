@@ -8,15 +8,14 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import json
+import math
 import pathlib
-import traceback
+import re
 import typing as t
-import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _certificate, _quiet, _redact
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
@@ -27,15 +26,20 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response, missing_library
+from ansible_collections.mail2fax.m365.plugins.module_utils._msal import (
+    HAS_MSAL,
+    MSAL_IMPORT_ERROR,
+    MsalHttp,
+    sign_in_error,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
 
-try:
+if HAS_MSAL:
     import msal
-except ImportError:
-    HAS_MSAL = False
-    MSAL_IMPORT_ERROR: str | None = traceback.format_exc()
-else:
-    HAS_MSAL = True
-    MSAL_IMPORT_ERROR = None
+
+ASSERTION_S = 600
+LONGEST_S = 25 * 3600.0
+"""No token that Entra issues to an application lives longer."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,18 @@ class Token:
     claims: t.Mapping[str, t.Any] = field(default_factory=dict, repr=False)
     shared: bool = False
     """Whether an earlier task fetched it: what it was good for then may have ended since."""
+    good_until: float | None = None
+    """By the monotonic clock, counted from the answer that brought it; None for one that came from outside."""
 
     def __post_init__(self) -> None:
         _redact.note(self.value)
 
-    def lasts(self, now: dt.datetime, spare_s: float = 300.0) -> bool | None:
-        """Whether it is good for ``spare_s`` seconds more; None when the token does not tell."""
-        try:
-            return float(self.claims["exp"]) - spare_s > now.timestamp()
-        except (KeyError, TypeError, ValueError):
-            return None
+    def lasts(self, clock: Clock, spare_s: float = 300.0) -> bool | None:
+        """Whether it is good for ``spare_s`` seconds more; None when nobody tells."""
+        if self.good_until is not None:
+            return self.good_until - spare_s > clock.monotonic()
+        end = _seconds(self.claims.get("exp"))
+        return None if end is None else end - spare_s > clock.now().timestamp()
 
     @property
     def roles(self) -> frozenset[str]:
@@ -80,7 +86,7 @@ def token(value: str) -> Token:
     try:
         payload = value.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         claims = {}
     return Token(value, claims if isinstance(claims, dict) else {})
 
@@ -108,18 +114,33 @@ def call_as(
 ) -> Response:
     """``http.call`` with a token for ``audience``; ``request`` puts it into the request.
 
-    A service that answers 401 has done nothing. If the token is one of an earlier task, the answer to a fresh one
-    counts.
+    A service that answers 401 has done nothing: the answer to a fresh token counts.
     """
 
     def call(token: Token) -> Response:
-        return http.call(request(token), purpose=purpose, idempotent=idempotent, again=again, timeout_s=timeout_s)
+        http.secrets.add(token.value)
+        asked = request(token)
+        check_audience(asked, audience)
+        return http.call(asked, purpose=purpose, idempotent=idempotent, again=again, timeout_s=timeout_s)
 
     held = sign_in.token(audience)
     response = call(held)
-    if response.status == 401 and held.shared:
-        response = call(sign_in.token(audience, fresh=True))
+    if response.status == 401:
+        newer = sign_in.token(audience, fresh=True)
+        if newer.value != held.value:
+            response = call(newer)
     return response
+
+
+def check_audience(request: Request, audience: str) -> None:
+    """A token goes to the host that it is for, or to one below it (a key vault), and to no other."""
+    host, own = request.host, audience.partition("://")[2].strip("/")
+    if host != own and not host.endswith(f".{own}"):
+        raise Unreachable(
+            f"a token for {own} is not sent to {host}",
+            cure="look for something on the way that answers in the service's place",
+            lasting=True,
+        )
 
 
 class ReadyTokens:
@@ -146,36 +167,37 @@ class ReadyTokens:
 
 
 class MsalSignIn:
-    """What the three credentials of a confidential client share: MSAL, patience, and errors in words.
+    """What every way that MSAL knows shares: patience, lifetimes by the monotonic clock, and errors in words.
 
     Every attempt builds its own MSAL client: MSAL replays a 400 for 60 seconds from a cache in the client.
     """
 
-    def __init__(self, http: Http, cloud: Cloud, tenant: str, client_id: str) -> None:
+    def __init__(self, http: Http) -> None:
         if not HAS_MSAL:
             raise missing_library("msal", MSAL_IMPORT_ERROR)
+        _quiet.loggers()
         self._http = http
-        self._cloud = cloud
-        self._tenant = tenant
-        self._client_id = client_id
         self._tokens: dict[str, Token] = {}
-
-    def credential(self) -> t.Any:
-        """What MSAL takes as ``client_credential``; read anew for every attempt."""
-        raise NotImplementedError
 
     def describe(self) -> str:
         raise NotImplementedError
 
+    def purpose(self) -> str:
+        """What is attempted, to follow "Could not"."""
+        return f"sign in as {self.describe()}"
+
     def token(self, audience: str, *, fresh: bool = False) -> Token:
         found = self._tokens.get(audience)
         # A task that waits for something may outlive its token.
-        if fresh or found is None or found.lasts(self._http.clock.now()) is False:
+        if fresh or found is None or found.lasts(self._http.clock) is False:
             found = self._tokens[audience] = self._patiently(audience)
         return found
 
+    def _once(self, audience: str, purpose: str) -> Token:
+        raise NotImplementedError
+
     def _patiently(self, audience: str) -> Token:
-        purpose = f"sign in to {self._tenant} as {self.describe()}"
+        purpose = self.purpose()
         waiting = self._http.patience.begin(purpose)
         attempt = 0
         while True:
@@ -184,45 +206,81 @@ class MsalSignIn:
             try:
                 return self._once(audience, purpose)
             except (AnswerLost, Unreachable, Throttled) as exc:
-                waiting.lost(self._http.clock.monotonic() - started)
+                if not isinstance(exc, Throttled):
+                    waiting.lost(self._http.clock.monotonic() - started)
                 exc.attempted = exc.attempted or purpose
-                if not self._http.pause(waiting, attempt, exc):
+                if not self._http.pause(waiting, attempt, exc, getattr(exc, "retry_after_s", None)):
                     raise
 
+    def _issued(self, answer: t.Any, purpose: str, tenant: str = "", *, by_claims: bool = False) -> Token:
+        """The token in MSAL's answer; raises what an error document means."""
+        if not isinstance(answer, dict):
+            answer = {}
+        value = answer.get("access_token")
+        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+            raise sign_in_error(answer, purpose, tenant)
+        self._http.secrets.add(value)
+        found = token(value)
+        lifetime = _seconds(answer.get("expires_in"))
+        if by_claims and _seconds(found.claims.get("exp")) is not None:
+            # MSAL takes an end from the service and subtracts this machine's time.
+            lifetime = float(found.claims["exp"]) - self._http.service_time().timestamp()
+        if lifetime is None:
+            return found
+        return replace(found, good_until=self._http.clock.monotonic() + max(0.0, min(lifetime, LONGEST_S)))
+
+
+class ConfidentialSignIn(MsalSignIn):
+    """What the three credentials of a confidential client share."""
+
+    def __init__(self, http: Http, cloud: Cloud, tenant: str, client_id: str) -> None:
+        super().__init__(http)
+        self._cloud = cloud
+        self._tenant = tenant
+        self._client_id = client_id
+
+    def credential(self, adapter: MsalHttp) -> t.Any:
+        """What MSAL takes as ``client_credential``; read anew for every attempt."""
+        raise NotImplementedError
+
+    def purpose(self) -> str:
+        return f"sign in to {self._tenant} as {self.describe()}"
+
     def _once(self, audience: str, purpose: str) -> Token:
-        adapter = _MsalHttp(self._http, purpose)
+        adapter = MsalHttp(self._http, purpose, self._cloud)
+        credential = self.credential(adapter)
         try:
             client = msal.ConfidentialClientApplication(
                 self._client_id,
-                client_credential=self.credential(),
+                client_credential=credential,
                 authority=f"https://{self._cloud.login}/{self._tenant}",
                 instance_discovery=False,
                 http_client=adapter,
             )
             answer = client.acquire_token_for_client(scopes=[f"{audience}/.default"])
-        except ValueError as exc:
-            # MSAL's only word for "no such tenant", and for a credential that it cannot use
-            raise adapter.last_error(self._tenant, str(exc)) from None
-        if "access_token" in answer:
-            return token(answer["access_token"])
-        raise sign_in_error(answer, purpose, tenant=self._tenant)
+        except M365Error:
+            raise
+        except Exception as exc:
+            # MSAL has no one exception: "no such tenant" is a ValueError, a key that is missing a KeyError.
+            raise adapter.explain(exc, self._tenant) from None
+        return self._issued(answer, purpose, self._tenant)
 
 
-class SecretSignIn(MsalSignIn):
+class SecretSignIn(ConfidentialSignIn):
     """A client secret."""
 
     def __init__(self, http: Http, cloud: Cloud, tenant: str, client_id: str, client_secret: str) -> None:
         super().__init__(http, cloud, tenant, client_id)
         self._secret = client_secret
 
-    def credential(self) -> str:
+    def credential(self, adapter: MsalHttp) -> str:
         return self._secret
 
     def describe(self) -> str:
         return f"application {self._client_id} with a client secret"
 
 
-class CertificateSignIn(MsalSignIn):
+class CertificateSignIn(ConfidentialSignIn):
     """A certificate with its private key: one PEM file with both, or a PFX (PKCS #12) file."""
 
     def __init__(
@@ -232,37 +290,38 @@ class CertificateSignIn(MsalSignIn):
         self._path = pathlib.Path(path).expanduser()
         self._passphrase = passphrase
 
-    def credential(self) -> dict[str, t.Any]:
-        try:
-            content = self._path.read_bytes()
-        except OSError as exc:
-            raise InvalidInput(
-                f"certificate_path {str(self._path)!r} cannot be read ({exc.strerror})",
-                cure="name a PEM file with the private key and the certificate, or a PFX file",
-            ) from None
-        if b"-----BEGIN" not in content:
-            return {"private_key_pfx_path": str(self._path), "passphrase": self._passphrase}
-        text = content.decode("ascii", "replace")
-        if "PRIVATE KEY-----" not in text or "BEGIN CERTIFICATE-----" not in text:
-            raise InvalidInput(
-                f"certificate_path {str(self._path)!r} must hold both the private key and the certificate",
-                cure="put both PEM blocks into one file, or give a PFX file",
-            )
-        key, certificate = _pem_blocks(text)
-        return {"private_key": key, "passphrase": self._passphrase, "public_certificate": certificate}
+    def credential(self, adapter: MsalHttp) -> dict[str, t.Callable[[], bytes]]:
+        # Read before anything is sent. The assertion is made when MSAL asks for it: by then the service has told
+        # its time.
+        pair = _certificate.load(self._path, self._passphrase, self._http.service_time())
+        return {"client_assertion": lambda: self._assertion(pair, adapter.token_endpoint)}
+
+    def _assertion(self, pair: _certificate.Pair, audience: str) -> bytes:
+        now = int(self._http.service_time().timestamp())
+        creator = msal.oauth2cli.assertion.JwtAssertionCreator(
+            pair.key, "PS256", sha256_thumbprint=pair.thumbprint, headers={"x5c": [pair.der]}
+        )
+        signed: bytes = creator.create_normal_assertion(
+            audience=audience,
+            issuer=self._client_id,
+            issued_at=now,
+            not_before=now - 60,
+            expires_at=now + ASSERTION_S,
+        )
+        return signed
 
     def describe(self) -> str:
         return f"application {self._client_id} with the certificate in {self._path}"
 
 
-class FederatedSignIn(MsalSignIn):
+class FederatedSignIn(ConfidentialSignIn):
     """A token of another identity provider (workload identity, a CI system, Automation Controller)."""
 
     def __init__(self, http: Http, cloud: Cloud, tenant: str, client_id: str, path: str) -> None:
         super().__init__(http, cloud, tenant, client_id)
         self._path = pathlib.Path(path).expanduser()
 
-    def credential(self) -> dict[str, t.Callable[[], str]]:
+    def credential(self, adapter: MsalHttp) -> dict[str, t.Callable[[], str]]:
         try:
             assertion = self._path.read_text(encoding="ascii").strip()
         except (OSError, ValueError) as exc:
@@ -277,38 +336,44 @@ class FederatedSignIn(MsalSignIn):
         return f"application {self._client_id} with the federated token in {self._path}"
 
 
-class ManagedIdentitySignIn:
+class ManagedIdentitySignIn(MsalSignIn):
     """The identity of the Azure machine or service that this runs on; ``system`` or a client id."""
 
     def __init__(self, http: Http, identity: str) -> None:
-        if not HAS_MSAL:
-            raise missing_library("msal", MSAL_IMPORT_ERROR)
-        self._http = http
+        super().__init__(http)
         self._identity = identity
-        self._tokens: dict[str, Token] = {}
 
-    def token(self, audience: str, *, fresh: bool = False) -> Token:
-        if fresh or audience not in self._tokens:
-            purpose = f"sign in as {self.describe()}"
-            identity = (
-                msal.SystemAssignedManagedIdentity()
-                if self._identity == "system"
-                else msal.UserAssignedManagedIdentity(client_id=self._identity)
-            )
-            client = msal.ManagedIdentityClient(identity, http_client=_MsalHttp(self._http, purpose))
-            try:
-                answer = client.acquire_token_for_client(resource=audience)
-            except (ValueError, msal.ManagedIdentityError) as exc:
-                raise SignInError(
-                    "this machine has no managed identity that can be asked",
-                    attempted=purpose,
-                    cure="run on an Azure machine or service with a managed identity, or sign in another way",
-                    details={"reason": type(exc).__name__},
-                ) from None
-            if "access_token" not in answer:
-                raise sign_in_error(answer, purpose)
-            self._tokens[audience] = token(answer["access_token"])
-        return self._tokens[audience]
+    def _once(self, audience: str, purpose: str) -> Token:
+        identity = (
+            msal.SystemAssignedManagedIdentity()
+            if self._identity == "system"
+            else msal.UserAssignedManagedIdentity(client_id=self._identity)
+        )
+        adapter = MsalHttp(self._http, purpose)
+        try:
+            client = msal.ManagedIdentityClient(identity, http_client=adapter)
+            answer = client.acquire_token_for_client(resource=audience)
+        except (AnswerLost, Throttled):
+            raise
+        except M365Error as exc:
+            raise self._none(exc.message, purpose, exc.status) from None
+        except Exception as exc:
+            raise self._none(f"the sign-in library ended with {type(exc).__name__}", purpose) from None
+        said = adapter.last.json() if adapter.last is not None else None
+        if adapter.last is not None and isinstance(said, dict) and not said.get("access_token"):
+            reason = said.get("error_description") or said.get("message") or said.get("error") or "no reason given"
+            raise self._none(f"its endpoint answered {adapter.last.status}: {reason}", purpose, adapter.last.status)
+        return self._issued(answer, purpose, by_claims=True)
+
+    @staticmethod
+    def _none(reason: str, purpose: str, status: int | None = None) -> SignInError:
+        return SignInError(
+            f"this machine has no managed identity that can be asked: {reason}",
+            attempted=purpose,
+            status=status,
+            cure="run on an Azure machine or service that has this managed identity, or sign in another way",
+            options=("managed_identity",),
+        )
 
     def describe(self) -> str:
         return (
@@ -318,111 +383,12 @@ class ManagedIdentitySignIn:
         )
 
 
-def sign_in_error(answer: t.Mapping[str, t.Any], purpose: str, tenant: str = "") -> M365Error:
-    """What Entra's error document means. Only its code and its first line are kept."""
-    codes = answer.get("error_codes") or []
-    description = str(answer.get("error_description") or answer.get("error") or "no reason given")
-    code = f"AADSTS{codes[0]}" if codes else _texts.aadsts_code(description)
-    line = description.partition("\r\n")[0].partition(" Trace ID:")[0].strip()
-    if answer.get("error") in ("temporarily_unavailable", "server_error"):
-        return Throttled(line, attempted=purpose, code=code, request_id=answer.get("trace_id"))
-    known = _texts.SIGN_IN.get(code or "")
-    return SignInError(
-        line,
-        attempted=purpose,
-        code=code,
-        request_id=answer.get("trace_id"),
-        cure=known.cure if known else "see the code at https://login.microsoftonline.com/error",
-        who=known.who if known else "",
-        details={"meaning": known.meaning if known else None, "tenant": tenant or None},
-    )
-
-
-class _MsalHttp:
-    """The shape of HTTP client that MSAL asks for, over our transport."""
-
-    def __init__(self, http: Http, purpose: str) -> None:
-        self._http = http
-        self._purpose = purpose
-        self._last: t.Any = None
-
-    def get(self, url: str, params: t.Any = None, headers: t.Any = None, **_kwargs: t.Any) -> _MsalResponse:
-        return self._send("GET", _with_query(url, params), headers, None)
-
-    def post(
-        self, url: str, params: t.Any = None, data: t.Any = None, headers: t.Any = None, **_kwargs: t.Any
-    ) -> _MsalResponse:
-        body = urllib.parse.urlencode(data).encode() if isinstance(data, dict) else data
-        headers = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
-        return self._send("POST", _with_query(url, params), headers, body)
-
-    def close(self) -> None:
-        """The session belongs to the task."""
-
-    def last_error(self, tenant: str, text: str) -> M365Error:
-        """A SignInError from the last answer, for MSAL's wordless ValueError; ``text`` may quote the answer."""
-        answer = self._last.json() if self._last is not None else None
-        if isinstance(answer, dict) and answer.get("error"):
-            return sign_in_error(answer, self._purpose, tenant)
-        if self._last is not None and self._last.status != 200:
-            return SignInError(
-                f"the sign-in service answered {self._last.status} without a reason",
-                attempted=self._purpose,
-                status=self._last.status,
-                cure="check the tenant and the cloud, and whether a proxy answers in the service's place",
-            )
-        reason = (
-            "the certificate or its passphrase cannot be used"
-            if self._last is None or "key" in text.lower()
-            else ("the sign-in library refused the settings")
-        )
-        return SignInError(
-            reason, attempted=self._purpose, cure="check certificate_path, certificate_passphrase, tenant and cloud"
-        )
-
-    def _send(self, method: str, url: str, headers: t.Any, body: t.Any) -> _MsalResponse:
-        if isinstance(body, str):
-            body = body.encode()
-        response = self._http.send(Request(method, url, dict(headers or {}), body))
-        self._last = response
-        if response.status in (429, 500, 502, 503, 504):
-            raise Throttled(
-                f"the sign-in service answered {response.status}",
-                attempted=self._purpose,
-                status=response.status,
-                request_id=response.request_id,
-                cure="run again later",
-            )
-        return _MsalResponse(response.status, response.body.decode("utf-8", "replace"), dict(response.headers))
-
-
-class _MsalResponse:
-    def __init__(self, status_code: int, text: str, headers: dict[str, str]) -> None:
-        self.status_code = status_code
-        self.text = text
-        self.headers = headers
-
-    def raise_for_status(self) -> None:
-        if self.status_code >= 400:
-            raise Throttled(f"the sign-in service answered {self.status_code}", status=self.status_code)
-
-
-def _with_query(url: str, params: t.Any) -> str:
-    return f"{url}{'&' if '?' in url else '?'}{urllib.parse.urlencode(params)}" if params else url
-
-
-def _pem_blocks(text: str) -> tuple[str, str]:
-    """(private key, first certificate), each as its own PEM text."""
-    blocks = {"key": "", "certificate": ""}
-    current: list[str] = []
-    for line in text.splitlines():
-        if line.startswith("-----BEGIN"):
-            current = []
-        current.append(line)
-        if line.startswith("-----END"):
-            kind = "certificate" if "CERTIFICATE" in line else "key"
-            blocks[kind] = blocks[kind] or "\n".join(current) + "\n"
-    return blocks["key"], blocks["certificate"]
+def _seconds(value: t.Any) -> float | None:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 WAYS = ("client_secret", "certificate_path", "federated_token_path", "managed_identity", "access_token")
@@ -434,10 +400,22 @@ def choose(options: t.Mapping[str, t.Any], http: Http, cloud: Cloud) -> SignIn:
     tokens = options.get("access_token") or {}
     if any(tokens.values()):
         return ReadyTokens(tokens, cloud)
-    if options.get("managed_identity"):
+    ways = [way for way in WAYS if way != "access_token" and options.get(way)]
+    if len(ways) > 1:
+        raise InvalidInput(
+            f"more than one way to sign in is set: {', '.join(ways)}",
+            cure="keep one; an environment variable such as M365_CLIENT_SECRET may still be set",
+            options=ways,
+        )
+    if ways == ["managed_identity"]:
         return ManagedIdentitySignIn(http, options["managed_identity"])
     tenant, client_id = str(options.get("tenant") or ""), str(options.get("client_id") or "")
-    ways = [way for way in ("client_secret", "certificate_path", "federated_token_path") if options.get(way)]
+    if not ways and options.get("certificate_passphrase"):
+        raise InvalidInput(
+            "certificate_passphrase is set, and certificate_path is not",
+            cure="set certificate_path (or M365_CERTIFICATE_PATH)",
+            options=("certificate_path",),
+        )
     missing = [name for name, value in (("tenant", tenant), ("client_id", client_id)) if not value]
     if missing or not ways:
         wanted = missing + ([] if ways else ["client_secret, certificate_path or federated_token_path"])
@@ -446,11 +424,7 @@ def choose(options: t.Mapping[str, t.Any], http: Http, cloud: Cloud) -> SignIn:
             cure="set the option, or its environment variable ("
             + ", ".join(f"M365_{word.upper()}" for item in wanted for word in item.replace(" or ", ", ").split(", "))
             + ")",
-        )
-    if len(ways) > 1:
-        raise InvalidInput(
-            f"more than one way to sign in is set: {', '.join(ways)}",
-            cure="keep one; an environment variable such as M365_CLIENT_SECRET may still be set",
+            options=[word for item in wanted for word in item.replace(" or ", ", ").split(", ")],
         )
     if ways[0] == "client_secret":
         return SecretSignIn(http, cloud, tenant, client_id, options["client_secret"])

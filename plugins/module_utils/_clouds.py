@@ -16,7 +16,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cloud:
-    """Host names without scheme. ``environment`` is Exchange's -ExchangeEnvironmentName."""
+    """Host names without scheme. ``environment`` is Exchange's -ExchangeEnvironmentName.
+
+    ``vaults`` is the domain below which key vaults are.
+    """
 
     name: str
     login: str
@@ -24,6 +27,13 @@ class Cloud:
     exchange: str
     portal: str
     environment: str
+    vaults: str
+    login_aliases: tuple[str, ...] = ()
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every host that a token or a secret of this cloud may go to; key vaults are below ``vaults``."""
+        return frozenset({self.login, self.graph, self.exchange, *self.login_aliases})
 
     @property
     def graph_audience(self) -> str:
@@ -42,6 +52,7 @@ CLOUDS = {
         "outlook.office365.com",
         "entra.microsoft.com",
         "O365Default",
+        "vault.azure.net",
     ),
     "gcc_high": Cloud(
         "gcc_high",
@@ -50,6 +61,7 @@ CLOUDS = {
         "outlook.office365.us",
         "entra.microsoft.us",
         "O365USGovGCCHigh",
+        "vault.usgovcloudapi.net",
     ),
     "dod": Cloud(
         "dod",
@@ -58,6 +70,7 @@ CLOUDS = {
         "outlook-dod.office365.us",
         "entra.microsoft.us",
         "O365USGovDoD",
+        "vault.usgovcloudapi.net",
     ),
     "china": Cloud(
         "china",
@@ -66,5 +79,7 @@ CLOUDS = {
         "partner.outlook.cn",
         "entra.microsoftonline.cn",
         "O365China",
+        "vault.azure.cn",
+        ("login.partner.microsoftonline.cn",),
     ),
 }

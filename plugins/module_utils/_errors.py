@@ -115,7 +115,14 @@ class Unreachable(M365Error):
 
 
 class AnswerLost(M365Error):
-    """The request went out and no answer came back: the work may or may not have been done."""
+    """The request went out and no answer came back: the work may or may not have been done.
+
+    ``lasting``: the same request would meet the same, since something on the way answers in the service's place.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False, **about: t.Any) -> None:
+        super().__init__(message, **about)
+        self.lasting = lasting
 
 
 class SignInError(M365Error):
@@ -144,7 +151,9 @@ class Conflict(ServiceError):
 
 
 class Throttled(ServiceError):
-    """Still throttled or unavailable when the patience ran out."""
+    """Still throttled or unavailable when the patience ran out. ``retry_after_s``: how long it asks to wait."""
+
+    retry_after_s: float | None = None
 
 
 def _sentence(text: str) -> str:

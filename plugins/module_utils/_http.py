@@ -13,8 +13,10 @@ import traceback
 import typing as t
 import urllib.parse
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _gate
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     M365Error,
@@ -34,7 +36,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._time import http_da
 from ansible_collections.mail2fax.m365.plugins.module_utils._version import USER_AGENT
 
 try:
-    import requests
+    import requests  # noqa: F401
 except ImportError:
     HAS_REQUESTS = False
     REQUESTS_IMPORT_ERROR: str | None = traceback.format_exc()
@@ -45,8 +47,6 @@ else:
 
 FIRST_CONTACT_S = 15.0
 """How long a run that has reached nothing yet tries to: what is wrong then is the network here, and no blip."""
-CONNECT_S = 15.0
-"""How long one connection may take to come about; an answer may take longer."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Response:
         """The decoded body, or None when it is empty or not JSON (a proxy's page, Exchange's NUL bytes)."""
         try:
             return json.loads(self.body) if self.body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @property
@@ -93,126 +93,6 @@ class Transport(t.Protocol):
 
     def send(self, request: Request, timeout_s: float) -> Response:
         """Return the answer, whatever its status."""
-
-
-class RequestsTransport:
-    """The real network, by requests.
-
-    ``ca_path`` wins over REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE in ``environment``; ``proxy``
-    wins over HTTPS_PROXY. Both are given with every request: what is set on a session would lose to the
-    environment. Redirects are not followed, so no token travels to a host nobody named.
-    """
-
-    def __init__(
-        self, environment: t.Mapping[str, str], *, ca_path: str | None = None, proxy: str | None = None
-    ) -> None:
-        if not HAS_REQUESTS:
-            raise missing_library("requests", REQUESTS_IMPORT_ERROR)
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._verify: str | bool = (
-            ca_path
-            or environment.get("REQUESTS_CA_BUNDLE")
-            or environment.get("CURL_CA_BUNDLE")
-            or environment.get("SSL_CERT_FILE")
-            or True
-        )
-        self._proxy = proxy
-        self._environment = environment
-
-    def send(self, request: Request, timeout_s: float) -> Response:
-        try:
-            answer = self._session.request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                data=request.body,
-                timeout=(min(timeout_s, CONNECT_S), timeout_s),
-                proxies=self._proxies(request),
-                verify=self._verify,
-                allow_redirects=False,
-            )
-        except requests.exceptions.RequestException as exc:
-            raise self._explain(exc, request) from None
-        except OSError as exc:
-            # requests raises a bare OSError for a CA file that is not there
-            raise Unreachable(
-                f"the CA file {self._verify!r} could not be used ({exc.strerror or type(exc).__name__})",
-                cure="name a readable PEM file in ca_path, or unset REQUESTS_CA_BUNDLE",
-                lasting=True,
-            ) from None
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, answer.content)
-
-    def close(self) -> None:
-        self._session.close()
-
-    def _proxies(self, request: Request) -> dict[str, str]:
-        scheme = urllib.parse.urlsplit(request.url).scheme
-        if self._proxy:
-            return {scheme: self._proxy}
-        lower = {name.lower(): value for name, value in self._environment.items() if value}
-        if _bypasses_proxy(request.host, lower.get("no_proxy", "")):
-            return {}
-        found = lower.get(f"{scheme}_proxy") or lower.get("all_proxy")
-        return {scheme: found} if found else {}
-
-    def _explain(self, exc: Exception, request: Request) -> M365Error:
-        where = request.host
-        if isinstance(exc, requests.exceptions.SSLError):
-            return Unreachable(
-                f"the TLS certificate of {where} is not trusted here",
-                cure="a proxy that inspects TLS needs its CA in ca_path (or REQUESTS_CA_BUNDLE)",
-                lasting=True,
-            )
-        if isinstance(exc, requests.exceptions.ProxyError) and _never_sent(exc):
-            proxy = urllib.parse.urlsplit(next(iter(self._proxies(request).values()), ""))
-            return Unreachable(
-                f"the proxy {proxy.hostname}, by which {where} is to be reached, cannot be reached{_why(exc)}",
-                cure="check proxy or HTTPS_PROXY (and NO_PROXY), the proxy itself, DNS, and a firewall in between",
-            )
-        if isinstance(exc, requests.exceptions.ProxyError) and "Tunnel connection failed" in str(exc):
-            return Unreachable(
-                f"the proxy did not connect to {where}",
-                cure=f"check proxy or HTTPS_PROXY, and that the proxy lets {where} through",
-            )
-        if isinstance(exc, requests.exceptions.ConnectTimeout):
-            return Unreachable(f"{where} did not accept a connection in time", cure=_ROUTE.format(where))
-        if isinstance(exc, requests.exceptions.ConnectionError) and _never_sent(exc):
-            return Unreachable(f"no connection to {where}{_why(exc)}", cure=_ROUTE.format(where))
-        if isinstance(exc, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-            return Unreachable(
-                f"the address of {where or 'the proxy'} is not usable", cure="check proxy and HTTPS_PROXY", lasting=True
-            )
-        return AnswerLost(f"{where} took the request and then sent no answer ({type(exc).__name__})")
-
-
-_ROUTE = (
-    "check from this machine that the name {0} resolves (DNS), that port 443 is open (firewall), and that HTTPS_PROXY "
-    "and NO_PROXY are right where {0} is reached by a proxy"
-)
-_WHYS = {
-    "its name does not resolve": ("NameResolutionError", "Name or service not known", "getaddrinfo failed"),
-    "the connection was refused": ("Connection refused",),
-    "the network is unreachable": ("Network is unreachable", "No route to host"),
-}
-
-
-def _why(exc: BaseException) -> str:
-    """What the operating system says of a connection that did not come about, in words."""
-    seen = str(exc)
-    return next((f": {words}" for words, signs in _WHYS.items() if any(sign in seen for sign in signs)), "")
-
-
-def _never_sent(exc: BaseException) -> bool:
-    """Whether urllib3 says that not even a connection came about."""
-    seen = str(exc)
-    return "NewConnectionError" in seen or "NameResolutionError" in seen or "Failed to establish" in seen
-
-
-def _bypasses_proxy(host: str, no_proxy: str) -> bool:
-    entries = [entry.strip().lower().lstrip(".") for entry in no_proxy.split(",") if entry.strip()]
-    return any(entry == "*" or host == entry or host.endswith(f".{entry}") for entry in entries)
 
 
 def missing_library(library: str, trace: str | None) -> MissingLibrary:
@@ -260,9 +140,11 @@ class Http:
         policy: RetryPolicy | None = None,
         reached: t.Callable[[], bool] = lambda: False,
         secrets: Secrets | None = None,
+        cloud: Cloud | None = None,
     ) -> None:
         """``reached``: whether an earlier task of the run has had an answer; asked only when nothing is reached.
 
+        Only hosts of ``cloud`` (of any cloud without it) are sent to.
         ``secrets`` collects the tokens and assertions that pass.
         """
         self.transport = transport
@@ -271,6 +153,8 @@ class Http:
         self.timeout_s = timeout_s
         self.policy = policy or RetryPolicy()
         self.secrets = Secrets() if secrets is None else secrets
+        self._cloud = cloud
+        self._allowed = _gate.of_cloud(cloud)
         self._reached = reached
         self._answered = False
         self._service_clock = _ServiceClock(self.clock)
@@ -284,6 +168,7 @@ class Http:
             policy=self.policy,
             reached=lambda: True,
             secrets=self.secrets,
+            cloud=self._cloud,
         )
         other._service_clock = self._service_clock
         return other
@@ -297,12 +182,29 @@ class Http:
         return self._service_clock.off_s()
 
     def send(self, request: Request, timeout_s: float | None = None) -> Response:
-        """One request, once."""
-        note_sent(request.headers, request.body)
-        response = self.transport.send(request, timeout_s or self.timeout_s)
+        """One request to a service, once. Everything that leaves goes through here."""
+        response = self._send(request, _gate.service, self._allowed, timeout_s=timeout_s)
         self._answered = True
         self._service_clock.heard(response.date)
         return response
+
+    def send_to_machine(self, request: Request, timeout_s: float | None = None) -> Response:
+        """One request to an address of this machine, once: a managed identity's. Never by a proxy."""
+        return self._send(request, _gate.machine, timeout_s=timeout_s)
+
+    def _send(
+        self, request: Request, gate: t.Callable[..., _gate.Address], *rules: t.Any, timeout_s: float | None
+    ) -> Response:
+        try:
+            address = gate(request.url, *rules)
+        except _gate.Refused as exc:
+            raise Unreachable(
+                f"the address {exc}, so nothing was sent to it",
+                cure="look for something on the way that answers in the service's place",
+                lasting=True,
+            ) from None
+        note_sent(request.headers, request.body)
+        return self.transport.send(replace(request, url=address.url), timeout_s or self.timeout_s)
 
     def retry_after(self, response: Response) -> float | None:
         """How many seconds the service asks to wait, by its own clock."""
@@ -312,7 +214,7 @@ class Http:
         self, waiting: Waiting, attempt: int, problem: M365Error | None = None, wanted: float | None = None
     ) -> bool:
         """Wait before the next attempt; False to give up. A run that has reached nothing yet gives up soon."""
-        if isinstance(problem, Unreachable) and problem.lasting:
+        if isinstance(problem, (Unreachable, AnswerLost)) and problem.lasting:
             return False
         first = isinstance(problem, Unreachable) and not self._answered and not self._reached()
         return waiting.pause(self.policy.delay(attempt, wanted), at_most_s=FIRST_CONTACT_S if first else None)

@@ -18,8 +18,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Inval
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, RequestsTransport, Transport
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Transport
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock, Patience
+from ansible_collections.mail2fax.m365.plugins.module_utils._transport import RequestsTransport
 
 if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host import Settings
@@ -64,6 +65,14 @@ class Tenant:
             raise InvalidInput(
                 "client_secret has the shape of a GUID, so it is the secret's id and not its value",
                 cure="give the secret's value, which was shown once when the secret was made",
+                options=("client_secret",),
+            )
+        secret = str(self.options.get("client_secret") or "")
+        if secret != secret.strip():
+            raise InvalidInput(
+                "client_secret begins or ends with white space, such as a file's last line break",
+                cure="take it out: lookup('file', ...) does, a YAML block that is begun with | does not",
+                options=("client_secret",),
             )
         for option in ("timeout", "patience"):
             if (self.options.get(option) or 0) < 0:
@@ -91,6 +100,7 @@ class Tenant:
             timeout_s=float(self.options.get("timeout") or 30.0),
             reached=self._reached,
             secrets=self.secrets,
+            cloud=self.cloud,
         )
 
     @functools.cached_property

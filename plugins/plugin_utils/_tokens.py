@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import fcntl
 import hashlib
 import hmac
@@ -26,6 +25,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn, Token, token
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
 
 try:
     from cryptography.fernet import Fernet, InvalidToken
@@ -60,6 +60,7 @@ class SharedSignIn:
         self._folder = pathlib.Path(folder)
         self._fernet = Fernet(key)
         self._held: dict[str, Token] = {}
+        self._clock = Clock()
         identity = [str(options.get(name) or "") for name in IDENTITY_OPTIONS]
         identity += [os.environ.get(name, "") for name in IDENTITY_VARIABLES]
         # Keyed: the name must not let anybody test guesses of a secret.
@@ -71,7 +72,7 @@ class SharedSignIn:
     def token(self, audience: str, *, fresh: bool = False) -> Token:
         """A token that lasts. ``fresh`` is said of one that was refused: a newer one than this task has had so far."""
         held = self._held.get(audience)
-        if held is not None and not fresh and held.lasts(_now()) is not False:
+        if held is not None and not fresh and held.lasts(self._clock) is not False:
             return held
         place = self._place(audience)
         with _locked(place.with_suffix(".lock")) as together:
@@ -91,17 +92,20 @@ class SharedSignIn:
 
     def _load(self, place: pathlib.Path) -> Token | None:
         try:
-            found = token(self._fernet.decrypt(place.read_bytes()).decode())
+            kept = json.loads(self._fernet.decrypt(place.read_bytes()))
+            found = dataclasses.replace(token(kept["value"]), shared=True, good_until=kept["good_until"])
         except (OSError, InvalidToken, ValueError):
             return None
-        # Of an opaque one nobody knows how long it lasts.
-        return dataclasses.replace(found, shared=True) if found.lasts(_now()) else None
+        # Nobody knows how long one lasts that says nothing of it.
+        return found if found.lasts(self._clock) else None
 
     def _save(self, place: pathlib.Path, found: Token) -> None:
         with contextlib.suppress(OSError):
             handle, name = tempfile.mkstemp(dir=self._folder, prefix="m365-")
             with os.fdopen(handle, "wb") as stream:
-                stream.write(self._fernet.encrypt(found.value.encode()))
+                # The monotonic clock is the machine's: it means the same to every worker of the run.
+                kept = {"value": found.value, "good_until": found.good_until}
+                stream.write(self._fernet.encrypt(json.dumps(kept).encode()))
             os.replace(name, place)
 
 
@@ -111,10 +115,6 @@ def any_in(folder: str) -> bool:
         return any(name.startswith("m365-") and not name.endswith(".lock") for name in os.listdir(folder))
     except OSError:
         return False
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _module
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import (
     Request,
-    RequestsTransport,
     Response,
     Transport,
 )
@@ -30,6 +29,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clo
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import DOOR
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place, Store, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.module_utils._transport import RequestsTransport
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
 from tests.emulator.testing import Emulator
 from tests.integration.harness import DOMAIN, OPERATOR, TENANT_ID

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import RequestsTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import StoredSecret
+from ansible_collections.mail2fax.m365.plugins.module_utils._transport import RequestsTransport
 from tests.emulator.testing import start_emulator
 from tests.integration.harness import OPERATOR
 from tests.integration.secrets import FOREIGN_KEY, TENANTS, Json, World

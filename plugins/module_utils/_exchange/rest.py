@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import typing as t
-import urllib.parse
 import uuid
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _gate
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn, Token, call_as
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Forbidden, ServiceError
@@ -29,6 +29,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._retry import retry_
 
 BATCH_LIMIT = 10
 PAGE_SIZE = 1000
+MOST_PAGES = 1000
+ON_THE_WAY = "look for something on the way that answers in the service's place"
 ANCHOR = "APP:SystemMailbox{{bb558c35-97f1-4cb9-8ff7-d53741dc928c}}@{}"
 
 
@@ -116,17 +118,27 @@ class RestTransport:
         """The same body goes to each next link until there is none, or ``limit`` objects are there."""
         value, warnings = list(output.value), list(output.warnings)
         link = body.get("@odata.nextLink") if isinstance(body, dict) else None
-        while link and output.error is None and (cmdlet.limit is None or len(value) < cmdlet.limit):
-            if urllib.parse.urlsplit(str(link)).hostname != self._cloud.exchange:
-                raise ServiceError(
-                    "Exchange's next page lies on another host", attempted=cmdlet.purpose, cure="check the proxy"
-                )
-            response = self._send(str(link), _input(cmdlet), cmdlet, idempotent=True)
+        seen: set[str] = set()
+        while link is not None and output.error is None and (cmdlet.limit is None or len(value) < cmdlet.limit):
+            url = self._next_page(link, cmdlet)
+            if url in seen or len(seen) == MOST_PAGES:
+                raise ServiceError("Exchange's list has no end", attempted=cmdlet.purpose, cure=ON_THE_WAY)
+            seen.add(url)
+            response = self._send(url, _input(cmdlet), cmdlet, idempotent=True)
             page = _output(cmdlet, response.status, response.json(), response.request_id)
             value.extend(page.objects())
             body = response.json()
             link = body.get("@odata.nextLink") if isinstance(body, dict) else None
         return Output(value[: cmdlet.limit], warnings, output.error)
+
+    def _next_page(self, link: t.Any, cmdlet: Cmdlet) -> str:
+        """It gets our token and the cmdlet, so it has to be Exchange's own."""
+        try:
+            return _gate.service(link, self._cloud.exchange.__eq__).url
+        except _gate.Refused as exc:
+            raise ServiceError(
+                f"the address of Exchange's next page {exc}", attempted=cmdlet.purpose, cure=ON_THE_WAY
+            ) from None
 
     def _url(self, what: str = "InvokeCommand") -> str:
         tenant = self._token().tenant_id

@@ -170,7 +170,7 @@ class WinRmTransport:
 
     def _outlived(self) -> bool:
         """Whether the token that the connection was made with has ended; the module does not renew it."""
-        return self._held is not None and self._held.lasts(self._clock.now(), 60.0) is False
+        return self._held is not None and self._held.lasts(self._clock, 60.0) is False
 
     def _connected(self, request: Json, *, fresh: bool = False) -> Json:
         """Begin anew, with ``request`` as the first one: script, connecting and the first cmdlets go in one go."""

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import json
+import logging
 import urllib.parse
 
 import pytest
@@ -20,11 +23,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUD
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     InvalidInput,
+    M365Error,
     SignInError,
     Throttled,
     Unreachable,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
 from tests.unit.script import TENANT_ID, Exchange, FakeClock, Script, answer, jwt
 
@@ -177,12 +181,13 @@ def test_a_certificate_file_that_cannot_do_is_said_before_any_request(tmp_path, 
     assert not script.seen
 
 
-def test_a_wrong_passphrase_is_a_sign_in_error_without_the_passphrase(tmp_path, certificate):
+def test_a_wrong_passphrase_is_said_before_any_request_and_not_shown(tmp_path, certificate):
     path = tmp_path / "operator.pem"
     path.write_bytes(pem(*certificate, b"right"))
-    client, _unused, _unused = http(FOUND)
-    with pytest.raises(SignInError) as caught:
+    client, script, _unused = http()
+    with pytest.raises(InvalidInput) as caught:
         _auth.CertificateSignIn(client, CLOUD, TENANT_ID, APP, str(path), "canary").token(CLOUD.graph_audience)
+    assert not script.seen
     assert "passphrase" in str(caught.value)
     assert "canary" not in str(caught.value)
 
@@ -247,3 +252,236 @@ def test_a_managed_identity_asks_the_service_s_endpoint(monkeypatch):
     client, script, _unused = http(Exchange("GET", "/msi/token", answer(200, body)))
     assert _auth.ManagedIdentitySignIn(client, "system").token(CLOUD.graph_audience).app_id == APP
     assert "resource=https%3A%2F%2Fgraph.microsoft.com" in script.seen[0].url
+
+
+# --- what the sign-in library is handed, and what it makes of it ---------------------------------------------------
+
+
+EVIL_ENDPOINTS = [
+    "https://evil.example/token",
+    f"https://evil.example\\@{CLOUD.login}/token",
+    f"https://{CLOUD.login}@evil.example/token",
+    f"http://{CLOUD.login}/token",
+    f"https://{CLOUD.login}:4443/token",
+    f"https://{CLOUD.login}.evil.example/token",
+    "https://graph.microsoft.com/token",
+    "",
+    None,
+    7,
+]
+
+
+@pytest.mark.parametrize("name", ["token_endpoint", "authorization_endpoint"])
+@pytest.mark.parametrize("url", EVIL_ENDPOINTS)
+def test_a_discovery_document_cannot_lead_the_secret_elsewhere(url, name):
+    sign_in, script, _unused = secret(Exchange("GET", "openid-configuration", answer(200, {**DISCOVERY, name: url})))
+    with pytest.raises(SignInError, match="nothing was sent to it"):
+        sign_in.token(CLOUD.graph_audience)
+    assert script.finished()
+
+
+def test_a_tenant_of_another_cloud_is_told():
+    other = {**DISCOVERY, "token_endpoint": f"https://login.microsoftonline.us/{TENANT_ID}/oauth2/v2.0/token"}
+    sign_in, _unused, _unused = secret(Exchange("GET", "openid-configuration", answer(200, other)))
+    with pytest.raises(SignInError) as caught:
+        sign_in.token(CLOUD.graph_audience)
+    assert "gcc_high" in caught.value.cure
+    assert caught.value.options == ("cloud",)
+
+
+PAGES = [b"<html>portal</html>", b"", b"[]", b'"text"', b"null", b"17", b"{", b"\xff\xfe{}", b"[" * 100_000]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("where", ["discovery", "token"])
+def test_a_page_in_the_place_of_entra_never_reaches_the_library(page, where):
+    steps = {
+        "discovery": [Exchange("GET", "openid-configuration", answer(200, page))],
+        "token": [FOUND, Exchange("POST", "/token", answer(200, page))],
+    }[where]
+    sign_in, script, clock = secret(*steps)
+    with pytest.raises(SignInError) as caught:
+        sign_in.token(CLOUD.graph_audience)
+    assert caught.value.cure
+    assert caught.value.attempted
+    assert not clock.sleeps
+    assert script.finished()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"access_token": 5},
+        {"access_token": ""},
+        {"access_token": "a b"},
+        {"access_token": "canary", "expires_in": "soon"},
+        {"access_token": "canary", "expires_in": {}},
+        {"error": 5},
+        {"error": {"code": "x"}},
+        {"error": "x", "error_codes": 5},
+        {"error": "x", "error_codes": {}},
+        {"error": "x", "error_codes": [], "error_description": 17, "trace_id": {}},
+    ],
+)
+@pytest.mark.parametrize("status", [200, 302, 400, 418])
+def test_whatever_the_library_makes_of_an_answer_is_one_of_our_errors(document, status):
+    sign_in, _unused, _unused = secret(FOUND, Exchange("POST", "/token", answer(status, document)))
+    with pytest.raises(M365Error) as caught:
+        sign_in.token(CLOUD.graph_audience)
+    assert "canary" not in str(caught.value) + str(caught.value.as_result())
+    assert caught.value.attempted
+
+
+@pytest.mark.parametrize("document", [{}, {"token_endpoint": DISCOVERY["token_endpoint"]}, {**DISCOVERY, "issuer": 5}])
+def test_whatever_the_library_makes_of_a_discovery_document_too(document):
+    sign_in, _unused, _unused = secret(Exchange("GET", "openid-configuration", answer(200, document)), issued())
+    with contextlib.suppress(M365Error):
+        sign_in.token(CLOUD.graph_audience)
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"<!-- portal -->"])
+def test_an_answer_that_is_not_plain_json_is_in_no_log(start, caplog, capfd, tmp_path):
+    kept = logging.FileHandler(tmp_path / "log")
+    root = logging.getLogger()
+    root.addHandler(kept)
+    caplog.set_level(logging.DEBUG)
+    canary = jwt(appid="canary")
+    body = start + json.dumps({"access_token": canary, "token_type": "Bearer", "expires_in": 3599}).encode()
+    sign_in, _unused, _unused = secret(FOUND, Exchange("POST", "/token", answer(200, body)))
+    try:
+        with contextlib.suppress(SignInError):
+            sign_in.token(CLOUD.graph_audience)
+        for name in ("msal.oauth2cli.oauth2", "urllib3.connectionpool", "requests_oauthlib.oauth2_session", "spnego.x"):
+            logging.getLogger(name).error(canary)
+            logging.getLogger(name).debug(canary)
+    finally:
+        root.removeHandler(kept)
+        kept.close()
+    shown = capfd.readouterr()
+    for text in (caplog.text, shown.out, shown.err, (tmp_path / "log").read_text()):
+        assert canary not in text
+
+
+def test_what_is_issued_and_what_is_sent_is_collected_as_secret():
+    sign_in, _unused, _unused = secret(FOUND, issued())
+    token = sign_in.token(CLOUD.graph_audience)
+    assert {token.value, "canary~secret"} <= set(sign_in._http.secrets.issued)
+
+
+# --- how long, and how patient -------------------------------------------------------------------------------------
+
+
+def test_a_busy_sign_in_waits_as_long_as_it_is_told():
+    busy = Exchange("POST", "/token", answer(429, {}, retry_after="17"))
+    dated = answer(503, {}, date="Sat, 21 Nov 2026 11:00:00 GMT", retry_after="Sat, 21 Nov 2026 11:00:09 GMT")
+    sign_in, _unused, clock = secret(FOUND, busy, FOUND, Exchange("POST", "/token", dated), FOUND, issued())
+    sign_in.token(CLOUD.graph_audience)
+    assert sum(clock.sleeps) == 26.0
+
+
+@pytest.mark.parametrize("ahead", [dt.timedelta(minutes=55), dt.timedelta(minutes=-55), dt.timedelta(days=400)])
+def test_a_clock_that_is_wrong_costs_no_sign_in(ahead):
+    script, clock = Script([FOUND, issued(), FOUND, issued()]), FakeClock()
+    now = int(clock.now().timestamp())
+    body = {"access_token": jwt(iat=now, exp=now + 3599), "token_type": "Bearer", "expires_in": 3599}
+    script.exchanges = [FOUND, Exchange("POST", "/token", answer(200, body)), FOUND, issued()]
+    clock.start += ahead
+    sign_in = _auth.SecretSignIn(Http(script, Patience(clock)), CLOUD, TENANT_ID, APP, "s")
+    for _time in range(20):
+        sign_in.token(CLOUD.graph_audience)
+    assert len(script.seen) == 2
+    clock.passed += 3400
+    sign_in.token(CLOUD.graph_audience)
+    assert script.finished()
+
+
+def test_an_assertion_bears_the_service_s_time(tmp_path, certificate):
+    path = tmp_path / "operator.pem"
+    path.write_bytes(pem(*certificate))
+    found = answer(200, DISCOVERY, date="Sat, 21 Nov 2026 11:05:00 GMT")
+    client, script, _clock = http(Exchange("GET", "openid-configuration", found), issued())
+    _auth.CertificateSignIn(client, CLOUD, TENANT_ID, APP, str(path), None).token(CLOUD.graph_audience)
+    claims = _auth.token(form(script)["client_assertion"]).claims
+    assert claims["iat"] == dt.datetime(2026, 11, 21, 11, 5, tzinfo=dt.UTC).timestamp()
+    assert claims["aud"] == DISCOVERY["token_endpoint"]
+    assert claims["exp"] - claims["iat"] == 600
+
+
+def test_a_401_in_mid_run_gets_one_new_token():
+    first, second = jwt(n=1), jwt(n=2)
+
+    class Signed:
+        def token(self, audience, *, fresh=False):
+            return _auth.token(second if fresh else first)
+
+        def describe(self):
+            return "x"
+
+    client, script, _clock = http(Exchange("GET", "/x", answer(401, {})), Exchange("GET", "/x", answer(200, {})))
+    response = _auth.call_as(
+        Signed(),
+        CLOUD.graph_audience,
+        client,
+        lambda token: Request("GET", "https://graph.microsoft.com/x", {"Authorization": token.value}),
+        purpose="read x",
+        idempotent=True,
+    )
+    assert response.status == 200
+    assert [request.headers["Authorization"] for request in script.seen] == [first, second]
+
+
+def test_a_managed_identity_that_is_not_there_is_told_at_once():
+    client, _script, clock = http(
+        Exchange("GET", "169.254.169.254", Unreachable("nothing answers at 169.254.169.254: no answer in time"))
+    )
+    with pytest.raises(SignInError, match="nothing answers at") as caught:
+        _auth.ManagedIdentitySignIn(client, "system").token(CLOUD.graph_audience)
+    assert not clock.sleeps
+    assert "None" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "words"),
+    [
+        (400, {"error": "invalid_request", "error_description": "Identity not found"}, "Identity not found"),
+        (403, b"<html>", "403"),
+        (200, b"<html>", "something else on the way"),
+        (404, {"statusCode": 404}, "404"),
+        (200, {}, "no reason"),
+    ],
+)
+@pytest.mark.parametrize("service", ["vm", "app"])
+def test_what_a_managed_identity_s_endpoint_says_is_told(monkeypatch, service, status, document, words):
+    if service == "app":
+        monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "h")
+    client, _script, _clock = http(Exchange("GET", "/token", answer(status, document)))
+    with pytest.raises(SignInError) as caught:
+        _auth.ManagedIdentitySignIn(client, "system").token(CLOUD.graph_audience)
+    assert words in caught.value.message
+    assert "None" not in str(caught.value)
+
+
+def test_a_managed_identity_that_the_environment_leads_elsewhere_is_not_asked(monkeypatch):
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://evil.example/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "h")
+    client, script, _clock = http()
+    with pytest.raises(SignInError, match="leads away from this machine"):
+        _auth.ManagedIdentitySignIn(client, "system").token(CLOUD.graph_audience)
+    assert not script.seen
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"client_secret": "s", "managed_identity": "system"},
+        {"certificate_path": "/c", "managed_identity": "system"},
+        {"federated_token_path": "/t", "certificate_path": "/c"},
+        {"client_secret": "s", "federated_token_path": "/t", "managed_identity": "system"},
+    ],
+)
+def test_two_ways_of_signing_in_are_refused(ways):
+    with pytest.raises(InvalidInput, match="more than one way") as caught:
+        _auth.choose({**BASE, **ways}, http()[0], CLOUD)
+    assert set(caught.value.options) == set(ways)

@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION, NETWORK, ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
@@ -22,6 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     ServiceError,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute
+from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -211,10 +213,40 @@ def test_patience_looks_at_once_and_then_ever_more_rarely():
 
 
 def test_specs_keep_their_constraints_when_merged():
-    merged = CONNECTION.merge(ArgumentSpec({"x": {"type": "str"}}, mutually_exclusive=[("x", "tenant")]))
+    first = CONNECTION.merge(ArgumentSpec(required_by={"y": ("z",)}))
+    merged = first.merge(ArgumentSpec({"x": {"type": "str"}}, mutually_exclusive=[("x", "tenant")]))
     assert merged.kwargs()["mutually_exclusive"] == [["x", "tenant"]]
-    assert merged.kwargs()["required_by"] == {"certificate_passphrase": ("certificate_path",)}
+    assert merged.kwargs()["required_by"] == {"y": ("z",)}
     assert "x" not in CONNECTION.options
+
+
+def test_a_blank_variable_of_the_environment_says_nothing(monkeypatch):
+    for name in ("M365_TIMEOUT", "M365_CLOUD", "M365_WINRM_VALIDATE_CERTS", "M365_TENANT", "M365_PROXY"):
+        monkeypatch.setenv(name, " ")
+    monkeypatch.setenv("M365_PATIENCE", "7")
+    checked = ArgumentSpecValidator(**CONNECTION.kwargs()).validate({})
+    assert checked.error_messages == []
+    options = checked.validated_parameters
+    assert (options["timeout"], options["cloud"], options["winrm_validate_certs"]) == (30, "global", True)
+    assert (options["tenant"], options["proxy"], options["patience"]) == (None, None, 7)
+
+
+def test_a_passphrase_that_nothing_uses_is_in_nobody_s_way():
+    said = {"tenant": "contoso.com", "client_id": ZERO_GUID, "client_secret": "s", "certificate_passphrase": "left"}
+    checked = ArgumentSpecValidator(**CONNECTION.kwargs()).validate(said)
+    assert checked.error_messages == []
+    assert "client secret" in Tenant(checked.validated_parameters, clock=FakeClock()).sign_in.describe()
+    del said["client_secret"]
+    with pytest.raises(InvalidInput, match="certificate_passphrase is set, and certificate_path is not"):
+        _ = Tenant(said, clock=FakeClock()).sign_in
+
+
+@pytest.mark.parametrize("secret", ["word\n", " word", "word\r\n", "word\t"])
+def test_a_secret_with_white_space_at_its_ends_is_told_before_the_sign_in(secret):
+    with pytest.raises(InvalidInput, match="white space") as caught:
+        Tenant({"client_secret": secret}, clock=FakeClock())
+    assert caught.value.options == ("client_secret",)
+    assert "word" not in str(caught.value)
 
 
 def test_every_option_that_smells_of_a_secret_has_decided_on_no_log():

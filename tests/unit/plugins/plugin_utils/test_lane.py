@@ -381,7 +381,6 @@ def test_check_mode_is_the_tasks() -> None:
         ({"make": "perhaps"}, "argument 'make' is of type"),
         ({"cloud": "mars"}, "value of cloud must be one of: global, gcc_high, dod, china, got: mars"),
         ({"timeout": SECRET}, "argument 'timeout' is of type"),
-        ({"certificate_passphrase": "x"}, "missing parameter(s) required by 'certificate_passphrase'"),
     ],
 )  # fmt: skip
 def test_options_are_refused_in_ansibles_own_words(args: Json, told: str) -> None:
