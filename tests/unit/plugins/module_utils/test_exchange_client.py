@@ -26,7 +26,7 @@ def test_no_empty_value_where_it_would_mean_everything(name: str, value: t.Any):
 def test_a_role_for_an_application_needs_a_scope():
     Cmdlet("New-ManagementRoleAssignment", ASSIGNMENT, "assign")
     for without in ("CustomRecipientWriteScope", "Role"):
-        with pytest.raises(ValueError, match="needs|must"):
+        with pytest.raises(ValueError, match="needs"):
             Cmdlet("New-ManagementRoleAssignment", {k: v for k, v in ASSIGNMENT.items() if k != without}, "assign")
     with pytest.raises(ValueError, match="App"):
         Cmdlet("new-managementroleassignment", {"APP": "fax", "Role": "Application Mail.Read"}, "assign")
