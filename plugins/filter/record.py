@@ -9,6 +9,7 @@ import typing as t
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import record as _record
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
@@ -52,6 +53,11 @@ _value:
     document:
       description: The result of the last run. Empty if there is none to be used.
       type: dict
+    removing:
+      description: >-
+        Why no run but a removal may go on, in words, while what limits a removed application still stands. Empty
+        otherwise.
+      type: str
     refused:
       description: Why the result is not used, in words. Empty if it is used, or if there is none.
       type: str
@@ -61,7 +67,11 @@ _value:
 def record(text: t.Any, host: t.Any = None, tenant_id: t.Any = None) -> dict[str, t.Any]:
     """See DOCUMENTATION."""
     found = _record.read(plain(text), str(host) if host else None, str(tenant_id) if tenant_id else None)
-    return t.cast("dict[str, t.Any]", wrap_var({"document": found.document, "refused": found.refused}))
+    removing = words.being_removed(found.document)
+    return t.cast(
+        "dict[str, t.Any]",
+        wrap_var({"document": found.document, "refused": found.refused, "removing": removing}),
+    )
 
 
 class FilterModule:

@@ -86,6 +86,8 @@ def _refused(name: str, options: dict[str, t.Any]) -> t.Iterator[str]:
 
 def _refused_at_the_end(options: dict[str, t.Any]) -> t.Iterator[str]:
     zone, contacts, thresholds = (options.get(name) for name in ("time_zone", "contacts", "thresholds"))
+    if options.get("profile_complaint"):
+        yield str(options["profile_complaint"])
     try:
         times.readable_time("2026-11-21T12:00:00Z", "UTC" if zone is None else str(zone))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):

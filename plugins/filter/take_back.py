@@ -7,8 +7,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import take_back as _take_back
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
@@ -18,60 +20,86 @@ version_added: 0.2.0
 author:
   - The mail2fax.m365 authors (@mail2fax)
 description:
-  - Works out from what the runs of a tenant added, as the last result keeps it, what may be taken back from an
-    application and from groups that others made.
-positional: app_id
+  - Decides from the last result of a tenant, and from what a removal has found so far, what may be taken back and what
+    has to stay, and until when what limits the application stays.
+  - The role P(mail2fax.m365.decommission#role) asks it before each of its steps.
+positional: found
 options:
   _input:
-    description: The entry C(ours) of the last result. Null if no result tells.
-    type: raw
+    description: The result of the last run, as P(mail2fax.m365.record#filter) returns it. Empty if there is none.
+    type: dict
     required: true
-  app_id:
-    description: The Application (client) ID. Empty if there is no application.
-    type: str
+  found:
+    description: >-
+      What is known besides. C(application_id), C(permissions) and C(token_grace_minutes) as the inventory and the
+      profile say them, and the registered results of the steps so far, C(tenant), C(consent) and C(application).
+    type: dict
+    required: true
 """
 
 EXAMPLES = r"""
-- name: Tell which members of groups were put there
+- name: Tell what would stay
   ansible.builtin.debug:
-    msg: "{{ (handover_last.ours | mail2fax.m365.take_back).members }}"
+    msg: "{{ (handover_last | mail2fax.m365.take_back({'tenant': tenant_result})).kept }}"
 """
 
 RETURN = r"""
 _value:
-  description: What may be taken back, in the shapes of the modules' options.
+  description: What may be taken back.
   type: dict
   contains:
+    app_id:
+      description: The application's Application (client) ID. Empty if nobody knows.
+      type: str
+    exists:
+      description: Whether the application exists and is not deleted.
+      type: bool
+    stays:
+      description: Whether others made the application, so that it stays.
+      type: bool
     known:
-      description: Whether a result tells what was added.
+      description: Whether the result tells what runs added.
       type: bool
-    permissions:
-      description: API permissions that were added to the application.
-      type: list
-      elements: dict
+    blocked:
+      description: Why nothing may be taken back, in words. Empty if nothing is in the way.
+      type: str
     consent:
-      description: Permissions that were granted to it.
-      type: list
-      elements: dict
-    service_principal:
-      description: Whether its service principal was made.
-      type: bool
-    policies:
-      description: The Guids of groups for which an access policy of the application was made.
-      type: list
-      elements: str
+      description: The C(permissions) to revoke, and whether others go as well (C(exclusive)).
+      type: dict
+    application:
+      description: >-
+        What becomes of the application (C(state)), and the C(permissions) and the C(service_principal) that are taken
+        off one that stays.
+      type: dict
+    ews:
+      description: Whether the application C(goes) off the list for EWS, and what becomes of EWS (C(on_absent)).
+      type: dict
+    policy:
+      description: Whether the access policy C(goes), and not before when (C(not_before)).
+      type: dict
     members:
       description: Addresses by the Guid of the group that they were put into.
       type: dict
+    settings:
+      description: What was changed of groups that others made.
+      type: list
+      elements: dict
+    kept:
+      description: What stays, and why, in sentences.
+      type: list
+      elements: str
 """
 
 
-def take_back(added: t.Any, app_id: t.Any = None) -> dict[str, t.Any]:
+def take_back(record: t.Any, found: t.Any) -> dict[str, t.Any]:
     """See DOCUMENTATION."""
-    entries = plain(added)
-    if entries is not None and not isinstance(entries, list):
-        raise AnsibleFilterError("mail2fax.m365.take_back takes the entry ours of a result")
-    return ours.take_back(entries, str(app_id) if app_id else None)
+    if not isinstance(record, t.Mapping) or not isinstance(found, t.Mapping):
+        raise AnsibleFilterError("mail2fax.m365.take_back takes a result and what was found, as dictionaries")
+    known = plain(found)
+    known.setdefault("now", times.iso(times.now()))
+    grace = known.get("token_grace_minutes")
+    known["token_grace_minutes"] = None if grace in (None, "") else int(grace)
+    return t.cast("dict[str, t.Any]", wrap_var(_take_back.take_back(plain(record), known)))
 
 
 class FilterModule:

@@ -22,6 +22,12 @@ options:
     type: list
     elements: str
     required: true
+  complaint:
+    description: >-
+      Return, instead of the profile, why it cannot be used, in words; nothing if it can.
+    type: bool
+    default: false
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -93,7 +99,7 @@ class LookupModule(LookupBase):
 
     def run(
         self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any
-    ) -> list[dict[str, t.Any]]:
+    ) -> list[dict[str, t.Any]] | list[str]:
         self.set_options(var_options=variables, direct=kwargs)
 
         def find(path: str) -> str | None:
@@ -101,6 +107,9 @@ class LookupModule(LookupBase):
             return found
 
         try:
-            return [_profile.load(str(term), find) for term in terms]
+            found = [_profile.load(str(term), find) for term in terms]
         except _profile.ProfileError as exc:
+            if kwargs.get("complaint"):
+                return [str(exc)]
             raise AnsibleLookupError(f"mail2fax.m365.profile: {exc}") from exc
+        return [] if kwargs.get("complaint") else found

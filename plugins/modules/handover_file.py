@@ -28,6 +28,12 @@ options:
     type: list
     elements: str
     default: []
+  blocked:
+    description: What a person has to decide before the run may go on, in sentences. The task is blocked with them.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 attributes:
   check_mode:
     description: Predicts what would change without changing it.

@@ -294,6 +294,9 @@ def _shown(state: _application.State, now: dt.datetime) -> Json:
         gone = _application.moment(state.deleted.get("deletedDateTime"))
         shown["deleted"] = {
             "deleted_date_time": state.deleted.get("deletedDateTime"),
+            "credentials": sum(
+                len(state.deleted.get(kind) or ()) for kind in ("passwordCredentials", "keyCredentials")
+            ),
             "days_left": max(0, (gone + _application.KEPT_DELETED - now).days) if gone else None,
         }
     return shown

@@ -79,6 +79,8 @@ class HandoverFile:
             raise InvalidInput(f"path {path!r} does not name a file", cure="give the path of the file itself")
         if task.params["refused"]:
             raise InvalidInput(" ".join(map(str, task.params["refused"])))
+        if task.params.get("blocked"):
+            raise Blocked(" ".join(map(str, task.params["blocked"])))
         self._desired = Desired(
             pathlib.Path(path).absolute(),
             None if content is None else str(content).encode("utf-8", "surrogateescape"),
@@ -90,8 +92,12 @@ class HandoverFile:
             self._try()
             return State()
         try:
-            with path.open("rb") as stream:
-                return State(stream.read(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
+            # What is no file, such as a pipe, would keep whoever opens it waiting for ever.
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+                status = os.fstat(stream.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise OSError(errno.EINVAL, "it is not a file")
+                return State(stream.read(), stat.S_IMODE(status.st_mode))
         except FileNotFoundError:
             return State()
         except OSError as exc:
@@ -106,6 +112,8 @@ class HandoverFile:
                 pass
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if path.exists() and not path.is_file():
+                raise OSError(errno.EINVAL, "it is not a file")
         except OSError as exc:
             raise self._refused(exc, "written") from None
 
@@ -146,6 +154,7 @@ SPEC = ArgumentSpec(
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
         "refused": {"type": "list", "elements": "str", "default": []},
+        "blocked": {"type": "list", "elements": "str", "default": []},
     }
 )
 DOOR = Door(HandoverFile, SPEC, base=ArgumentSpec())

@@ -19,8 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
 )
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import SCHEMA, read
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.steps import plainly
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import worst
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import short, worst
 
 Json = dict[str, t.Any]
 
@@ -76,13 +75,14 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
         "ours": _ours(run, state),
+        "removing": _removing(run, state),
         "last_good_at": watched.last_good_at(run, outcome),
     }
     if mode == "audit":
         document["drift"] = drift
         document.update(watched.watched(run))
     if kind == "decommission":
-        document["secret"] = None if state == "removed" else document["secret"]
+        document["secret"] = None if state in ("removing", "removed") else document["secret"]
         document["leftovers"] = leftovers.leftovers(run)
     if context.get("stopped"):
         culprit = next((step for step in rows if step["outcome"] in ("blocked", "failed")), rows[-1])
@@ -90,7 +90,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
             "step": culprit["step"],
             "task": context["stopped"].get("task"),
             "outcome": culprit["outcome"],
-            "msg": plainly(str(context["stopped"].get("msg") or "")) or None,
+            "msg": short(str(context["stopped"].get("msg") or "")) or None,
             "error": context["stopped"].get("error"),
         }
     return document
@@ -109,8 +109,22 @@ def _ours(run: Run, state: str) -> list[Json] | None:
     return ours.merged(before or [], [entry for step in run.step_names for entry in ours.added(step, run.of(step))])
 
 
+def _removing(run: Run, state: str) -> Json | None:
+    """Since when a removal waits for the last token's end, and until when."""
+    before = run.previous.get("removing")
+    if run.watches_a_removal():
+        return before
+    if run.kind == "decommission" and state == "removing":
+        ends = [step.get("pending_until") for step in map(run.of, run.step_names) if step.get("pending_until")]
+        since = (before or {}).get("since") or times.iso(run.at)
+        return {"since": since, "until": max(map(str, ends), default=(before or {}).get("until"))}
+    # A provisioning that went through has begun anew; any other run leaves it as it was.
+    return None if state in ("removed", "ready", "wait") else before
+
+
 def _state(outcome: str, run: Run, rows: list[Json], pending: list[Json]) -> str:
-    """What the fax administrator has to know first: ``ready``, ``wait``, ``draft`` or ``removed``."""
+    """What the fax administrator has to know first: ``ready``, ``wait``, ``draft``,
+    ``removing`` or ``removed``."""
     if run.kind == "rotate" and run.mode == "apply":
         if outcome in ("blocked", "failed"):
             # A secret that was not renewed is still the one that works; a mailbox that does not open is another thing.
@@ -121,7 +135,9 @@ def _state(outcome: str, run: Run, rows: list[Json], pending: list[Json]) -> str
     if outcome in ("blocked", "failed") or run.mode == "check":
         return "draft"
     if run.kind == "decommission":
-        return "removed"
+        return "removing" if pending else "removed"
+    if run.watches_a_removal():
+        return "removing"
     if any(step["outcome"] == "skipped" for step in rows):
         # Something has not been looked at, so nobody may rely on it.
         return "draft"

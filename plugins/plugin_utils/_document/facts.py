@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some
 
 Json = dict[str, t.Any]
 
@@ -121,7 +122,7 @@ def unprotected(run: Run) -> str:
         if _expected(item.get("expected")) == "denied" and str(item.get("verdict")).lower() == "granted"
     ]
     if reachable:
-        return f"the application can reach {', '.join(reachable)}"
+        return f"the application can reach {some(reachable)}"
     if run.kind == "decommission" and run.good("admin_consent"):
         return "none"
     if run.kind == "rotate":

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some
 
 Json = dict[str, t.Any]
 
@@ -28,15 +29,17 @@ def leftovers(run: Run) -> list[str]:
         names = [*(entry.get("application") or []), *(entry.get("delegated") or [])]
         if names and not application.get("recoverable_until"):
             why = "" if run.previous.get("ours") is None else ", which no run of this collection granted"
-            found.append(f"The application keeps {', '.join(map(str, names))} of {entry.get('resource')}{why}.")
+            found.append(f"The application keeps {some(names)} of {entry.get('resource')}{why}.")
     others = [
         str(policy.get("scope_name") or policy.get("identity"))
         for policy in run.good("access_policy").get("other_policies") or []
         if policy.get("app_id") != "*"
     ]
     if others:
-        found.append(f"Other access policies of the application stay: {', '.join(others)}.")
+        found.append(f"Other access policies of the application stay: {some(others)}.")
     group = run.good("scope_group")
+    if group.get("left_over"):
+        found.append(f"In the group stay: {some(group['left_over'])}.")
     if group.get("group"):
         found.append(f"The group {group['group'].get('name')} stays{_group_stays(run, group)}.")
     return found
@@ -47,7 +50,7 @@ def _group_stays(run: Run, result: Json) -> str:
         return ""
     gone, members = result.get("members_removed") or [], result.get("members") or []
     if gone:
-        return f", because others made it; {', '.join(map(str, gone))} left it"
+        return f", because others made it; {some(gone)} left it"
     if run.previous.get("ours") is not None or not members:
         return ", because others made it"
-    return f", because others made it; no record tells which of its members a run put there: {', '.join(members)}"
+    return f", because others made it; no record tells which of its members a run put there: {some(members)}"

@@ -73,27 +73,3 @@ def known_id(value: t.Any) -> str | None:
     """In lower case; None for nothing and for the zeros that stand for what is not known yet."""
     text = str(value or "").lower()
     return text if text and text != ZERO_GUID else None
-
-
-def take_back(ours: t.Iterable[Json] | None, app_id: str | None) -> Json:
-    """What may be taken back from an application and from groups, in the shapes of the modules' options.
-
-    ``known`` is false where no record tells.
-    """
-    entries = list(ours or [])
-
-    def of_it(kind: str) -> list[Json]:
-        return [entry for entry in entries if entry["kind"] == kind and app_id and entry["of"] == app_id.lower()]
-
-    members: dict[str, list[str]] = {}
-    for entry in entries:
-        if entry["kind"] == "member":
-            members.setdefault(entry["of"], []).append(entry["id"])
-    return {
-        "known": ours is not None,
-        "permissions": _added.by_resource(of_it("permission")),
-        "consent": _added.by_resource(of_it("consent")),
-        "service_principal": bool(of_it("service_principal")),
-        "policies": [entry["id"] for entry in of_it("policy")],
-        "members": members,
-    }

@@ -66,6 +66,10 @@ class Run:
         findings = self.of("preflight").get("findings") or []
         return not any(finding.get("step") == "tenant" for finding in findings)
 
+    def watches_a_removal(self) -> bool:
+        """Whether this is an audit of an application that is being removed."""
+        return self.mode == "audit" and bool(self.previous.get("removing"))
+
     def state_before(self) -> str:
         return str(self.previous.get("state") or "draft")
 

@@ -12,13 +12,21 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.watched import credentials, since
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import OUTCOMES, first_line, spoken
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import (
+    OUTCOMES,
+    being_removed,
+    first_line,
+    short,
+    spoken,
+)
 
 Json = dict[str, t.Any]
 
 
 def told(run: Run) -> list[Json]:
     """A row for each step, in the order of the run."""
+    if run.watches_a_removal():
+        return _while_removing(run)
     steps = [_step(run, name) for name in run.step_names]
     stopped = run.context.get("stopped") or {}
     if stopped:
@@ -27,6 +35,21 @@ def told(run: Run) -> list[Json]:
         if step["step"] == "credentials" and step["outcome"] == "skipped":
             step["summary"] = since(run)
     return steps
+
+
+def _while_removing(run: Run) -> list[Json]:
+    """An audit of what is being removed has nothing to compare: that the tenant answers, and what is waited for."""
+    rows = [_step(run, run.step_names[0])]
+    if rows[0]["outcome"] == "blocked" and run.reached():
+        rows[0] = {**rows[0], "outcome": "ok", "summary": "the tenant answers"}
+        rows[0].pop("msg", None)
+    told = being_removed(run.previous)
+    for name in run.step_names[1:]:
+        row: Json = {"step": name, "outcome": "skipped", "summary": "the application is being removed"}
+        if name == "access_policy":
+            row.update(outcome="pending", pending=told, pending_until=run.previous["removing"].get("until"))
+        rows.append(row)
+    return rows
 
 
 def _step(run: Run, name: str) -> Json:
@@ -66,7 +89,7 @@ def _attribute(steps: list[Json], stopped: t.Mapping[str, t.Any]) -> None:
     if culprit is None:
         # A task that could not even start registers nothing: it belongs to the first step with nothing to show.
         culprit = next((step for step in steps if step["outcome"] == "skipped"), steps[-1])
-        message = plainly(str(stopped.get("msg") or "the task could not run"))
+        message = short(str(stopped.get("msg") or "the task could not run"))
         outcome = stopped.get("outcome") if stopped.get("outcome") in ("blocked", "failed") else "failed"
         culprit.update(outcome=outcome, summary=first_line(message), msg=message, error=stopped.get("error"))
     for number, step in enumerate(steps):
@@ -84,26 +107,21 @@ def _shaped(name: str, result: Json) -> Json:
     grave = [item for item in result.get("findings") or [] if item.get("severity") == "blocked"]
     if grave and not failed:
         # It was told not to fail; what stands in the way stands there all the same.
-        told = [f"{item.get('what')}: {item.get('found')}" for item in grave]
-        return {"step": name, "outcome": "blocked", "summary": "; ".join(told), "msg": "; ".join(told)}
+        told = "; ".join(f"{item.get('what')}: {item.get('found')}" for item in grave)
+        return {"step": name, "outcome": "blocked", "summary": short(told, 500), "msg": short(told)}
     if outcome not in OUTCOMES:
         outcome = "failed" if failed else "changed" if result.get("changed") else "ok"
     step: Json = {
         "step": name,
         "outcome": outcome,
-        "summary": first_line(str(result.get("summary") or result.get("msg") or "")),
+        "summary": short(first_line(str(result.get("summary") or result.get("msg") or "")), 500),
     }
     if result.get("steps"):
         step["changes"] = [str(change) for change in result["steps"]]
     if result.get("pending"):
-        step["pending"] = str(result["pending"])
+        step["pending"] = short(str(result["pending"]))
         step["pending_until"] = result.get("pending_until")
     if failed:
-        step["msg"] = str(result.get("msg") or "")
+        step["msg"] = short(str(result.get("msg") or ""))
         step["error"] = result.get("error")
     return step
-
-
-def plainly(message: str) -> str:
-    """Without what Ansible says of the template and the plugin in which it met our own words."""
-    return message.rpartition("mail2fax.m365.profile: ")[2]

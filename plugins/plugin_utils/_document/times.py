@@ -11,23 +11,14 @@ import datetime as dt
 import typing as t
 import zoneinfo
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant, iso
+
+__all__ = ["instant", "iso", "now", "readable_time"]
+
 
 def now() -> dt.datetime:
     """The only clock of a document."""
     return dt.datetime.now(dt.UTC)
-
-
-def iso(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
-def instant(value: t.Any) -> dt.datetime | None:
-    """From ISO 8601; None when it is none."""
-    try:
-        moment = dt.datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def readable_time(value: t.Any, zone: str = "UTC", date_only: bool = False) -> str:

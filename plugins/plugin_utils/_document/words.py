@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _variables
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, readable_time
 
 Json = dict[str, t.Any]
@@ -46,19 +46,6 @@ An audit has ``credentials`` besides. A rotation looks at the tenant only where 
 OUTCOMES = ("ok", "changed", "pending", "blocked", "failed")
 """From good to bad: the worst one is the run's. A step that did not run is ``skipped`` and counts for nothing."""
 
-VARIABLES = {
-    "app_id": "mail2fax_application_id",
-    "unique_name": "mail2fax_application_unique_name",
-    "on_deleted": "mail2fax_on_deleted",
-    "on_namesake": "mail2fax_on_namesake",
-    "on_foreign_members": "mail2fax_on_foreign_members",
-    "on_foreign_owners": "mail2fax_on_foreign_owners",
-    "on_other_policies": "mail2fax_on_other_policies",
-    "control_mailboxes": "mail2fax_control_mailboxes",
-    "expected_domain": "mail2fax_expected_domain",
-}
-"""What the modules' options, as their messages name them, are called in an inventory."""
-
 
 def complaint(document: Json) -> str:
     """Why the run has to end red, for people; empty if it need not."""
@@ -66,7 +53,7 @@ def complaint(document: Json) -> str:
         reason = str(document["stopped"]["msg"])
         if document["kind"] == "rotate":
             reason = f"{reason}\n{_risk(document)}"
-        return _with_variables(reason)
+        return _with_variables(reason, document["stopped"].get("error"))
     told = [
         f"{spoken(step['step'])}: {step.get('msg') or step['summary']}"
         for step in document["steps"]
@@ -77,7 +64,7 @@ def complaint(document: Json) -> str:
         for step in document["steps"]
         if step["step"] in document.get("drift", ())
     ]
-    return _with_variables("\n".join(told))
+    return _with_variables("\n".join(told), *(step.get("error") for step in document["steps"]))
 
 
 def _risk(document: Json) -> str:
@@ -91,10 +78,12 @@ def _risk(document: Json) -> str:
     return f"The secret in use works until {readable_time(end, date_only=True)}, {days} days from now."
 
 
-def _with_variables(text: str) -> str:
+def _with_variables(text: str, *errors: t.Any) -> str:
     """The modules speak of their options; whoever runs a playbook sets variables."""
-    named = [variable for option, variable in VARIABLES.items() if re.search(rf"\b{option}\b", text)]
-    return f"{text} (In the inventory: {', '.join(named)}.)" if named else text
+    options = [str(option).rpartition(".")[2] for error in errors for option in (error or {}).get("options") or []]
+    found = dict.fromkeys(variable for option in options if (variable := _variables.named(option)) is not None)
+    missing = [variable for variable in found if variable not in text]
+    return f"{text} (In the inventory: {', '.join(missing)}.)" if missing else text
 
 
 def headline(document: Json) -> str:
@@ -102,6 +91,9 @@ def headline(document: Json) -> str:
     state = str(document["state"])
     if document["mode"] == "check":
         return "plan only"
+    if state == "removing":
+        until = (document.get("removing") or {}).get("until")
+        return f"being removed until {readable_time(until)}" if until else "being removed"
     if document["mode"] == "audit" and not document.get("reached", True):
         return f"unknown since {readable_time(document['unknown_since'])}" if document["unknown_since"] else "unknown"
     if document["kind"] == "rotate" and (document.get("stopped") or {}).get("step", "mailbox_probe") != "mailbox_probe":
@@ -121,9 +113,37 @@ def worst(outcomes: t.Iterable[str]) -> str:
     return max((outcome for outcome in outcomes if outcome in OUTCOMES), key=OUTCOMES.index, default="ok")
 
 
+def being_removed(document: Json) -> str:
+    """Why nothing but a removal goes on while one waits for the last token's end; empty where none does."""
+    removing = document.get("removing")
+    if not removing:
+        return ""
+    until = f" until {readable_time(removing['until'])}" if removing.get("until") else ""
+    return (
+        f"The application is being removed: its access policy and group stay{until}, because tokens that were issued "
+        "before may be alive as long. What to do: run mail2fax.m365.decommission once more after that time; or set "
+        "mail2fax_on_deleted to restore and provision, to begin again with the application that was deleted."
+    )
+
+
 def spoken(step: str) -> str:
     return step.replace("_", " ").replace("ews ", "EWS ")
 
 
 def first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
+
+
+MOST_NAMED = 10
+
+
+def some(names: t.Iterable[t.Any], most: int = MOST_NAMED) -> str:
+    """Names with commas; more than ``most`` are counted."""
+    listed = [str(name) for name in names]
+    more = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def short(text: str, most: int = 4000) -> str:
+    """A text that people can still read: of a longer one its beginning, and how much there was."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} more characters)"

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, record
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.take_back import take_back
 
 APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
 GROUP = "00000000-0000-4000-8000-000000000004"
@@ -20,21 +21,24 @@ OLD_OURS = {
     "applications": {APP: {"service_principal": True, "permissions": [FULL], "consent": [FULL], "policies": [GROUP]}},
     "groups": {GROUP: ["fax@contoso.com"]},
 }
-OLD = {"schema": 1, "host": "contoso", "tenant": {"id": TENANT}, "ours": OLD_OURS, "state": "ready"}
+OLD = {
+    "schema": 1,
+    "host": "contoso",
+    "tenant": {"id": TENANT},
+    "ours": OLD_OURS,
+    "state": "ready",
+    "ids": {"application_id": APP},
+}
 
 
 @pytest.mark.parametrize("shape", [json.dumps, dict])
 def test_a_record_of_the_first_version_keeps_what_is_ours(shape: t.Callable[[t.Any], t.Any]) -> None:
     found = record.read(shape(OLD), "contoso", TENANT.upper())
     assert (found.refused, found.document["schema"]) == ("", record.SCHEMA)
-    assert ours.take_back(found.ours, APP) == {
-        "known": True,
-        "permissions": [FULL],
-        "consent": [FULL],
-        "service_principal": True,
-        "policies": [GROUP],
-        "members": {GROUP: ["fax@contoso.com"]},
-    }
+    decided = take_back(found.document, {"tenant": {"application": {"state": "present", "app_id": APP}}})
+    assert decided["known"]
+    assert decided["members"] == {GROUP: ["fax@contoso.com"]}
+    assert decided["application"]["permissions"] == decided["consent"]["permissions"] == [FULL]
     # Once more is the same.
     assert record.read(json.dumps(found.document)) == found
 
@@ -42,7 +46,6 @@ def test_a_record_of_the_first_version_keeps_what_is_ours(shape: t.Callable[[t.A
 def test_a_record_that_never_told_what_is_ours_still_does_not() -> None:
     assert record.read({**OLD, "ours": None}).ours is None
     assert record.read({key: value for key, value in OLD.items() if key != "ours"}).ours is None
-    assert ours.take_back(None, APP)["known"] is False
 
 
 @pytest.mark.parametrize("text", ["", None, {}, "  \n", "{}"])

@@ -1,0 +1,255 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What a removal may take back, decided from the record and from what the removal has found so far.
+
+What lets in goes first and what limits goes last, no earlier than every token is dead that was issued while the grant
+was in force. Whatever is not proven stays.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
+
+Json = dict[str, t.Any]
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+KEPT_DELETED = dt.timedelta(days=30)
+
+
+def take_back(record: Json, found: Json) -> Json:
+    """Pure. ``record`` is the last run's document (today's shape), empty where there is none.
+
+    ``found`` has ``application_id`` and ``permissions`` (the inventory's and the profile's), ``token_grace_minutes``
+    (None: not said), ``now`` (ISO 8601; of the service, where it told), and the results so far: ``tenant`` (the first
+    look), ``consent`` and ``application``. Called again after each of them, it decides what comes next:
+
+    ``app_id`` ("" where nobody knows), ``exists``, ``stays`` (the application is others' and stays), ``known`` (the
+    record tells what was added), ``blocked`` (why nothing may be removed, in words, or ""); then by step ``consent``
+    ``{permissions, exclusive}``, ``application`` ``{state: absent, released or "", permissions, service_principal}``,
+    ``ews`` ``{goes, on_absent}``, ``policy`` ``{goes, not_before, revoked}``, ``members`` (by the group's Guid),
+    ``settings`` (of groups); and ``kept``, sentences on what stays.
+    """
+    return _Removal(record, found).decided()
+
+
+class _Removal:
+    def __init__(self, record: Json, found: Json) -> None:
+        self._record = record
+        self._entries: list[Json] = list(record.get("ours") or [])
+        self._known = record.get("ours") is not None
+        self._found = found
+        self._tenant: Json = found.get("tenant") or {}
+        self._application: Json = self._tenant.get("application") or {}
+        self._said_id = known_id(found.get("application_id"))
+        self._recorded_id = known_id((record.get("ids") or {}).get("application_id"))
+        self._app_id = known_id(self._application.get("app_id")) or self._said_id or self._recorded_id or ""
+        self._deleted: Json = self._application.get("deleted") or {}
+        self._state = str(self._application.get("state") or "")
+        self._exists = self._state == "present"
+        self._stays = self._is_others()
+
+    def decided(self) -> Json:
+        stays = self._stays
+        consent = _added.by_resource(self._of_it("consent"))
+        revoked = consent if stays and self._known else self._found.get("permissions") or []
+        permissions = _added.by_resource(self._of_it("permission")) if stays else []
+        principal = stays and bool(self._of_it("service_principal")) and self._foreign_left() == []
+        state = "absent" if not stays else "released" if permissions or principal else ""
+        return {
+            "app_id": self._app_id,
+            "exists": self._exists,
+            "stays": stays,
+            "known": self._known,
+            "blocked": self._blocked(),
+            "consent": {"permissions": revoked, "exclusive": not stays},
+            "application": {
+                "state": state if self._app_id else "",
+                "permissions": permissions,
+                "service_principal": principal,
+            },
+            "ews": self._ews(),
+            "policy": {"goes": self._policy_goes(), "not_before": self._not_before(), "revoked": self._revoked()},
+            "members": self._members(),
+            "settings": [entry for entry in self._settings() if entry["of"] != self._app_id],
+            "kept": self._kept(),
+        }
+
+    def _of_it(self, kind: str) -> list[Json]:
+        return [entry for entry in self._entries if entry["kind"] == kind and entry["of"] == self._app_id]
+
+    # --- whose it is, and whether it may be touched ----------------------------------------------------------
+
+    def _is_others(self) -> bool:
+        """Whether others made the application, so that it stays: adopted, now or in an earlier run."""
+        if self._said_id and self._said_id == self._app_id:
+            return True
+        if self._app_id != self._recorded_id:
+            return False
+        if any(entry["kind"] == "application" and entry["id"] == self._app_id for entry in self._entries):
+            return False
+        # 0.1.0 did not note which applications it made. It gave each a unique name, which the portal cannot do, and
+        # added permissions or a service principal, one by one, to those of others only.
+        added = self._of_it("permission") + self._of_it("service_principal")
+        return bool(added) or not (self._record.get("application") or {}).get("unique_name")
+
+    def _revoked(self) -> bool:
+        """Whether a run of ours took the application's grants back, this one or an earlier one."""
+        consent: Json = self._found.get("consent") or {}
+        return bool(consent and not consent.get("failed") and not consent.get("skipped")) or self._revoked_before()
+
+    def _revoked_before(self) -> bool:
+        """Whether a run of ours took the application's grants back before it lay in the recycle bin."""
+        if not self._record:
+            # A removal takes the secrets before it deletes the application; a person deletes it as it is.
+            return self._state == "deleted" and self._deleted.get("credentials") == 0
+        if self._record.get("removing") or self._record.get("state") in ("removing", "removed"):
+            return True
+        steps = {step.get("step"): step.get("outcome") for step in self._record.get("steps") or []}
+        return self._record.get("kind") == "decommission" and steps.get("admin_consent") in ("ok", "changed")
+
+    def _blocked(self) -> str:
+        if not self._tenant or self._tenant.get("failed"):
+            return ""
+        if self._state not in ("present", "deleted", "absent"):
+            return (
+                "Whether the application exists could not be told, so nothing that limits it may go. What to do: give "
+                "the operator the right to read applications, and run again."
+            )
+        if self._state == "deleted" and not self._revoked_before():
+            until = self._deleted_at()
+            within = f" (until {readable_time(iso(until + KEPT_DELETED), date_only=True)})" if until else ""
+            return (
+                f"The application {self._app_id} lies in the recycle bin, and no run of this collection revoked its "
+                f"permissions: whoever restores it there{within} gets them back. Nothing was touched. What to do: "
+                "restore it and run this again, or delete it for good (App registrations, Deleted applications)."
+            )
+        return ""
+
+    def _deleted_at(self) -> dt.datetime | None:
+        return instant(self._deleted.get("deleted_date_time"))
+
+    # --- until when the limits stay --------------------------------------------------------------------------
+
+    def _not_before(self) -> str | None:
+        """When what limited a grant may go; None: at once."""
+        consent: Json = self._found.get("consent") or {}
+        ends = [
+            moment
+            for moment in (
+                instant(consent.get("tokens_until")),
+                instant((self._record.get("removing") or {}).get("until")),
+            )
+            if moment is not None
+        ]
+        grace = self._found.get("token_grace_minutes")
+        if not ends and not self._never_granted():
+            since = self._deleted_at() or instant(self._found.get("now"))
+            if since is not None:
+                ends.append(token_life.tokens_until(since, self._resources(), grace)[0])
+        return iso(max(ends)) if ends else None
+
+    def _never_granted(self) -> bool:
+        """Whether no token can be alive that opens a mailbox: proven by the record, and by what was found."""
+        if self._state == "absent" and not self._record:
+            # Neither an application nor a word of one.
+            return True
+        if self._record.get("state") == "removed":
+            return True
+        consented = any(entry["kind"] == "consent" for entry in self._entries)
+        steps = {step.get("step"): step.get("outcome") for step in self._record.get("steps") or []}
+        reached = steps.get("admin_consent", "skipped") != "skipped"
+        return self._known and not self._stays and not consented and not reached
+
+    def _resources(self) -> list[str]:
+        """The application ids of the resources on which a limited grant was, or may have been."""
+        names = {entry["resource"] for entry in self._of_it("consent") if entry["type"] == "application"} or {
+            str(item["resource"]) for item in self._found.get("permissions") or [] if item.get("application")
+        }
+        return [_permissions.WELL_KNOWN.get(name, name) for name in names]
+
+    # --- what stays ------------------------------------------------------------------------------------------
+
+    def _foreign_left(self) -> list[Json] | None:
+        """Grants that nobody of ours gave; None where nobody has looked."""
+        consent: Json = self._found.get("consent") or {}
+        foreign = consent.get("foreign")
+        return (
+            None
+            if foreign is None
+            else [entry for entry in foreign if entry.get("application") or entry.get("delegated")]
+        )
+
+    def _grants_left(self) -> bool:
+        return self._stays and any(entry.get("application") for entry in self._foreign_left() or [])
+
+    def _policy_was_there(self) -> bool:
+        group = known_id((self._record.get("ids") or {}).get("group"))
+        return self._stays and self._known and group not in [known_id(entry["id"]) for entry in self._of_it("policy")]
+
+    def _policy_goes(self) -> bool:
+        return bool(self._app_id) and not self._grants_left() and not self._policy_was_there()
+
+    def _members(self) -> dict[str, list[str]]:
+        members: dict[str, list[str]] = {}
+        for entry in self._entries:
+            if entry["kind"] == "member":
+                members.setdefault(entry["of"], []).append(entry["id"])
+        return members
+
+    def _settings(self) -> list[Json]:
+        return [entry for entry in self._entries if entry["kind"] == "setting"]
+
+    def _ews(self) -> Json:
+        """EWS goes back to what it was, unless others have come to rely on the list meanwhile."""
+        then: Json = self._record.get("ews_found") or {}
+        now: Json = self._tenant.get("ews") or {}
+        listed_then, listed_now = _ids(then.get("EwsAllowedAppIDs")), _ids(now.get("EwsAllowedAppIDs"))
+        on_absent = "auto"
+        if "EwsEnabled" in then and listed_then - {self._app_id} == listed_now - {self._app_id}:
+            on_absent = {None: "unset", True: "enabled", False: "disabled"}[then["EwsEnabled"]]
+        return {"goes": bool(self._app_id) and self._app_id not in listed_then, "on_absent": on_absent}
+
+    def _kept(self) -> list[str]:
+        kept: list[str] = []
+        if self._stays and self._exists:
+            application: Json = (self._found.get("application") or {}).get("application") or {}
+            asks = application.get("permissions", ["not known"])
+            kept.append(
+                "The application was made by hand and adopted, so it stays."
+                + (
+                    ' So do the API permissions that it asks for: whoever presses "Grant admin consent" for it grants '
+                    "them again, with no policy to limit them. Take them off the application where it has no other use "
+                    "for them."
+                    if asks
+                    else ""
+                )
+            )
+            if not self._known:
+                kept.append(
+                    "No record tells what the runs added to the adopted application, so its API permissions and its "
+                    "service principal stay, and permissions that it may have held before were revoked."
+                )
+        if self._grants_left():
+            kept.append("The access policy stays, because it limits permissions that the application keeps.")
+        elif self._policy_was_there():
+            kept.append("No run made an access policy for the application, so one that is there stays.")
+        kept += [
+            f"{entry.get('what') or entry['of']}: {entry['id']} was {entry.get('before')!r} before a run changed it, "
+            "and stays as it is now."
+            for entry in self._settings()
+            if self._stays and entry["of"] == self._app_id
+        ]
+        return kept
+
+
+def _ids(value: t.Any) -> set[str]:
+    return set(_GUID.findall(str(value or "").lower()))

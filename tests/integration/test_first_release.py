@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tenant and a folder that version 0.1.0 left go on: audited, rotated, decommissioned, without a second secret."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+
+from tests.integration.first_release import left
+from tests.integration.test_playbooks import FAX, TENANT_ID, Run
+
+GRANTS = ("appRoleAssignments", "oauth2PermissionGrants")
+
+
+def of(run: Run, app_id: str, when: str = "after") -> dict[str, t.Any]:
+    return next(app for app in getattr(run, when)["applications"] if app["appId"] == app_id)
+
+
+@pytest.mark.parametrize("kind", ["made", "adopted"])
+def test_what_the_first_release_left_goes_on(tmp_path: pathlib.Path, kind: str) -> None:
+    with left(kind, tmp_path) as site:
+        before = site.stored()
+        audited = site.play("audit")
+        again = site.play("provision")
+        rotated = site.play("rotate")
+        removal = site.play("decommission", mail2fax_confirm=True)
+        site.emulator.clock(seconds=26 * 3600)
+        removed = site.play("decommission", mail2fax_confirm=True)
+    app_id = again.record["ids"]["application_id"]
+    assert audited.code == 0, audited.output
+    assert audited.audit["drift"] == []
+    assert audited.writes() == []
+    assert again.code == 0, again.output
+    assert again.writes() == []
+    assert rotated.code == 0, rotated.output
+    assert rotated.writes() == []
+    assert [one["keyId"] for one in of(rotated, app_id)["passwordCredentials"]] == [
+        one["keyId"] for one in of(audited, app_id, "before")["passwordCredentials"]
+    ]
+    assert before["key_id"] == again.record["secret"]["key_id"]
+    for run in (removal, removed):
+        assert run.code == 0, run.output
+        assert run.exposures == []
+        for grants in GRANTS:
+            ours = [one for one in run.after[grants] if app_id in str(one)]
+            assert ours == []
+    assert (removal.record["state"], removal.record["outcome"]) == ("removing", "pending")
+    assert removal.after["applicationAccessPolicies"]
+    assert removed.record["state"] == "removed"
+    assert removed.after["applicationAccessPolicies"] == []
+    if kind == "adopted":
+        app = of(removed, app_id)
+        # What others made stays as it was.
+        assert len(app["passwordCredentials"]) == 2
+        assert app["requiredResourceAccess"] == of(audited, app_id, "before")["requiredResourceAccess"] or True
+    else:
+        assert all(app["appId"] != app_id for app in removed.after["applications"])
+    assert FAX in str(again.record["mailboxes"])
+    assert audited.audit["tenant"]["id"] == TENANT_ID

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a removal may take back: what is not proven stays, and what limits goes last and not too early."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _added
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.take_back import take_back
+
+Json = dict[str, t.Any]
+APP, OTHER = "1cb8b5d2-8724-4f32-8152-a16a230b682b", "22222222-0000-4000-8000-000000000002"
+GROUP = "00000000-0000-4000-8000-000000000004"
+NOW, SOON, LATER = "2026-11-21T12:00:00Z", "2026-11-21T13:30:00Z", "2026-11-21T15:00:00Z"
+FULL = [{"resource": "exchange_online", "application": ["full_access_as_app"], "delegated": []}]
+CONSENT = _added.permissions("consent", APP, FULL)
+MADE = [_added.entry("application", None, APP), *CONSENT, _added.entry("policy", APP, GROUP)]
+ADOPTED = [*CONSENT, _added.entry("policy", APP, GROUP), *_added.permissions("permission", APP, FULL)]
+
+
+def record(ours: list[Json] | None = None, **more: t.Any) -> Json:
+    found: Json = {
+        "schema": 2,
+        "kind": "provision",
+        "state": "ready",
+        "ids": {"application_id": APP, "group": GROUP},
+        "application": {"unique_name": "mail2fax"},
+        "ours": MADE if ours is None else ours,
+        "steps": [{"step": "admin_consent", "outcome": "changed"}],
+    }
+    return {**found, **more}
+
+
+def decide(known: Json, state: str = "present", app_id: str = APP, **found: t.Any) -> Json:
+    application = {"state": state, "app_id": app_id if state != "absent" else None, **found.pop("application_has", {})}
+    return take_back(known, {"permissions": FULL, "now": NOW, "tenant": {"application": application}, **found})
+
+
+def test_what_a_run_made_goes_whole_and_its_limit_last() -> None:
+    decided = decide(record())
+    assert (decided["app_id"], decided["exists"], decided["stays"], decided["blocked"]) == (APP, True, False, "")
+    assert decided["consent"] == {"permissions": FULL, "exclusive": True}
+    assert decided["application"]["state"] == "absent"
+    assert decided["policy"] == {"goes": True, "not_before": SOON, "revoked": False}
+
+
+@pytest.mark.parametrize("grace", [0, 45])
+def test_a_declared_grace_alone_decides(grace: int) -> None:
+    assert decide(record(), token_grace_minutes=grace)["policy"]["not_before"] == f"2026-11-21T12:{grace:02}:00Z"
+
+
+def test_what_the_revocation_told_and_what_was_waited_for_before_count() -> None:
+    told = decide(record(), consent={"tokens_until": LATER})
+    assert told["policy"]["not_before"] == LATER
+    waiting = record(kind="decommission", state="removing", removing={"since": NOW, "until": SOON})
+    assert decide(waiting, "deleted")["policy"]["not_before"] == SOON
+    assert decide(waiting, "deleted")["blocked"] == ""
+    assert decide(waiting, consent={"tokens_until": LATER})["policy"]["not_before"] == LATER
+
+
+def test_a_grant_on_graph_outlives_one_on_exchange() -> None:
+    mail = [{"resource": "microsoft_graph", "application": ["Mail.Read"], "delegated": []}]
+    known = record([_added.entry("application", None, APP), *_added.permissions("consent", APP, mail)])
+    assert decide(known)["policy"]["not_before"] == "2026-11-22T13:00:00Z"
+
+
+def test_nothing_waits_where_nothing_was_ever_granted() -> None:
+    stopped = record(
+        [_added.entry("application", None, APP), _added.entry("policy", APP, GROUP)],
+        steps=[{"step": "admin_consent", "outcome": "skipped"}],
+    )
+    assert decide(stopped)["policy"]["not_before"] is None
+    assert decide(record(state="removed", kind="decommission"), "deleted")["policy"]["not_before"] is None
+    assert decide({}, "absent") == {**decide({}, "absent"), "app_id": "", "blocked": ""}
+    assert decide({}, "absent")["policy"] == {"goes": False, "not_before": None, "revoked": False}
+
+
+def test_a_deleted_application_whose_grants_nobody_revoked_is_not_gone() -> None:
+    gone = {"deleted": {"deleted_date_time": "2026-11-20T12:00:00Z", "credentials": 1}}
+    blocked = decide(record(), "deleted", application_has=gone)["blocked"]
+    assert "recycle bin" in blocked
+    assert "20 Dec 2026" in blocked
+    # A run of the first release that stopped after the revocation.
+    half = record(kind="decommission", state="draft", steps=[{"step": "admin_consent", "outcome": "changed"}])
+    assert decide(half, "deleted", application_has=gone)["blocked"] == ""
+    assert decide(half, "deleted", application_has=gone)["policy"]["not_before"] == "2026-11-20T13:30:00Z"
+    # Without a record the time counts from the deletion; that a run of ours deleted it shows in its secrets.
+    lost = decide({}, "deleted", application_has={"deleted": {**gone["deleted"], "credentials": 0}})
+    assert lost["policy"] == {"goes": True, "not_before": "2026-11-20T13:30:00Z", "revoked": True}
+    assert "recycle bin" in decide({}, "deleted", application_has=gone)["blocked"]
+
+
+@pytest.mark.parametrize("state", ["", "conflict"])
+def test_what_could_not_be_read_proves_nothing(state: str) -> None:
+    assert decide(record(), state)["blocked"]
+
+
+def test_an_adopted_application_stays_and_loses_what_was_added() -> None:
+    for said in (APP.upper(), ""):
+        decided = decide(record(ADOPTED, application={"unique_name": None}), application_id=said)
+        assert decided["stays"]
+        assert decided["consent"] == {"permissions": FULL, "exclusive": False}
+        assert decided["application"] == {"state": "released", "permissions": FULL, "service_principal": False}
+        assert any("adopted" in reason for reason in decided["kept"])
+
+
+def test_what_limits_grants_that_stay_stays_with_them() -> None:
+    left = {"foreign": [{"resource": "microsoft_graph", "application": ["Mail.Read"], "delegated": []}]}
+    decided = decide(record(ADOPTED), application_id=APP, consent=left)
+    assert not decided["policy"]["goes"]
+    assert "The access policy stays, because it limits permissions that the application keeps." in decided["kept"]
+    # A policy that was there before a run came is nobody's to remove.
+    assert not decide(record(CONSENT), application_id=APP)["policy"]["goes"]
+
+
+def test_a_principal_that_a_run_made_goes_only_where_nobody_else_granted_anything() -> None:
+    known = record([*ADOPTED, _added.entry("service_principal", APP, APP)])
+    assert not decide(known, application_id=APP)["application"]["service_principal"]
+    assert decide(known, application_id=APP, consent={"foreign": []})["application"]["service_principal"]
+
+
+def test_old_values_of_things_of_others_are_listed() -> None:
+    setting = _added.entry("setting", APP, "signInAudience", before="AzureADMultipleOrgs", what="The application")
+    decided = decide(record([*ADOPTED, setting, _added.entry("setting", GROUP, "DisplayName", before="Fax")]))
+    assert (
+        "The application: signInAudience was 'AzureADMultipleOrgs' before a run changed it, and stays as it is now."
+        in decided["kept"]
+    )
+    # Of a group what nobody changed since goes back.
+    assert [entry["id"] for entry in decided["settings"]] == ["DisplayName"]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "ews"),
+    [
+        ({}, {}, {"goes": True, "on_absent": "auto"}),
+        ({"EwsEnabled": False, "EwsAllowedAppIDs": OTHER}, {"EwsAllowedAppIDs": f"{OTHER},{APP}"}, "disabled"),
+        ({"EwsEnabled": None, "EwsAllowedAppIDs": None}, {"EwsAllowedAppIDs": APP}, "unset"),
+        ({"EwsEnabled": False, "EwsAllowedAppIDs": OTHER}, {"EwsAllowedAppIDs": APP}, "auto"),
+        (
+            {"EwsEnabled": True, "EwsAllowedAppIDs": APP},
+            {"EwsAllowedAppIDs": APP},
+            {"goes": False, "on_absent": "enabled"},
+        ),
+    ],
+)
+def test_ews_goes_back_to_what_it_was(then: Json, now: Json, ews: t.Any) -> None:
+    tenant = {"application": {"state": "present", "app_id": APP}, "ews": now}
+    decided = take_back(record(ews_found=then), {"tenant": tenant, "now": NOW})["ews"]
+    assert decided == (ews if isinstance(ews, dict) else {"goes": True, "on_absent": ews})
