@@ -13,6 +13,10 @@ VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 RUN := PATH="$(BIN):$$PATH" $(BIN)/python
 
+# The PowerShell with which tests run what is sent to Windows hosts (else pwsh from the PATH; without one they skip).
+PWSH ?= $(wildcard $(CURDIR)/../shared/powershell/pwsh)
+export PWSH
+
 # The environment is as good as new while these files say what they said when it was made.
 REQUIREMENTS := requirements.txt tests/requirements.txt tests/constraints.txt
 STAMP := $(VENV)/.made-from-$(shell cat $(REQUIREMENTS) | cksum | tr ' ' '-')

@@ -64,10 +64,10 @@ host:
       description: Its name.
       type: str
     user:
-      description: As whom the script runs.
+      description: As whom the script runs; null on another system than Windows.
       type: str
     operating_system:
-      description: The version of Windows.
+      description: The version of the operating system.
       type: str
     powershell:
       description: The version of PowerShell.

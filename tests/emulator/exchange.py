@@ -358,9 +358,30 @@ def _plain_error(world: World, key: str, **values: t.Any) -> Answer:
     )
 
 
+_MODULE_HEAD = "param($Run)"
+
+
+def _function(cmdlet: Cmdlet) -> str:
+    """A cmdlet as the function that PowerShell's module makes of it, with the parameters that it takes there."""
+    shown = [
+        f"{'[Parameter(Mandatory = $true)] ' * parameter.required}{'[switch] ' * parameter.switch}${name}"
+        for name, parameter in cmdlet.parameters.items()
+    ]
+    binding = "SupportsShouldProcess = $true, ConfirmImpact = 'None'" if cmdlet.writes else ""
+    call = f"& $Run -CmdletName '{cmdlet.name}' -BoundParameters $PSBoundParameters"
+    return f"function {cmdlet.name} {{ [CmdletBinding({binding})] param({', '.join(shown)}) {call} }}"
+
+
 def _module_file(tenant: Tenant, principal: Principal) -> Answer:
     """What the PowerShell module asks first: the cmdlets that this caller may run."""
     allowed = sorted(cmdlet.name for cmdlet in CMDLETS.values() if _may(principal, cmdlet))
     module = API["module_files"]
-    row = {"name": module["name"], "version": module["version"], "exportedCmdlets": ",".join(allowed)}
+    text = "\n".join([_MODULE_HEAD, *(_function(CMDLETS[name.lower()]) for name in allowed), ""])
+    row = {
+        "name": module["name"],
+        "version": module["version"],
+        "exportedCmdlets": ",".join(allowed),
+        "tenantId": tenant.id,
+        "content": base64.b64encode(text.encode()).decode(),
+    }
     return Answer(200, {"@odata.context": _context(tenant), "value": [row]})

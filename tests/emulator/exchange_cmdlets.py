@@ -77,8 +77,11 @@ Bind = t.Callable[[str, t.Any], t.Any]  # parameter name, JSON value -> bound va
 
 @dataclass(frozen=True)
 class Parameter:
+    """``switch``: in PowerShell it is a switch, where the others take a value."""
+
     bind: Bind
     required: bool = False
+    switch: bool = False
 
 
 def _refuse(name: str, value: t.Any, kind: str) -> CmdletError:
@@ -178,15 +181,16 @@ def _choices(kind: str, *choices: str) -> Bind:
 
 TEXT: t.Final = Parameter(_text)
 FLAG: t.Final = Parameter(_flag)
+SWITCH: t.Final = Parameter(_flag, switch=True)
 LIST: t.Final = Parameter(_texts)
 SEVERAL: t.Final = Parameter(_several)
 SIZE: t.Final = Parameter(_size)
 COMMON: t.Final = {
     **dict.fromkeys(("ErrorAction", "WarningAction", "InformationAction"), TEXT),
-    **dict.fromkeys(("Confirm", "Verbose", "Debug"), FLAG),
+    **dict.fromkeys(("Confirm", "Verbose", "Debug"), SWITCH),
 }
 LISTING: t.Final = {"Identity": TEXT, "Filter": TEXT, "ResultSize": SIZE, "Anr": TEXT, "SortBy": TEXT}
-BYPASS: t.Final = {"BypassSecurityGroupManagerCheck": FLAG}
+BYPASS: t.Final = {"BypassSecurityGroupManagerCheck": SWITCH}
 
 
 def _must(bind: Bind) -> Parameter:
@@ -223,6 +227,11 @@ class Cmdlet:
     def writes(self) -> bool:
         return not self.name.startswith(("Get-", "Test-"))
 
+    @property
+    def accepted(self) -> dict[str, Parameter]:
+        """Its own parameters and those that every cmdlet has."""
+        return self.parameters | COMMON | ({"WhatIf": SWITCH} if self.writes else {})
+
 
 CMDLETS: t.Final[dict[str, Cmdlet]] = {}
 
@@ -242,7 +251,7 @@ def _cmdlet(name: str, role: str, **parameters: Parameter) -> t.Callable[[t.Call
 
 def invoke(world: World, tenant: Tenant, cmdlet: Cmdlet, parameters: Document) -> tuple[list[Document], list[str], str]:
     """Bind and run: (output, warnings, what WhatIf would say or ""). Raises CmdletError."""
-    accepted = cmdlet.parameters | COMMON | ({"WhatIf": FLAG} if cmdlet.writes else {})
+    accepted = cmdlet.accepted
     names = {name.lower(): name for name in accepted}
     given: Document = {}
     for sent, value in parameters.items():
@@ -371,7 +380,7 @@ def _print(call: Call, documents: t.Iterable[Document], *sets: str) -> list[Docu
 # ---- organization ---------------------------------------------------------------------------------------------------
 
 
-@_cmdlet("Get-OrganizationConfig", VIEW, Identity=TEXT, RetrieveEwsOperationAccessPolicy=FLAG)
+@_cmdlet("Get-OrganizationConfig", VIEW, Identity=TEXT, RetrieveEwsOperationAccessPolicy=SWITCH)
 def _get_organization_config(call: Call) -> list[Document]:
     settings = organization_config(call.tenant)
     name = initial_domain(call.tenant)
@@ -496,7 +505,7 @@ def _get_service_principal(call: Call) -> list[Document]:
         )
     ),
     Properties=LIST,
-    IncludeSoftDeletedRecipients=FLAG,
+    IncludeSoftDeletedRecipients=SWITCH,
 )
 def _get_recipient(call: Call) -> list[Document]:
     return _print(call, _list(call, _ALL_KINDS), "common", "recipient")
@@ -577,15 +586,15 @@ def _get_group(call: Call) -> list[Document]:
     Type=Parameter(_choice("Microsoft.Exchange.Management.RecipientTasks.GroupType", "Distribution", "Security")),
     Members=LIST,
     ManagedBy=LIST,
-    CopyOwnerToMember=FLAG,
+    CopyOwnerToMember=SWITCH,
     MemberJoinRestriction=_JOIN,
     MemberDepartRestriction=_JOIN,
     RequireSenderAuthenticationEnabled=FLAG,
     Notes=TEXT,
     Description=TEXT,
-    HiddenGroupMembershipEnabled=FLAG,
-    IgnoreNamingPolicy=FLAG,
-    RoomList=FLAG,
+    HiddenGroupMembershipEnabled=SWITCH,
+    IgnoreNamingPolicy=SWITCH,
+    RoomList=SWITCH,
 )
 def _new_distribution_group(call: Call) -> list[Document]:
     given, tenant = call.given, call.tenant
@@ -645,13 +654,13 @@ def _new_distribution_group(call: Call) -> list[Document]:
     Description=TEXT,
     MailTip=TEXT,
     HiddenFromAddressListsEnabled=FLAG,
-    HiddenGroupMembershipEnabled=FLAG,
+    HiddenGroupMembershipEnabled=SWITCH,
     RequireSenderAuthenticationEnabled=FLAG,
     ModerationEnabled=FLAG,
     MemberJoinRestriction=_JOIN,
     MemberDepartRestriction=_JOIN,
-    ForceUpgrade=FLAG,
-    IgnoreNamingPolicy=FLAG,
+    ForceUpgrade=SWITCH,
+    IgnoreNamingPolicy=SWITCH,
     **_ATTRIBUTES,
     **BYPASS,
 )

@@ -25,7 +25,10 @@ class ConnectionDropped(Exception):
 
 @dataclass
 class Effect:
-    """What a matched request meets. ``after``: the work is done first, only its answer is replaced."""
+    """What a matched request meets. ``after``: the work is done first, only its answer is replaced.
+
+    ``kills``: with drop_before or drop_after, what runs on the Windows hosts ends with the connection.
+    """
 
     drop_before: bool = False
     drop_after: bool = False
@@ -35,6 +38,7 @@ class Effect:
     headers: dict[str, str] = field(default_factory=dict)
     body: t.Any = None
     after: bool = False
+    kills: bool = False
 
 
 @dataclass

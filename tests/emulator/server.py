@@ -136,7 +136,7 @@ class Services:
         query = f"?{call.query_string}" if call.query_string else ""
         effect = self.faults.meet(call.host, call.method, call.plain_path + query, cmdlet) or Effect()
         if effect.drop_before:
-            raise ConnectionDropped
+            self._drop(effect)
         if effect.delay_s:
             await asyncio.sleep(effect.delay_s)
         if effect.status is not None and not effect.after:
@@ -153,13 +153,21 @@ class Services:
         if writing:
             self.journal.look(row)
         if effect.drop_after:
-            raise ConnectionDropped
+            self._drop(effect)
         return answer
+
+    def _drop(self, effect: Effect) -> t.NoReturn:
+        if effect.kills:
+            for host in self.windows_hosts:
+                host.service.kill()
+        raise ConnectionDropped
 
     @staticmethod
     def _faulty(effect: Effect) -> Answer:
         assert effect.status is not None
         body = effect.body
+        if isinstance(body, str):  # a page, or nothing at all
+            return Answer(effect.status, body.encode(), {"Content-Type": "text/html", **effect.headers})
         if body is None and effect.status >= 400:
             body = {"error": {"code": "ServiceUnavailable", "message": "The service is temporarily unavailable."}}
         return Answer(effect.status, body, {name: str(value) for name, value in effect.headers.items()})
@@ -466,6 +474,8 @@ async def serve(
         winrm_servers: list[asyncio.Server] = []
         if "windows_hosts:" in pathlib.Path(tenants_file).read_text(encoding="utf-8"):
             ready["winrm"], winrm_servers = await _windows_hosts(services, tenants_file, authority, folder)
+            for host in services.windows_hosts:
+                host.surroundings = {"HTTPS_PROXY": ready["proxy"], "SSL_CERT_FILE": ready["ca"]}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await stop.wait()
@@ -474,6 +484,7 @@ async def serve(
         for listener in winrm_servers:
             listener.close()
         for host in services.windows_hosts:
+            host.service.reset()  # ends what still runs there
             for task in list(host.service.connections):
                 task.cancel()
         for server in servers:

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Windows host with PowerShell and Exchange's module, which administers the emulated tenants.
 
-No PowerShell runs here. The host takes exactly one command line and one script, both compared byte for byte with what
-the collection sends, and then does what that script does. Its module calls Exchange's admin endpoint as the real one
-does, through the emulator's own front door: the same rights, faults and journal as for anybody else.
+Unless a host is told to start a real one, no PowerShell runs here. The host takes exactly one command line and one
+script, both compared byte for byte with what the collection sends, and then does what that script does. Its module
+calls Exchange's admin endpoint as the real one does, through the emulator's own front door: the same rights, faults and
+journal as for anybody else.
 
 ``windows_hosts`` in the tenants file is a list of:
 
@@ -15,6 +16,9 @@ does, through the emulator's own front door: the same rights, faults and journal
 * ``tls12: false``, ``route: false``: no connection to Exchange comes about
 * ``certificates``: ``thumbprint``, ``client_id``, ``readable``; ``managed_identity``: a client id
 * ``max_shells``, ``takes_idle_timeout``, ``connect_s`` (how long connecting takes), ``corrupts_input``
+* ``process: powershell``: a real PowerShell runs what is sent (powershell_process.py); what the host tells about itself
+  and works or fails by is then its own. ``process: any``: so where this machine has one. Else the script is compared
+  byte for byte, and its work is done here: tests compare the two.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ import urllib.parse
 import uuid
 from dataclasses import dataclass, field
 
-from . import exchange, wsman
+from . import exchange, powershell_process, wsman
+from .exchange_cmdlets import CMDLETS
 from .faults import ConnectionDropped
 from .hosts import CLOUDS, IMDS
 from .model import Call, Document, load_yaml
@@ -48,8 +53,12 @@ _ENVIRONMENTS = {
 _KEYS = {
     *("name", "users", "powershell", "language_mode", "execution_policy", "framework_release", "modules"),
     *("temporary_folder", "tls12", "route", "certificates", "managed_identity", "max_shells", "takes_idle_timeout"),
-    *("connect_s", "corrupts_input"),
+    *("connect_s", "corrupts_input", "process"),
 }
+_COMMON = (
+    *("Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction", "ProgressAction", "ErrorVariable"),
+    *("WarningVariable", "InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable"),
+)
 _RETRIES = 3
 """How often the module itself repeats a call that Exchange throttles."""
 
@@ -83,6 +92,8 @@ class WindowsHost:
         self.entry = entry
         self.name = str(entry["name"])
         self.script = _script()
+        self.surroundings: dict[str, str] = {}
+        """The environment of a real process: how the emulated services are reached from the host."""
         self.users = wsman.users_of(entry.get("users") or [])
         self.service = wsman.Service(
             services,
@@ -93,9 +104,11 @@ class WindowsHost:
             takes_idle_timeout=bool(entry.get("takes_idle_timeout", True)),
         )
 
-    def start(self, command: str, arguments: list[str], options: dict[str, str]) -> Process:
-        process = Process(self)
+    def start(self, command: str, arguments: list[str], options: dict[str, str]) -> wsman.Program:
         executables = self.script.EXECUTABLES.values()
+        if self.is_real and command in executables:
+            return powershell_process.PowerShell(" ".join(arguments).split(), self.surroundings)
+        process = Process(self)
         if command not in executables or " ".join(arguments) != " ".join(self.script.ARGUMENTS):
             process.fail(1, f"'{command}' is not recognized as an internal or external command,\r\noperable program.")
         elif options.get("WINRS_CONSOLEMODE_STDIN") != "FALSE":
@@ -107,6 +120,12 @@ class WindowsHost:
         else:
             process.begin()
         return process
+
+    @property
+    def is_real(self) -> bool:
+        """Whether a real PowerShell does the work."""
+        wanted = self.entry.get("process")
+        return wanted == "powershell" or (wanted == "any" and powershell_process.executable() is not None)
 
     def told(self, key: str) -> t.Any:
         return {
@@ -136,12 +155,20 @@ class WindowsHost:
 class Raised(Exception):
     """An error record: types and messages from what was thrown down to its cause, and how PowerShell files it."""
 
-    def __init__(self, type_name: str, message: str, *, reason: str = "", identity: str = "") -> None:
+    def __init__(
+        self,
+        type_name: str,
+        message: str,
+        *,
+        reason: str = "",
+        identity: str = "",
+        category: str = "OperationStopped",
+    ) -> None:
         super().__init__(message)
         self.table: Document = {
             "chain": [{"type": type_name, "message": message}],
             "details": None,
-            "category": "NotSpecified",
+            "category": category,
             "reason": reason or type_name.rpartition(".")[2],
             "id": identity or message,
         }
@@ -163,6 +190,7 @@ class Process:
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._module: Module | None = None
+        self._nonce = ""
 
     def begin(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -201,6 +229,7 @@ class Process:
         if arrived != script.SCRIPT_BYTES:
             self.fail(90, f"{script.CHANGED_SCRIPT}, {len(arrived)} bytes")
             return
+        self._nonce = (await self._read(script.NONCE)).decode("ascii")
         while True:
             digits = await self._read(8)
             if len(digits) < 8:
@@ -221,7 +250,8 @@ class Process:
     def _print(self, sequence: int, document: Document) -> None:
         body = json.dumps(document, separators=(",", ":"))
         noise = "WARNING: Your organisation's notice\u2026\r\n@@end@@\r\n".encode("cp437", "replace")
-        self.stdout += noise + f"\n{self.host.script.MARKER} {sequence} {len(body)}@@\n{body}\n@@end@@\n".encode()
+        marker = f"{self.host.script.MARKER} {self._nonce}"
+        self.stdout += noise + f"\n{marker} {sequence} {len(body)}@@\n{body}\n@@end@@\n".encode()
         self.stderr += b'#< CLIXML\r\n<Objs Version="1.1.0.1"><Obj S="progress"><MS/></Obj></Objs>'
         self.changed.set()
 
@@ -241,7 +271,10 @@ class Process:
                 )
             answer["outputs"] = await self._module.run(request["cmdlets"])
         else:
-            raise Raised("System.Management.Automation.RuntimeException", f"There is no request '{request['do']}'.")
+            raise Raised(
+                "System.Management.Automation.RuntimeException",
+                f"There is no request that is called '{request['do']}'.",
+            )
 
     async def _check(self, request: Document) -> Document:
         data = await self._read(request["bytes"])
@@ -282,6 +315,11 @@ class Module:
 
     async def connect(self, request: Document) -> Document:
         """Raises Raised."""
+        if request["method"] not in ("access_token", "certificate_thumbprint", "managed_identity"):
+            raise Raised(
+                "System.Management.Automation.RuntimeException",
+                f"There is no way to connect that is called '{request['method']}'.",
+            )
         self._importable(request["method"])
         await asyncio.sleep(float(self._host.entry.get("connect_s", 0)))
         if request["environment"] not in _ENVIRONMENTS:
@@ -405,10 +443,13 @@ class Module:
         if name not in self._exported:
             raise Raised(
                 "System.Management.Automation.CommandNotFoundException",
-                f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable "
-                "program.",
+                f"The term '{name}' is not recognized as a name of a cmdlet, function, script file, or executable "
+                "program.\nCheck the spelling of the name, or if a path was included, verify that the path is correct "
+                "and try again.",
                 identity="CommandNotFoundException",
+                category="ObjectNotFound",
             )
+        _bind(name, call["parameters"])
         parameters = {
             key: {"@odata.type": "#Exchange.GenericHashTable", **value} if isinstance(value, dict) else value
             for key, value in call["parameters"].items()
@@ -451,8 +492,29 @@ def _plain(row: Document) -> Document:
     return {key: value for key, value in row.items() if not key.endswith(("@odata.type", "@data.type"))}
 
 
-def _binding(message: str) -> Raised:
-    return Raised("System.Management.Automation.ParameterBindingException", message)
+def _binding(message: str, identity: str = "") -> Raised:
+    kind = "System.Management.Automation.ParameterBindingException"
+    return Raised(kind, message, identity=identity, category="InvalidArgument" if identity else "OperationStopped")
+
+
+def _bind(name: str, given: Document) -> None:
+    """What PowerShell itself refuses before the cmdlet runs. Raises Raised."""
+    cmdlet = CMDLETS[name.lower()]
+    own = {*cmdlet.parameters, *_COMMON, *(("Confirm", "WhatIf") if cmdlet.writes else ())}
+    known = {parameter.lower() for parameter in own}
+    for parameter in given:
+        if parameter.lower() not in known:
+            raise _binding(
+                f"A parameter cannot be found that matches parameter name '{parameter}'.",
+                f"NamedParameterNotFound,{name}",
+            )
+    held = {parameter.lower() for parameter in given}
+    missing = [key for key, parameter in cmdlet.parameters.items() if parameter.required and key.lower() not in held]
+    if missing:
+        raise _binding(
+            f"Cannot process command because of one or more missing mandatory parameters: {' '.join(missing)}.",
+            f"MissingMandatoryParameter,{name}",
+        )
 
 
 def _refusal(status: int, body: t.Any) -> Raised:
@@ -464,7 +526,7 @@ def _refusal(status: int, body: t.Any) -> Raised:
     short = words.split("|")[1].rpartition(".")[2] if words.count("|") > 1 else "Exception"
     stamp = dt.datetime.now(dt.UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
     identity = f"[Server=AM8PR07MB7474,RequestId={uuid.uuid4()},TimeStamp={stamp}],Write-ErrorMessage"
-    return Raised("System.Exception", words, reason=short, identity=identity)
+    return Raised("System.Exception", words, reason=short, identity=identity, category="NotSpecified")
 
 
 def _without_envelope(status: int, body: t.Any) -> Raised:

@@ -146,6 +146,12 @@ class Service:
         for shell in list(self._shells.values()):
             self._remove(shell)
 
+    def kill(self) -> None:
+        """End every process; the shells stay."""
+        for shell in self._shells.values():
+            for program in shell.programs.values():
+                program.kill()
+
     def _remove(self, shell: Shell) -> None:
         for program in shell.programs.values():
             program.kill()

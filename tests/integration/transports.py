@@ -56,14 +56,18 @@ def _request_ids(emulator: Emulator) -> set[str]:
 def start_emulator(
     tenants: dict[str, t.Any] | str | os.PathLike[str] = testing.DEMO_TENANT, transport: str = "winrm", **options: t.Any
 ) -> t.Iterator[Emulator]:
-    """An emulator whose tasks go by ``transport``; with winrm it ends with no shell left open."""
+    """An emulator whose tasks go by ``transport``; with winrm it ends with no shell left open.
+
+    ``powershell`` is winrm with a real PowerShell on the host.
+    """
     if transport == "rest":
         with testing.start_emulator(tenants, **options) as emulator:
             yield emulator
         return
     if not isinstance(tenants, dict):
         tenants = t.cast("dict[str, t.Any]", yaml.safe_load(pathlib.Path(tenants).read_text(encoding="utf-8")))
-    with testing.start_emulator({"windows_hosts": [WINDOWS_HOST], **tenants}, **options) as emulator:
+    own = {**WINDOWS_HOST, "process": "powershell"} if transport == "powershell" else WINDOWS_HOST
+    with testing.start_emulator({"windows_hosts": [own], **tenants}, **options) as emulator:
         emulator.connection = reached(emulator)
         past_the_host: list[str] = []
 

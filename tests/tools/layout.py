@@ -112,6 +112,8 @@ def exports() -> str:
         # Left to itself, Ansible may find a Python without msal and requests.
         "ANSIBLE_PYTHON_INTERPRETER": str(python),
     }
+    if os.environ.get("PWSH"):
+        variables["PWSH"] = os.environ["PWSH"]
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 

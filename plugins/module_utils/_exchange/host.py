@@ -273,7 +273,8 @@ class Process:
         self._peer = factory(settings)
         self._shell: str | None = None
         self._command: str | None = None
-        self._answers = host_script.Answers()
+        self._nonce = host_script.nonce()
+        self._answers = host_script.Answers(self._nonce)
         self._complaints = b""
         self._sequence = 0
         self.secrets = [settings.password] if settings.password else []
@@ -302,7 +303,7 @@ class Process:
             ) from None
         except _Busy as exc:
             raise exc.problem from None
-        self._waiting += host_script.SCRIPT_BYTES
+        self._waiting += host_script.SCRIPT_BYTES + self._nonce.encode("ascii")
         self._healthy = True
 
     def _open_shell(self) -> str:

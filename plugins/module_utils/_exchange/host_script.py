@@ -19,12 +19,20 @@ import base64
 import hashlib
 import json
 import re
+import secrets
 import typing as t
 
 MARKER = "@@mail2fax.m365"
 END = "@@end@@"
 DIGITS = 8
 """How many decimal digits stand in front of a request: its length in bytes."""
+
+NONCE = 32
+"""How many characters mark the answers of one process."""
+HEAD_AT_MOST = 128
+"""No marker's line is longer."""
+ANSWER_AT_MOST = 256 * 1024 * 1024
+"""No answer is longer: some ten thousand mailboxes with all their properties."""
 
 SCRIPT = r"""<#
 .SYNOPSIS
@@ -34,6 +42,9 @@ SCRIPT = r"""<#
     Answers requests from standard input on standard output, one after another, over one connection to Exchange Online.
     At the end of standard input it disconnects and ends.
 
+    Right behind the script come 32 characters that are new for each process. They are part of every answer's marker, so
+    that nothing else that is printed can be taken for an answer, however much it looks like one.
+
     A request is eight decimal digits, the number of bytes that follow, and a JSON object with the keys 'sequence' and
     'do':
       check     tells about this host and tries out what the collection relies on; needs no connection
@@ -41,8 +52,9 @@ SCRIPT = r"""<#
       run       runs a list of cmdlets and tells of each its objects, its warnings, or its error
     Every text in a request has an equals sign in front, so that no JSON parser takes a text for a date.
 
-    An answer is a line with a marker, the request's sequence and the number of characters that follow, a JSON object
+    An answer is a line with the marker, the request's sequence and the number of characters that follow, a JSON object
     in plain ASCII, and a closing line. Whatever else this process prints stands outside of these and means nothing.
+    No line needs Windows unless it says so; what cannot be known on another system is null.
 
     Both streams are read and written as bytes, so that no code page of the console matters.
 #>
@@ -87,6 +99,7 @@ $AddedProperties = @('PSComputerName', 'PSShowComputerName', 'RunspaceId')
 
 $Invariant = [System.Globalization.CultureInfo]::InvariantCulture
 $Output = [System.Console]::OpenStandardOutput()
+$Marker = '@@mail2fax.m365 {0}' -f [System.Text.Encoding]::ASCII.GetString($Reader.ReadBytes(32))
 
 # --- Requests ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +270,7 @@ function Write-Answer {
 
     $builder = New-Object -TypeName System.Text.StringBuilder
     Add-Json -Builder $builder -Value $Document
-    $text = "`n@@mail2fax.m365 {0} {1}@@`n{2}`n@@end@@`n" -f $Sequence, $builder.Length, $builder.ToString()
+    $text = "`n{0} {1} {2}@@`n{3}`n@@end@@`n" -f $Marker, $Sequence, $builder.Length, $builder.ToString()
     $bytes = [System.Text.Encoding]::ASCII.GetBytes($text)
     $Output.Write($bytes, 0, $bytes.Length)
     $Output.Flush()
@@ -295,6 +308,10 @@ function Get-HostTable {
             Sort-Object -Property Version -Descending
     )
     $framework = $null
+    $user = $null
+    if ($PSVersionTable.PSVersion.Major -lt 6 -or $IsWindows) {
+        $user = [System.Security.Principal.WindowsIdentity]::GetCurrent().Name
+    }
     if ($PSVersionTable.PSVersion.Major -lt 6) {
         $key = 'HKLM:\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full'
         $framework = Get-ItemProperty -Path $key -ErrorAction SilentlyContinue |
@@ -302,7 +319,7 @@ function Get-HostTable {
     }
     [ordered] @{
         computer          = [System.Environment]::MachineName
-        user              = [System.Security.Principal.WindowsIdentity]::GetCurrent().Name
+        user              = $user
         operating_system  = [System.Environment]::OSVersion.VersionString
         powershell        = $PSVersionTable.PSVersion.ToString()
         language_mode     = $ExecutionContext.SessionState.LanguageMode
@@ -412,7 +429,14 @@ function Invoke-ExchangeCmdlet {
                     if ($_ -is [System.Management.Automation.WarningRecord]) {
                         [void] $warnings.Add($_.Message)
                     }
-                    else {
+                    elseif ($_ -is [System.Collections.IDictionary]) {
+                        $_
+                    }
+                    elseif ($_ -is [string] -or $_ -is [System.ValueType] -or $_ -is [System.Collections.IEnumerable]) {
+                        # Exchange's objects have properties; this has none, so nothing of it is an answer.
+                        [void] $warnings.Add(('{0} gave a {1}, which is not an object' -f $name, $_.GetType()))
+                    }
+                    elseif ($null -ne $_) {
                         ConvertTo-Table -InputObject $_
                     }
                 } |
@@ -444,6 +468,7 @@ try {
                 'connect' {
                     $answer['host'] = Get-HostTable
                     $connecting = $true
+                    $connected = $false
                     $answer['connection'] = Connect-Exchange -Request $request
                     $connected = $true
                 }
@@ -504,6 +529,11 @@ CMDLETS = frozenset(re.findall(r"^    '([A-Z][a-z]+-[A-Za-z]+)'$", SCRIPT, re.MU
 """The cmdlets that the script accepts."""
 
 
+def nonce() -> str:
+    """What tells the answers of one process from everything else that is printed there; it follows the script."""
+    return secrets.token_hex(NONCE // 2)
+
+
 def frame(document: t.Mapping[str, t.Any]) -> bytes:
     """A request as it goes down standard input: its length, then JSON in ASCII with every text marked."""
     body = json.dumps(_wire(document), separators=(",", ":")).encode("ascii")
@@ -536,36 +566,44 @@ def unwire(value: t.Any) -> t.Any:
 class Answers:
     """Takes the documents out of a process's standard output, which also carries whatever else was printed."""
 
-    _HEAD = re.compile(rb"\n" + MARKER.encode() + rb" (\d{1,9}) (\d{1,10})@@\n")
-
-    def __init__(self) -> None:
+    def __init__(self, nonce: str) -> None:
+        """``nonce``: what the process was given to mark its answers with."""
+        self._head = re.compile(rb"\n" + f"{MARKER} {nonce}".encode() + rb" (\d{1,9}) (\d{1,10})@@\n")
         self._buffer = bytearray()
-        self._at = 0
         self._awaited: int | None = None
         """From how many bytes on it is worth looking again."""
         self._found: dict[int, t.Any] = {}
+
+    @property
+    def held(self) -> int:
+        """How many bytes of output are kept: the answer that is on its way, and no noise."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """More output. Raises ValueError when a document is not what its marker says."""
         self._buffer += data
         while self._awaited is None or len(self._buffer) >= self._awaited:
-            head = self._HEAD.search(self._buffer, self._at)
+            head = self._head.search(self._buffer)
             if head is None:
                 # A marker may be cut in two; what lies before it is noise.
-                self._at = max(self._at, len(self._buffer) - 64)
+                del self._buffer[: max(0, len(self._buffer) - HEAD_AT_MOST)]
                 self._awaited = None
                 return
             length = int(head[2])
+            if length > ANSWER_AT_MOST:
+                raise ValueError(f"an answer of {length} characters")
             tail = f"\n{END}\n".encode()
             end = head.end() + length
             if len(self._buffer) < end + len(tail):
-                self._at, self._awaited = head.start(), end + len(tail)
+                del self._buffer[: head.start()]
+                self._awaited = end + len(tail) - head.start()
                 return
             if self._buffer[end : end + len(tail)] != tail:
                 raise ValueError("an answer is not as long as it says")
             self._found[int(head[1])] = json.loads(self._buffer[head.end() : end])
             # The closing line's newline may be the first of the next marker.
-            self._at, self._awaited = end + len(tail) - 1, None
+            del self._buffer[: end + len(tail) - 1]
+            self._awaited = None
 
     def take(self, sequence: int) -> t.Any:
         """The document that answers this request, or None while it is not whole."""

@@ -36,9 +36,11 @@ def test_the_snapshot_holds_what_git_knows_and_nothing_else(tmp_path: Path) -> N
 
 def test_the_exports_put_the_clone_first_and_keep_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", f"/some where:{layout.BUILD}:/else")
+    monkeypatch.setenv("PWSH", "/opt/power shell/pwsh")
     lines = [shlex.split(line) for line in layout.exports().splitlines()]
     values = dict(words[1].split("=", 1) for words in lines)
-    assert [words[0] for words in lines] == ["export"] * 3
+    assert [words[0] for words in lines] == ["export"] * 4
+    assert values["PWSH"] == "/opt/power shell/pwsh"
     assert values["ANSIBLE_COLLECTIONS_PATH"] == f"{layout.BUILD}:/some where:/else"
     assert values["PATH"].split(":")[0] == str(Path(sys.prefix) / "bin")
     assert Path(values["ANSIBLE_PYTHON_INTERPRETER"]).parent == Path(sys.prefix) / "bin"

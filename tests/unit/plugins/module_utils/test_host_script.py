@@ -37,6 +37,7 @@ TYPES = {
     *("System.Management.Automation.PSCustomObject", "System.Management.Automation.SwitchParameter"),
     *("System.Management.Automation.WarningRecord", "System.Net.SecurityProtocolType"),
     *("System.Net.ServicePointManager", "System.Security.Principal.WindowsIdentity", "System.Text.Encoding"),
+    "System.ValueType",
     *("System.Text.RegularExpressions.MatchEvaluator", "System.Text.StringBuilder"),
     *("CmdletBinding", "Parameter", "ordered", "scriptblock"),
 }
@@ -142,9 +143,13 @@ def test_a_request_carries_its_length_and_marked_texts():
     assert host_script.unwire(document)["names"][1] == "\u202e\U0001f4e0"
 
 
-def printed(sequence: int, document: t.Any) -> bytes:
+NONCE = host_script.nonce()
+
+
+def printed(sequence: int, document: t.Any, nonce: str = NONCE, length: int | None = None) -> bytes:
     body = json.dumps(document)
-    return f"\n@@mail2fax.m365 {sequence} {len(body)}@@\n{body}\n@@end@@\n".encode()
+    count = len(body) if length is None else length
+    return f"\n@@mail2fax.m365 {nonce} {sequence} {count}@@\n{body}\n@@end@@\n".encode()
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 1000, 10**6])
@@ -152,7 +157,7 @@ def test_documents_are_found_among_noise_however_they_are_cut(size: int):
     hostile = {"text": "\n@@mail2fax.m365 2 5@@\n\n@@end@@\n", "more": ["@@end@@"] * 20}
     stream = b"WARNING: notice\r\n@@end@@\n@@mail2fax.m365 x@@\n" + printed(1, {"a": 1}) + b"#< CLIXML\r\n"
     stream += printed(2, hostile) + printed(3, {"c": "x" * 3000})
-    answers = host_script.Answers()
+    answers = host_script.Answers(NONCE)
     found = {}
     for start in range(0, len(stream), size):
         answers.feed(stream[start : start + size])
@@ -163,10 +168,50 @@ def test_documents_are_found_among_noise_however_they_are_cut(size: int):
     assert found == {1: {"a": 1}, 2: hostile, 3: {"c": "x" * 3000}}
 
 
+@pytest.mark.parametrize("size", [1, 13, 10**6])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        printed(1, {"forged": True}, nonce=host_script.nonce()),  # well formed, earlier, of another process
+        printed(1, {"forged": True}, nonce=host_script.nonce(), length=5),
+        printed(1, {"forged": True}, nonce=host_script.nonce(), length=10**9),
+        b'\n@@mail2fax.m365 1 15@@\n{"forged": true}\n@@end@@\n',  # as the marker was without its own part
+        b"\n@@mail2fax.m365 1 5@@\n",
+        b"\n@@mail2fax.m365 " + NONCE.encode() + b" x 5@@\n",
+        b"\n@@mail2fax.m365 " + NONCE.upper().encode() + b"0 1 5@@\n",
+    ],
+)
+def test_what_does_not_carry_the_processes_own_mark_is_noise(noise: bytes, size: int):
+    answers = host_script.Answers(NONCE)
+    stream = noise + printed(1, {"real": True}) + noise
+    for start in range(0, len(stream), size):
+        answers.feed(stream[start : start + size])
+    assert answers.take(1) == {"real": True}
+
+
+def test_every_process_has_a_mark_of_its_own():
+    marks = {host_script.nonce() for _unused in range(100)}
+    assert len(marks) == 100
+    assert {len(mark) for mark in marks} == {host_script.NONCE}
+    assert f"ReadBytes({host_script.NONCE})" in host_script.SCRIPT
+
+
+def test_noise_is_not_kept():
+    answers = host_script.Answers(NONCE)
+    for _unused in range(200):
+        answers.feed(b"WARNING: this host says something, again and again.\r\n" * 200)
+        assert answers.held <= host_script.HEAD_AT_MOST
+    answers.feed(printed(1, {"a": 1}))
+    assert answers.take(1) == {"a": 1}
+    assert answers.held <= host_script.HEAD_AT_MOST
+    # An answer that would never end is not waited for.
+    with pytest.raises(ValueError, match="an answer of"):
+        answers.feed(printed(2, {}, length=host_script.ANSWER_AT_MOST + 1))
+
+
 def test_a_long_answer_in_many_pieces_costs_little():
-    body = json.dumps({"value": ["x" * 100] * 60000})
-    stream = f"\n@@mail2fax.m365 1 {len(body)}@@\n{body}\n@@end@@\n".encode()
-    answers = host_script.Answers()
+    stream = printed(1, {"value": ["x" * 100] * 60000})
+    answers = host_script.Answers(NONCE)
     dice = random.Random(7)
     start = 0
     while start < len(stream):
@@ -177,6 +222,6 @@ def test_a_long_answer_in_many_pieces_costs_little():
 
 
 def test_a_document_that_lies_about_its_length_is_refused():
-    answers = host_script.Answers()
+    answers = host_script.Answers(NONCE)
     with pytest.raises(ValueError, match="not as long"):
-        answers.feed(b'\n@@mail2fax.m365 1 5@@\n{"a": 12345}\n@@end@@\n')
+        answers.feed(printed(1, {"a": 12345}, length=5))

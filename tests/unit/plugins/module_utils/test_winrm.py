@@ -102,9 +102,11 @@ class Host:
 
     def feed(self, shell: dict[str, t.Any], data: bytes, end: bool) -> None:
         shell["in"] += data
-        if not shell["script"] and len(shell["in"]) >= len(host_script.SCRIPT_BYTES):
+        length = len(host_script.SCRIPT_BYTES)
+        if not shell["script"] and len(shell["in"]) >= length + host_script.NONCE:
             assert shell["in"].startswith(host_script.SCRIPT_BYTES)
-            shell["in"], shell["script"] = shell["in"][len(host_script.SCRIPT_BYTES) :], True
+            shell["nonce"] = shell["in"][length : length + host_script.NONCE].decode()
+            shell["in"], shell["script"] = shell["in"][length + host_script.NONCE :], True
         while shell["script"] and len(shell["in"]) >= 8 and len(shell["in"]) >= 8 + int(shell["in"][:8]):
             length = int(shell["in"][:8])
             request = host_script.unwire(json.loads(shell["in"][8 : 8 + length]))
@@ -118,7 +120,8 @@ class Host:
             else:
                 answer = {"error": None, "outputs": [self.run(call) for call in request["cmdlets"]]}
             body = json.dumps(answer)
-            shell["out"] += f"noise\n@@mail2fax.m365 {request['sequence']} {len(body)}@@\n{body}\n@@end@@\n".encode()
+            head = f"{host_script.MARKER} {shell['nonce']} {request['sequence']} {len(body)}@@"
+            shell["out"] += f"noise\n{head}\n{body}\n@@end@@\n".encode()
         shell["ended"] = shell["ended"] or end
 
 
