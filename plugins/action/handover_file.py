@@ -12,3 +12,4 @@ class ActionModule(LaneAction):
     """The module of the same name, without a process of its own."""
 
     door = DOOR
+    writes_results = True

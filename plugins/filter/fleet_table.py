@@ -30,8 +30,8 @@ options:
   variables:
     description:
       - Variables by name of the tenant, as C(hostvars) has them. Of each, C(handover_result) is looked at, which the
-        role P(mail2fax.m365.handover#role) leaves, and, where there is none, C(handover_last), the result of an earlier
-        run.
+        role P(mail2fax.m365.handover#role) leaves, and, where there is none, C(mail2fax_stopped), by which a playbook
+        says why there is none, and C(handover_last), the result of an earlier run.
     type: dict
     required: true
   width:
@@ -69,9 +69,12 @@ def fleet_table(hosts: t.Any, variables: t.Any, width: int = 90, shape: str = "a
     rows = []
     for host in hosts:
         known = variables.get(host, {})
-        result = known.get("handover_result") or {}
-        document = result.get("document")
-        rows.append(_fleet.row(str(host), document, None if document else known.get("handover_last")))
+        document = (known.get("handover_result") or {}).get("document")
+        begun = known.get("mail2fax_inventory") or {}
+        # A rotation may leave a tenant out, for what its last result says.
+        left_out = (begun.get("playbook") == "rotate" and begun.get("record")) or known.get("handover_last")
+        stopped = known.get("mail2fax_stopped") or {}
+        rows.append(_fleet.row(str(host), document, None if document or stopped else left_out, stopped=stopped))
     try:
         return _shown.shaped(_fleet.table(rows, int(width)), shape)
     except ValueError as exc:

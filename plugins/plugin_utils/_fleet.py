@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import typing as t
 from collections import Counter
 from dataclasses import dataclass
@@ -43,14 +44,17 @@ class Row:
         return ORDER.index(self.outcome), float("inf") if self.days is None else self.days, self.host
 
 
-def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None = None) -> Row:
+def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None = None, *, stopped: t.Any = None) -> Row:
     """What a tenant's ``document`` comes to.
 
     None where the run left none: then ``last``, the document of an earlier run that a rotation has read, tells whether
-    it was left out or lost.
+    it was left out or lost, and ``stopped`` what stopped it (see _stopped).
     """
     at = at or times.now()
     if not isinstance(document, t.Mapping) or document.get("outcome") not in words.OUTCOMES:
+        if isinstance(stopped, t.Mapping) and stopped.get("msg"):
+            ended = str(stopped.get("outcome") if stopped.get("outcome") in ORDER else "failed")
+            return Row(host, ended, ended, None, str(stopped["msg"]))
         if not isinstance(last, t.Mapping) or not last:
             return Row(
                 host, "failed", "failed", None, "no result: unreachable, or stopped early, see the messages above"
@@ -67,7 +71,8 @@ def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None =
 
 
 def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
-    """Lines no wider than ``width``: how many of each kind, a line per tenant, how to take the bad ones again."""
+    """Lines no wider than ``width``, but for the last one: how many of each kind, a line per tenant, how to take the
+    bad ones again."""
     found = sorted(rows, key=lambda one: one.urgency)
     counts = Counter(one.shown for one in found)
     told = ", ".join(f"{count} {shown}" for shown, count in counts.items())
@@ -75,9 +80,43 @@ def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
     lines = wrap(f"{len(found)} tenants: {told}", width)
     lines += ["", *columns([("TENANT", "OUTCOME", "SECRET", "NEXT"), *cells], width, NEXT_LINES)]
     troubled = [one.host for one in found if ORDER.index(one.outcome) < TROUBLED]
-    if 0 < len(troubled) <= MANY and len(troubled) < len(found):
-        lines += ["", *wrap(f"Only these once more: --limit '{','.join(troubled)}'", width)]
+    if 0 < len(troubled) <= MANY and len(troubled) < len(found) and all(map(nameable, troubled)):
+        # Not wrapped, because it is to be copied.
+        lines += ["", f"Only these once more: --limit '{limit(troubled)}'"]
     return [line.rstrip() for line in lines]
+
+
+def limit(hosts: t.Iterable[str]) -> str:
+    """What ``--limit`` takes for exactly these hosts; to be put between single quotes in a shell.
+
+    It has no backslash, which JSON would double, no quote, and no comma but those between hosts.
+    """
+    patterns = [_pattern(host) for host in hosts]
+    # With a comma in it, Ansible splits it at commas only, and not at blanks and colons as well.
+    return ",".join(patterns) + ("," if len(patterns) == 1 and patterns[0].startswith("~") else "")
+
+
+def nameable(host: str) -> bool:
+    """Whether a pattern can hold the name."""
+    return all(char.isprintable() or char == " " for char in host)
+
+
+def _pattern(host: str) -> str:
+    """A plain name as it is; any other as an expression in which nothing means anything to Ansible or a shell."""
+    return host if _NAME.fullmatch(host) else f"~^{''.join(_SPELLED.get(char, char) for char in host)}$"
+
+
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*", re.ASCII)
+_SPELLED = {
+    **{char: f"[{char}]" for char in ".$*+?{}()|]"},
+    # By its neighbours, which are then taken away.
+    ",": "(?![-+.])[+-.]",
+    "'": "(?![&(])[&-(]",
+    '"': "(?![!#])[!-#]",
+    "[": "(?!Z)[Z-[]",
+    "^": "(?![]_])[]-_]",
+    "\\": "(?![]Z[^])[Z-^]",
+}
 
 
 def _spoken(days: int | None) -> str:

@@ -31,11 +31,12 @@ from ansible.utils.display import Display
 from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import WAYS, ReadyTokens, SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput, M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import cleaner, complaint, perform, refusal
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
@@ -67,12 +68,18 @@ class LaneAction(ActionBase):
     _supports_async = True
     _supports_diff = True
     door: t.ClassVar[Door]
+    writes_results: t.ClassVar[bool] = False
+    """Whether it writes what came of a run, and does so too where the run was refused."""
 
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         variables = task_vars or {}
         self._inventory_name = str(variables.get("inventory_hostname", "localhost"))
         result: Json = super().run(tmp, variables) or {}
         del tmp
+        out_of_turn = begun_wrongly(variables, writes_results=self.writes_results)
+        if out_of_turn is not None:
+            result.update(refusal(out_of_turn))
+            return result
         try:
             result.update(self._run(variables))
         except InvalidInput as exc:
@@ -269,6 +276,30 @@ class LaneAction(ActionBase):
         found: Json = {}
         self._compute_environment_string(found)
         return {str(name): str(value) for name, value in found.items()}
+
+
+def begun_wrongly(variables: Json, *, writes_results: bool = False) -> M365Error | None:
+    """Why a task of a playbook of ours must not run, None where it may; elsewhere nothing is asked.
+
+    The first task of a playbook leaves what it found under one name: without it, or with that of another host, the run
+    was begun in the middle, and nobody has looked at anything.
+    """
+    playbook = variables.get(_held.PLAYBOOK)
+    if playbook is None:
+        return None
+    found = variables.get(_held.BEGUN)
+    found = found if isinstance(found, t.Mapping) else {}
+    if found.get("playbook") != playbook or found.get("host") != variables.get("inventory_hostname"):
+        return InvalidInput(
+            "the run began in the middle, where nobody has looked at the inventory and the tenant",
+            cure="run the playbook whole, without --start-at-task: steps that have nothing to do change nothing",
+        )
+    compared = variables.get(_held.COMPARED)
+    clashes = compared.get("refused") if isinstance(compared, t.Mapping) else None
+    refused = found.get("refused") or (clashes if clashes is None else clashes.get(found["host"]))
+    if (refused or clashes is None) and not writes_results:
+        return InvalidInput("the variables of this host were refused", cure="mend what the first task complains of")
+    return None
 
 
 def shared(sign_in: SignIn, params: Json) -> SignIn:

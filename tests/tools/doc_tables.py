@@ -10,6 +10,7 @@ this writes them anew (``make docs-tables``). The list of messages is put in whe
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / ".build"))
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _steps, _texts
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _variables
 from tests.tools import layout
 
 GUIDES = layout.ROOT / "docs/docsite/rst"
@@ -219,6 +221,32 @@ def message_lists() -> str:
     return "\n".join(parts)
 
 
+# --- variables of an inventory ---------------------------------------------------------------------------------
+
+
+def of_group(group: str) -> str:
+    """The variables of one group, as plugins/plugin_utils/variables.yml lists them."""
+    rows = [
+        [literal(row.name), row.shown if row.shown is not None else told(row), row.meaning]
+        for row in _variables.variables().values()
+        if row.group == group
+    ]
+    return list_table(("variable", "default", "meaning"), rows, "33 20 47")
+
+
+def told(row: _variables.Variable) -> str:
+    """A default as the guide shows it."""
+    if row.default is None:
+        return ""
+    return (
+        literal(row.default)
+        if row.type == "str"
+        else str(row.default).lower()
+        if row.type == "bool"
+        else str(row.default)
+    )
+
+
 # --- in the guides -------------------------------------------------------------------------------------------
 
 TABLES = {
@@ -226,6 +254,10 @@ TABLES = {
     "who gives them": (GUIDES / "operator.rst", granters),
     "sign-in codes": (GUIDES / "when_it_fails.rst", sign_in),
     "hosts": (GUIDES / "when_it_fails.rst", hosts),
+    **{
+        f"variables: {group}": (GUIDES / "playbooks.rst", functools.partial(of_group, group))
+        for group in dict.fromkeys(row.group for row in _variables.variables().values())
+    },
 }
 
 

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.mail2fax.m365.plugins.filter.fleet_table import fleet_table
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet
@@ -115,7 +118,7 @@ def test_it_stays_narrow_and_harmless_whatever_is_in_it() -> None:
     ]
     for width in (60, 90, 100):
         shown = lines(*rows, _fleet.row("contoso", document()), width=width)
-        assert max(map(len, shown)) <= width
+        assert max(len(line) for line in shown if "--limit" not in line) <= width
         assert "\x1b" not in "".join(shown)
         assert sum(line.endswith("...") for line in shown) == 3, "a long story is cut"
 
@@ -137,3 +140,62 @@ def test_the_filter_takes_the_variables_of_the_hosts() -> None:
             fleet_table(hosts, known)
     with pytest.raises(AnsibleFilterError, match="shape is 'round'"):
         fleet_table(["a"], {}, shape="round")
+
+
+ODD_HOSTS = [
+    "!neg",
+    "&and",
+    "~re",
+    "@file",
+    "tick's",
+    "a,b",
+    "a&b",
+    "a b",
+    "Möller GmbH",
+    "a:b",
+    "fe80::1",
+    "a[1:3]",
+    "a*",
+]
+ODD_HOSTS += [
+    "a.b",
+    "axb",
+    "a^b",
+    "a$b",
+    "a(b",
+    "a)b|c",
+    'a"b',
+    "a\\b",
+    "a]b",
+    "a}b{",
+    "a?b",
+    "-x",
+    "a+b",
+    "a-b",
+    "a;b",
+    "東京",
+]
+
+
+@pytest.mark.parametrize("hosts", [[host] for host in ODD_HOSTS] + [ODD_HOSTS, ODD_HOSTS[::2], ["plain", "plain.too"]])
+def test_the_hint_selects_exactly_those_hosts(hosts: list[str]) -> None:
+    manager = InventoryManager(DataLoader(), sources=[])
+    for host in {*ODD_HOSTS, "plain", "plain.too", "plainxtoo", "other", "a", "b", "Möller", "GmbH", "neg", "a1"}:
+        manager._inventory.add_host(host, "all")
+    told = _fleet.limit(hosts)
+    assert not set("'\"\\") & set(told)
+    (pasted,) = shlex.split(f"'{told}'")
+    manager.subset(pasted)
+    assert sorted(host.name for host in manager.get_hosts("all")) == sorted(hosts)
+
+
+def test_the_hint_is_never_wrapped() -> None:
+    rows = [_fleet.row(f"a-rather-long-name-of-a-tenant-{number}", BLOCKED, at=AT) for number in range(9)]
+    told = _fleet.table([*rows, _fleet.row("well", document(), at=AT)])[-1]
+    assert told.startswith("Only these once more: --limit 'a-rather")
+    assert told.endswith("-8'")
+
+
+def test_a_host_that_was_refused_says_why() -> None:
+    row = _fleet.row("x", None, {"state": "ready"}, AT, stopped={"msg": "Nothing was touched.", "outcome": "blocked"})
+    assert (row.outcome, row.next) == ("blocked", "Nothing was touched.")

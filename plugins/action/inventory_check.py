@@ -1,0 +1,204 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.inventory.host import Host as InventoryHost
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+from ansible.vars.manager import VariableManager
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
+    _blanks,
+    _clash,
+    _held,
+    _inventory,
+    _places,
+    _records,
+)
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import variables
+
+Json = dict[str, t.Any]
+_held.names()  # In the main process, once for all workers.
+
+YAML_ENDINGS = (".yml", ".yaml", ".json")
+
+
+class ActionModule(ActionBase):
+    """Looks at variables, and at the last result; sends nothing. What is wrong is returned, not raised, so that each
+    host can end for itself where its result is written."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
+        found: Json = task_vars or {}
+        result: Json = super().run(tmp, found) or {}
+        del tmp
+        _checked, args = self.validate_argument_spec(
+            {"playbook": {"type": "str", "required": True}, "hosts": {"type": "list", "elements": "str"}}
+        )
+        if args["hosts"] is not None:
+            result.update(_of_all(args["hosts"], found))
+        else:
+            result.update(self._of_one(str(args["playbook"]), found))
+        result["changed"] = False
+        return result
+
+    def _of_one(self, playbook: str, found: Json) -> Json:
+        name = str(found["inventory_hostname"])
+        extra = dict(load_extra_vars(self._loader) or {})
+        outside = self._inventory_of(name)
+        said, broken = self._said(found)
+        host = _inventory.Host(
+            name=name,
+            playbook=playbook,
+            said=said,
+            names=frozenset(found),
+            outside=frozenset(outside),
+            extra=frozenset(extra),
+            broken=broken,
+            own=self._own(outside),
+            environment=os.environ,
+            count=len(found.get("ansible_play_hosts_all") or [name]),
+            ini=_is_ini(str(found.get("inventory_file") or "")),
+        )
+        refused = _inventory.complaints(host)
+        known: Json = {"document": {}, "refused": "", "path": "", "source": ""}
+        claimed: Json = {}
+        try:
+            known, claimed = self._whereabouts(name, said, found)
+        except (ValueError, OSError) as exc:
+            refused.append(f"the folder of the results cannot be used: {_reason(exc)}.")
+        answer: Json = {
+            "host": name,
+            "playbook": playbook,
+            "tenant": str(said.get("mail2fax_tenant") or ""),
+            "expected_domain": str(said.get("mail2fax_expected_domain") or ""),
+            "refused": refused,
+            "record": known["document"],
+            "record_refused": known["refused"],
+            "record_path": known["path"],
+            "record_source": known["source"],
+            # A misspelt folder is not made for the sake of a complaint.
+            "writes": bool(known["path"]) and (not refused or os.path.isdir(os.path.dirname(known["path"]))),
+            "claim": claimed,
+        }
+        if _held.names() & set(extra):
+            # Whatever a task registered, everybody would read the extra variable: no result can be trusted.
+            return {"failed": True, "outcome": "failed", "msg": " ".join(refused), "host": name}
+        return answer
+
+    def _whereabouts(self, name: str, said: Json, found: Json) -> tuple[Json, Json]:
+        folder = _places.base(found.get("inventory_dir"))
+        text = self._option(found, "handover_dir") or str(said.get("mail2fax_handover_dir") or "handover")
+        place = _places.resolve(text, folder)
+        tenant = str(said.get("mail2fax_tenant") or "")
+        record = _records.find(place, name, old_folder=_old_folder(text), tenant=tenant)
+        file = self._option(found, "handover_name") or _places.file_name(name)
+        store = said.get("mail2fax_secret_store")
+        claimed = _clash.claim(
+            said,
+            file=os.path.join(place, f"{file}.json"),
+            store=_places.store(store, folder) if isinstance(store, dict) else {},
+        )
+        claimed["borrows_a_secret"] = bool(
+            claimed["client_id"]
+            and not any(
+                f"mail2fax_{way}" in said for way in (*_inventory.WITH_AN_ID, "managed_identity", "access_token")
+            )
+            and any((os.environ.get(f"M365_{way.upper()}") or "").strip() for way in _inventory.WITH_AN_ID)
+        )
+        known = {"document": record.record.document, "refused": record.record.refused}
+        return {**known, "path": record.path, "source": record.source}, claimed
+
+    def _option(self, found: Json, name: str) -> str:
+        """An option of the role handover that the inventory sets itself."""
+        value = self._templar.template(found[name]) if name in found else None
+        return "" if _blanks.blank(value) else str(value)
+
+    def _said(self, found: Json) -> tuple[Json, set[str]]:
+        """Rendered values of what is known and not blank; and the names of what cannot be rendered."""
+        said: Json = {}
+        broken: set[str] = set()
+        for name in variables():
+            if name not in found or _blanks.blank(found[name]):
+                continue
+            try:
+                value = plain_but_dates(self._templar.template(found[name]))
+            except Exception:
+                # Whatever a look-up raises. Its text may quote what it looked at.
+                broken.add(name)
+                continue
+            if not _blanks.blank(value):
+                said[name] = value
+        return said, broken
+
+    def _own(self, outside: Json) -> Json:
+        names = [
+            name for name in ("mail2fax_tenant", "mail2fax_expected_domain") if not _blanks.blank(outside.get(name))
+        ]
+        found: Json = {}
+        for name in names:
+            try:
+                value = plain(self._templar.template(outside[name]))
+            except Exception:
+                continue
+            if not _blanks.blank(value):
+                found[name] = value
+        return found
+
+    def _inventory_of(self, name: str) -> Json:
+        """The host's variables without what plays, facts and the command line add: those of the inventory."""
+        known = self._task.get_variable_manager()
+        inventory = getattr(known, "_inventory", None)
+        host: InventoryHost | None = inventory.get_host(name) if inventory else None
+        if host is None:
+            return {}
+        fresh = VariableManager(loader=self._loader, inventory=inventory)
+        fresh._extra_vars = {}
+        return dict(fresh.get_vars(host=host, include_hostvars=False))
+
+
+def _of_all(hosts: t.Sequence[str], found: Json) -> Json:
+    """What hosts have in common that each has to have for itself, and what earlier plays of the run have left."""
+    everybody = found["hostvars"]
+    claims: dict[str, Json] = {}
+    stale: set[str] = set()
+    held = _held.names() - {_held.BEGUN, _held.COMPARED, _held.PLAYBOOK}
+    for host in hosts:
+        known = everybody.raw_get(host)
+        stale |= held & set(known)
+        claimed = (known.get(_held.BEGUN) or {}).get("claim")
+        if claimed:
+            claims[host] = plain(claimed)
+    return {"refused": _clash.clashes(claims), "stale": sorted(stale)}
+
+
+def plain_but_dates(value: t.Any) -> t.Any:
+    """In plain types, dates and times as they are: they tell that a text has lost its digits."""
+    if isinstance(value, t.Mapping):
+        return {str(key): plain_but_dates(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_but_dates(item) for item in value]
+    return value if hasattr(value, "isoformat") else plain(value)
+
+
+def _old_folder(text: str) -> str | None:
+    try:
+        return _places.resolve(text, os.getcwd())
+    except OSError:
+        return None
+
+
+def _is_ini(source: str) -> bool:
+    return os.path.isfile(source) and not source.endswith(YAML_ENDINGS) and not os.access(source, os.X_OK)
+
+
+def _reason(exc: Exception) -> str:
+    return str(getattr(exc, "strerror", None) or exc)

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Where the record of a host lies, and where version 0.1.0 may have left it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _places
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import record
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Found:
+    """``path`` is where the record belongs, ``source`` where it was read, which is another only before it is moved."""
+
+    path: str
+    source: str
+    record: record.Record
+
+
+def find(folder: str, host: str, *, old_folder: str | None = None, tenant: str = "", ending: str = ".json") -> Found:
+    """The record of ``host`` in ``folder``, both absolute. Nothing is moved.
+
+    Where it has none, what 0.1.0 left is taken if it is this host's and, as far as ``tenant`` (an id or a domain)
+    tells, this tenant's: in the same folder under the old name, or in ``old_folder``. Raises OSError for a file that
+    cannot be read.
+    """
+    path = os.path.join(folder, _places.file_name(host) + ending)
+    text = _text(path)
+    if text is not None:
+        return Found(path, path, record.read(text, host))
+    for old in (folder, old_folder):
+        for name in (_places.file_name(host), _places.old_file_name(host)):
+            source = os.path.join(old, name + ending) if old else path
+            text = _text(source) if source != path else None
+            known = record.read(text, host) if text else record.Record()
+            if known.document and _agrees(known.document, tenant):
+                return Found(path, source, known)
+    return Found(path, path, record.Record())
+
+
+def _agrees(document: t.Mapping[str, t.Any], tenant: str) -> bool:
+    belongs = str((document.get("tenant") or {}).get("id") or "")
+    return not (belongs and _ID.fullmatch(tenant)) or belongs.lower() == tenant.lower()
+
+
+def _text(path: str) -> str | None:
+    """None where there is no file."""
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError:
+        return "no text"

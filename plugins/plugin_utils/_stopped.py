@@ -1,0 +1,44 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What stopped a block, without words of Ansible's that may quote a secret."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+Json = dict[str, t.Any]
+
+OURS = "mail2fax.m365."
+REFUSALS = ("ansible.builtin.fail", "fail", "ansible.builtin.assert", "assert")
+"""What roles and playbooks refuse with; the words are theirs."""
+
+_PLUGIN = re.compile(r"mail2fax\.m365\.[a-z_]+: ")
+"""Stands before what our filters and look-ups say, wherever Ansible's own words begin."""
+
+
+def what_stopped(result: Json, task: Json) -> Json:
+    """``task``, ``msg``, ``outcome`` and ``error`` from a failed result and its task, either of which may be empty."""
+    name = str(task.get("name") or "")
+    action = str(task.get("action") or task.get("resolved_action") or "")
+    outcome = result.get("outcome") if result.get("outcome") in ("blocked", "failed") else None
+    found: Json = {"task": name, "outcome": outcome or "failed", "error": result.get("error")}
+    message = str(result.get("msg") or "")
+    if action.startswith(OURS) and outcome:
+        return {**found, "msg": message}
+    if action in REFUSALS and message and "exception" not in result:
+        # What a person has to see to, as an assertion tells it.
+        return {**found, "outcome": "blocked" if "assertion" in result else "failed", "msg": message}
+    said = _PLUGIN.split(message)
+    if len(said) > 1:
+        return {**found, "msg": said[-1].strip()}
+    if not name:
+        return {**found, "msg": "the run ended before its last task, as another tenant's did"}
+    return {
+        **found,
+        "msg": f"the task {name!r} could not be run; Ansible's own words are in the output of the run, because they "
+        "may quote what nobody should read here",
+    }
