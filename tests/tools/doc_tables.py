@@ -13,7 +13,7 @@ import ast
 import functools
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,7 +249,7 @@ def told(row: _variables.Variable) -> str:
 
 # --- in the guides -------------------------------------------------------------------------------------------
 
-TABLES = {
+TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "the operator's rights": (GUIDES / "operator.rst", powers),
     "who gives them": (GUIDES / "operator.rst", granters),
     "sign-in codes": (GUIDES / "when_it_fails.rst", sign_in),
