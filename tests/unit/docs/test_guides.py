@@ -118,7 +118,7 @@ def test_every_variable_is_explained_and_every_explained_one_exists() -> None:
 def test_every_variable_is_read_by_something() -> None:
     rows = {row.name for row in _variables.variables().values() if row.group not in ("connection", "windows")}
     # The first is what a role's own defaults never need, the others are the lane's.
-    assert rows - variables() <= UNREAD | {"mail2fax_in_process", "mail2fax_hosts"}
+    assert rows - variables() <= UNREAD | {"mail2fax_in_process", "mail2fax_hosts", "mail2fax_allowed_connection"}
 
 
 def test_defaults_of_the_roles_are_those_of_the_table() -> None:
