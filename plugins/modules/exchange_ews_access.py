@@ -88,6 +88,19 @@ allowed:
   description: Whether the application may use EWS, null when the tenant has not decided.
   returned: success
   type: bool
+agents:
+  description:
+    - What the tenant's older control by user agents (C(EwsApplicationAccessPolicy)) keeps out, in words; null where all
+      may pass. It keeps EWS closed whatever the list of applications says, and no waiting opens it.
+  returned: success
+  type: str
+added:
+  description: >-
+    What was not there before and is now, or would be in check mode: an entry of the C(kind) C(ews_entry), whose C(id)
+    is the application's.
+  returned: when the application came onto the list
+  type: list
+  elements: dict
 in_force_by:
   description: When a change made now is in force at the latest (ISO 8601, UTC).
   returned: when EWS was opened

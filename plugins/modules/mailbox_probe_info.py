@@ -16,6 +16,8 @@ description:
     no role in the token, no such mailbox.
   - A credential, a grant or a service principal that was made a moment ago is given C(patience) seconds. Every attempt
     is a new sign-in, and only a token that carries O(role) counts.
+  - A secret of O(store) whose key was removed from the application is told as that and not waited for, unless it is
+    younger than ten minutes. The operator is asked for it, if the operator may read applications.
   - With O(store) the client secret is read back from where M(mail2fax.m365.entra_application_secret) put it, so that
     the proof is about the value that the fax server gets.
 author:
@@ -48,9 +50,10 @@ options:
     choices: [ews]
     default: ews
   role:
-    description: The application permission that the token has to carry.
+    description:
+      - The application permission that the token has to carry before a mailbox is tried.
+      - If not set, the one that O(protocol) needs, which is C(full_access_as_app) for V(ews).
     type: str
-    default: full_access_as_app
   allowed:
     description: Addresses of the mailboxes that have to open.
     type: list

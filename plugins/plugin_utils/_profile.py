@@ -20,6 +20,9 @@ from pathlib import Path
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+
 Json = dict[str, t.Any]
 FOLDER = Path(__file__).with_name("profiles")
 # The libyaml one where there is one: a role asks for its profile several times.
@@ -62,8 +65,9 @@ SPEC: Json = {
         policy_description=_TEXT,
     ),
     "permissions": _mappings(resource=_TEXT, application=_TEXTS, delegated=_TEXTS),
-    "scoping": {**_TEXT, "choices": ["application_access_policy"]},
-    "proof": _mapping(protocol={**_TEXT, "choices": ["ews"]}, role=_TEXT),
+    "scoping": {**_TEXT, "choices": sorted(MODELS)},
+    # A proof needs no role where the token carries none.
+    "proof": _mapping(protocol={**_TEXT, "choices": sorted(PROOFS)}, role={"type": "str"}),
     "connection": _mapping(
         protocol=_TEXT,
         port={"type": "int", "required": True},
@@ -185,7 +189,7 @@ def _complaints(profile: Json) -> t.Iterator[str]:
     granted = [name for entry in profile["permissions"] for name in entry["application"]]
     if not granted:
         yield "permissions declares no application permission"
-    elif profile["proof"]["role"] not in granted:
+    elif profile["proof"]["role"] is not None and profile["proof"]["role"] not in granted:
         yield f"proof.role {profile['proof']['role']!r} is not among the application permissions {', '.join(granted)}"
     for entry in profile["permissions"]:
         if not entry["application"] and not entry["delegated"]:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import typing as t
 from dataclasses import dataclass
 
@@ -20,13 +19,11 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding i
     EXCHANGE_ADMIN,
     Finding,
     Judged,
-    few,
     notes,
     refused,
     stops,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access as _ews_access
-from ansible_collections.mail2fax.m365.plugins.module_utils._version import USER_AGENT
 
 STEP = "ews_access"
 _WHAT = "Exchange Web Services"
@@ -48,44 +45,7 @@ def take(answers: Answers) -> Facts:
     return Facts(rows[0] if rows else None)
 
 
-# --- user agents ---------------------------------------------------------------------------------------------
-
-
-def shut_agents(settings: t.Mapping[str, t.Any]) -> str | None:
-    """What EwsApplicationAccessPolicy, of the tenant or of a mailbox, keeps out, in words; None where all may pass.
-
-    It goes by user agents. The fax server's own is known to its vendor alone, so what is looked at is the one that the
-    proof uses: where that one cannot pass, nothing can be proven.
-    """
-    policy = str(settings.get("EwsApplicationAccessPolicy") or "")
-    if policy == "EnforceAllowList" and not _matches(settings.get("EwsAllowList")):
-        listed = _listed(settings.get("EwsAllowList"))
-        return "EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList " + (
-            f"names other user agents only ({few(listed)})" if listed else "is empty, which lets nobody in"
-        )
-    if policy == "EnforceBlockList" and _matches(settings.get("EwsBlockList")):
-        listed = _listed(settings.get("EwsBlockList"))
-        return f"EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList keeps out {few(listed)}"
-    return None
-
-
-def _listed(value: t.Any) -> list[str]:
-    rows = value if isinstance(value, list) else str(value or "").split(",")
-    return [str(row).strip() for row in rows if str(row).strip()]
-
-
-def _matches(patterns: t.Any) -> bool:
-    regular = (".*".join(map(re.escape, pattern.split("*"))) for pattern in _listed(patterns))
-    return any(re.fullmatch(pattern, USER_AGENT, re.IGNORECASE) for pattern in regular)
-
-
-def _let_agents_in(command: str) -> str:
-    ours = USER_AGENT.partition("/")[0]
-    return (
-        f"let the fax server's user agent (its vendor knows it) and {ours}*, which the proof uses, pass: {command} "
-        f"-EwsApplicationAccessPolicy EnforceAllowList -EwsAllowList <the fax server's>,'{ours}*'; or lift it: "
-        f"{command} -EwsApplicationAccessPolicy $null"
-    )
+# --- a mailbox's own -----------------------------------------------------------------------------------------
 
 
 def closed_by_mailbox(settings: t.Mapping[str, t.Any], address: str) -> list[tuple[str, str]]:
@@ -98,9 +58,9 @@ def closed_by_mailbox(settings: t.Mapping[str, t.Any], address: str) -> list[tup
                 f"Set-CASMailbox -Identity {address} -EwsEnabled $true",
             )
         )
-    agents = shut_agents(settings)
+    agents = _ews_access.shut_agents(settings)
     if agents is not None:
-        shut.append((f"its own {agents}", _let_agents_in(f"Set-CASMailbox -Identity {address}")))
+        shut.append((f"its own {agents}", _ews_access.let_agents_in(f"Set-CASMailbox -Identity {address}")))
     return shut
 
 
@@ -121,11 +81,17 @@ def judge(facts: Facts, desired: Desired, app_id: str, now: dt.datetime) -> Judg
     if not desired.ews:
         return Judged(shown)
     findings = [_end(now)]
-    agents = shut_agents(facts.configuration)
+    agents = _ews_access.shut_agents(facts.configuration)
     if agents is not None:
         shown["agents"] = agents
         findings.append(
-            stops(STEP, _WHAT, f"the tenant's {agents}", _let_agents_in("Set-OrganizationConfig"), EXCHANGE_ADMIN)
+            stops(
+                STEP,
+                _WHAT,
+                f"the tenant's {agents}",
+                _ews_access.let_agents_in("Set-OrganizationConfig"),
+                EXCHANGE_ADMIN,
+            )
         )
     if desired.ews_opt_in:
         planned = _ews_access.plan(state, _ews_access.Desired(app_id, on_unset=desired.ews_on_unset), now)

@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput, NotFound, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, ReadOnly
+from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import EXCHANGE_ADMIN, application
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import EVALUATION
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
+    DENY,
+    EVALUATION,
+    EVERY_APPLICATION,
+    Policy,
+    policies_of,
+    read_cmdlet,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 GRANTED = "Granted"
@@ -50,6 +57,18 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class State:
+    """``policies``: those that count for the application, read where a verdict is not as expected; None elsewhere."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    policies: tuple[Policy, ...] | None = None
+
+    @property
+    def wrong(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if verdict.as_expected is False]
+
+
+@dataclass(frozen=True)
 class Desired:
     """``expected``: every mailbox to ask about, in order, with Granted, Denied or None."""
 
@@ -75,7 +94,7 @@ def verdicts(desired: Desired, outputs: t.Sequence[Output], now: dt.datetime) ->
     Raises what was refused for another reason than the mailbox, else NotFound that lists every mailbox without a
     verdict: none of them counts as denied.
     """
-    at = now.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    at = _time.iso(now)
     found: list[Verdict] = []
     unknown: dict[str, ServiceError] = {}
     for (mailbox, expected), output in zip(desired.expected.items(), outputs, strict=True):
@@ -107,33 +126,52 @@ def verdicts(desired: Desired, outputs: t.Sequence[Output], now: dt.datetime) ->
     return found
 
 
-def plan(current: t.Sequence[Verdict] | None, desired: Desired) -> Plan:
+def plan(current: State | None, desired: Desired) -> Plan:
     """``current`` None: there was nothing to ask about yet."""
     if current is None:
         return Plan(
             result={"app_id": desired.app_id, "verdicts": []},
             summary="not testable before the application exists",
         )
-    wrong = [verdict for verdict in current if verdict.as_expected is False]
-    counts = [(word, sum(verdict.verdict == word for verdict in current)) for word in (GRANTED, DENIED)]
+    said = current.verdicts
+    counts = [(word, sum(verdict.verdict == word for verdict in said)) for word in (GRANTED, DENIED)]
     plan = Plan(
-        result={"app_id": desired.app_id, "verdicts": [verdict.as_dict() for verdict in current]},
+        result={"app_id": desired.app_id, "verdicts": [verdict.as_dict() for verdict in said]},
         summary=", ".join(f"{count} {word}" for word, count in counts if count) or "no mailbox to ask about",
     )
-    if wrong:
-        listed = "; ".join(f"{one.mailbox} is {one.verdict}, expected {one.expected}" for one in wrong)
-        plan.blocked = Blocked(
-            f"the access policies do not say what is expected: {listed}",
-            attempted=f"verify what {desired.app_id} may open",
-            cure="compare the members of the scope group and the policies of the application "
-            f"(exchange_security_group, exchange_application_access_policy). {EVALUATION}",
-            who=EXCHANGE_ADMIN,
-            details={"mismatches": [verdict.as_dict() for verdict in wrong]},
-        )
+    if current.wrong:
+        plan.blocked = _mismatch(current, desired)
     return plan
 
 
-class AccessInfo:
+def _mismatch(current: State, desired: Desired) -> Blocked:
+    wrong = current.wrong
+    told = listed([f"{one.mailbox} is {one.verdict}, expected {one.expected}" for one in wrong], separator="; ")
+    policies = current.policies or ()
+    denying = [policy for policy in policies if policy.access_right == DENY]
+    cure = (
+        "compare the members of the scope group and the policies of the application (exchange_security_group, "
+        f"exchange_application_access_policy). {EVALUATION}"
+    )
+    if denying and any(one.verdict == DENIED for one in wrong):
+        cure = (
+            f"look at what denies: {listed(denying, separator='; ')}. Take the mailbox out of that policy's group, or "
+            "remove the policy (on_other_policies of exchange_application_access_policy; one for every application by "
+            "hand)"
+        )
+    return Blocked(
+        f"the access policies do not say what is expected: {told}",
+        attempted=f"verify what {desired.app_id} may open",
+        cure=cure,
+        who=EXCHANGE_ADMIN,
+        details={
+            "mismatches": [verdict.as_dict() for verdict in wrong],
+            "policies": [policy.as_dict() for policy in policies],
+        },
+    )
+
+
+class AccessInfo(ReadOnly):
     """The resource behind ``exchange_application_access_info``. It only reads."""
 
     def __init__(self, tenant: Tenant, task: Task) -> None:
@@ -145,27 +183,28 @@ class AccessInfo:
         if not self._desired.expected:
             raise InvalidInput("there is no mailbox to ask about", cure="set mailboxes or expect")
 
-    def read(self) -> list[Verdict] | None:
+    def read(self) -> State | None:
         if self._desired.app_id == _names.ZERO_GUID:
             return None
-        last: list[list[Verdict]] = []
+        last: list[State] = []
 
         def as_expected() -> bool:
             outputs = self._tenant.exchange.invoke_many(cmdlets(self._desired))
-            last.append(verdicts(self._desired, outputs, self._tenant.clock.now()))
-            return all(verdict.as_expected is not False for verdict in last[-1])
+            last.append(State(tuple(verdicts(self._desired, outputs, self._tenant.now()))))
+            return not last[-1].wrong
 
-        self._tenant.patiently(as_expected, budget_s=self._desired.wait_s)
-        return last[-1]
+        if self._tenant.patiently(as_expected, budget_s=self._desired.wait_s):
+            return last[-1]
+        # Only now it matters who denies: a policy on another group, or one for every application.
+        mine = (self._desired.app_id, EVERY_APPLICATION)
+        try:
+            [output] = self._tenant.exchange.invoke_many([read_cmdlet()])
+            return replace(last[-1], policies=tuple(one for one in policies_of(output) if one.app_id in mine))
+        except ServiceError:
+            return last[-1]  # the verdicts are told all the same
 
-    def plan(self, current: list[Verdict] | None) -> Plan:
+    def plan(self, current: State | None) -> Plan:
         return plan(current, self._desired)
-
-    def perform(self, step: Step) -> None:
-        raise AssertionError("nothing here writes")
-
-    def settle(self, plan: Plan) -> Json:
-        return {}
 
 
 def _expected(params: t.Mapping[str, t.Any]) -> dict[str, str | None]:

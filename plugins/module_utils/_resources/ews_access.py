@@ -12,29 +12,51 @@ read with the switch, merged by id, and written with the others' entries byte fo
 from __future__ import annotations
 
 import datetime as dt
+import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _names, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Settled, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import EXCHANGE_ADMIN, application
+from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.module_utils._version import USER_AGENT
 
 IN_FORCE_AFTER = dt.timedelta(hours=24)
 SUNSET = dt.date(2027, 4, 1)
 
 
 @dataclass(frozen=True)
+class SetList(Step):
+    """The whole of EwsAllowedAppIDs, None for an empty one."""
+
+    listed: str | None = None
+
+
+@dataclass(frozen=True)
+class SetEnabled(Step):
+    enabled: bool | None = None
+
+
+EwsStep = SetList | SetEnabled
+
+
+@dataclass(frozen=True)
 class EwsState:
-    """``enabled`` is True, False or None (not configured); ``listed`` the raw list, None when there is none."""
+    """``enabled`` is True, False or None (not configured); ``listed`` the raw list, None when there is none.
+
+    ``agents`` says what the older control, by user agents, keeps out (``shut_agents``); None where all may pass.
+    """
 
     enabled: bool | None
     listed: str | None
+    agents: str | None = field(default=None, compare=False)
 
     def ids(self) -> list[str]:
         return [entry.strip().lower() for entry in (self.listed or "").split(",") if entry.strip()]
@@ -75,16 +97,62 @@ def state_of(configuration: t.Mapping[str, t.Any]) -> EwsState:
     listed = configuration.get("EwsAllowedAppIDs")
     if isinstance(listed, list):
         listed = ",".join(str(entry) for entry in listed)
-    return EwsState(enabled, str(listed) if listed else None)
+    return EwsState(enabled, str(listed) if listed else None, shut_agents(configuration))
+
+
+# ---- the older control, by user agents ------------------------------------------------------------------------------
+
+
+def shut_agents(settings: t.Mapping[str, t.Any]) -> str | None:
+    """What EwsApplicationAccessPolicy, of the tenant or of a mailbox, keeps out, in words; None where all may pass.
+
+    It goes by user agents. The fax server's own is known to its vendor alone, so what is looked at is the one that the
+    proof uses: where that one cannot pass, nothing can be proven.
+    """
+    policy = str(settings.get("EwsApplicationAccessPolicy") or "")
+    if policy == "EnforceAllowList" and not _matches(settings.get("EwsAllowList")):
+        said = _entries(settings.get("EwsAllowList"))
+        return "EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList " + (
+            f"names other user agents only ({listed(said)})" if said else "is empty, which lets nobody in"
+        )
+    if policy == "EnforceBlockList" and _matches(settings.get("EwsBlockList")):
+        return (
+            "EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList keeps out "
+            f"{listed(_entries(settings.get('EwsBlockList')))}"
+        )
+    return None
+
+
+def let_agents_in(command: str) -> str:
+    """The cure for ``shut_agents``; ``command`` is the cmdlet that sets it, with whose setting it is."""
+    ours = USER_AGENT.partition("/")[0]
+    return (
+        f"let the fax server's user agent (its vendor knows it) and {ours}*, which the proof uses, pass: {command} "
+        f"-EwsApplicationAccessPolicy EnforceAllowList -EwsAllowList <the fax server's>,'{ours}*'; or lift it: "
+        f"{command} -EwsApplicationAccessPolicy $null"
+    )
+
+
+def _entries(value: t.Any) -> list[str]:
+    rows = value if isinstance(value, list) else str(value or "").split(",")
+    return [str(row).strip() for row in rows if str(row).strip()]
+
+
+def _matches(patterns: t.Any) -> bool:
+    regular = (".*".join(map(re.escape, pattern.split("*"))) for pattern in _entries(patterns))
+    return any(re.fullmatch(pattern, USER_AGENT, re.IGNORECASE) for pattern in regular)
+
+
+# ---- planning -------------------------------------------------------------------------------------------------------
 
 
 def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
     after = _present(current, desired) if desired.state == "present" else _absent(current, desired)
-    steps = []
+    steps: list[EwsStep] = []
     who = "the application" if desired.app_id == _names.ZERO_GUID else desired.app_id
     title = f"put {who} on the EWS list" if desired.state == "present" else f"take {who} off the EWS list"
-    list_step = Step("list", title, {"EwsAllowedAppIDs": after.listed})
-    enabled_step = Step("enabled", f"set EwsEnabled to {after.enabled}", {"EwsEnabled": after.enabled})
+    list_step = SetList(title, after.listed)
+    enabled_step = SetEnabled(f"set EwsEnabled to {after.enabled}", after.enabled)
     if after.listed != current.listed:
         steps.append(list_step)
     if after.enabled != current.enabled:
@@ -95,10 +163,16 @@ def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
         "ews": after.as_dict(),
         "found": current.as_dict(),
         "allowed": after.allows(desired.app_id),
+        "agents": current.agents,
     }
-    if steps and desired.state == "present":
-        result["in_force_by"] = (now + IN_FORCE_AFTER).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    if steps and desired.state == "present" and current.agents is None:
+        result["in_force_by"] = _time.iso(now + IN_FORCE_AFTER)
     warnings: list[str] = []
+    if desired.state == "present" and current.agents is not None:
+        warnings.append(
+            f"EWS stays closed, and no waiting opens it: the tenant's {current.agents}. To open it, "
+            f"{let_agents_in('Set-OrganizationConfig')}."
+        )
     if desired.state == "present":
         days = (SUNSET - now.date()).days
         warnings.append(
@@ -131,11 +205,17 @@ def plan(current: EwsState, desired: Desired, now: dt.datetime) -> Plan:
     return Plan(
         before=current.as_dict(),
         after=after.as_dict(),
-        steps=steps,
+        steps=list(steps),
         result=result,
         summary=_summary(current, after, desired),
         warnings=warnings,
+        added=_added_by(current, after, desired),
     )
+
+
+def _added_by(current: EwsState, after: EwsState, desired: Desired) -> list[Json]:
+    was, is_ = (desired.app_id in state.ids() for state in (current, after))
+    return [_added.entry("ews_entry", None, desired.app_id)] if is_ and not was else []
 
 
 def _odd_entries(current: EwsState, desired: Desired) -> Blocked | None:
@@ -209,26 +289,20 @@ class EwsAccess:
         return state_of(self._tenant.exchange.invoke(cmdlet.name, cmdlet.purpose, **cmdlet.parameters)[0])
 
     def plan(self, current: EwsState) -> Plan:
-        return plan(current, self._desired, self._tenant.clock.now())
+        return plan(current, self._desired, self._tenant.now())
 
-    def perform(self, step: Step) -> None:
-        self._tenant.exchange.invoke("Set-OrganizationConfig", step.title, **step.arguments)
+    def perform(self, step: EwsStep) -> None:
+        match step:
+            case SetList():
+                self._tenant.exchange.invoke("Set-OrganizationConfig", step.title, EwsAllowedAppIDs=step.listed)
+            case SetEnabled():
+                self._tenant.exchange.invoke("Set-OrganizationConfig", step.title, EwsEnabled=step.enabled)
+            case _:
+                t.assert_never(step)
 
-    def settle(self, plan: Plan) -> Json:
-        wanted = EwsState(plan.after["EwsEnabled"], plan.after["EwsAllowedAppIDs"])
-        seen: list[EwsState] = []
-
-        def arrived() -> bool:
-            seen.append(self.read())
-            return seen[-1].enabled == wanted.enabled and seen[-1].ids() == wanted.ids()
-
-        if not self._tenant.patiently(arrived):
-            raise Conflict(
-                f"the EWS settings read {seen[-1].as_dict()} after they were written as {wanted.as_dict()}",
-                attempted="read the EWS settings back",
-                cure="look whether another tool writes them too, then run again",
-            )
-        return {"ews": seen[-1].as_dict(), "allowed": seen[-1].allows(self._desired.app_id)}
+    def settle(self, plan: Plan) -> Settled:
+        seen = read_back(self._tenant, self).require("the tenant's EWS setting")
+        return Settled({"ews": seen.state.as_dict(), "allowed": seen.state.allows(self._desired.app_id)})
 
 
 SPEC = ArgumentSpec(

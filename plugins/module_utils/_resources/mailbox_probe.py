@@ -5,18 +5,18 @@
 # Private to the collection: other collections must not import it.
 """The proof: sign in as the application itself and really open each mailbox, those it may and those it must not.
 
-A token that is issued proves nothing: it also comes without any consent. So the token has to carry the role, it is
-always a new one (a role granted or revoked shows only in tokens made after that), and every attempt to sign in is a
-new client, because MSAL replays refusals. The operator's credentials are not used here.
+A token that is issued proves nothing: it also comes without any consent. So it carries the role that the protocol
+needs, where it needs one; it is always a new one (a role granted or revoked shows only in tokens made after that), and
+every attempt to sign in is a new client, because MSAL replays refusals. The operator is asked one thing at most:
+whether a key that Entra refuses is still on the application.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _ews, _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _texts
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import (
     CertificateSignIn,
@@ -28,216 +28,33 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, T
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Blocked,
     InvalidInput,
-    ServiceError,
+    M365Error,
+    NoLongerWanted,
     SignInError,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, ReadOnly
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS, proof
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.ews_access import IN_FORCE_AFTER
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, instant, iso
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import (
+    Desired,
+    Probe,
+    State,
+    plan,
+    worth_waiting,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-
-POLICY_IN_FORCE_AFTER = dt.timedelta(minutes=60)
-"""How long Exchange may go on obeying the policies of before; Microsoft says more than 30 minutes."""
+from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant
 
 TOKEN_GOOD_FOR_S = 300.0
-OPENED = "opened"
-REFUSED = "refused"
-_REFUSALS = frozenset({_ews.DENIED_BY_POLICY, _ews.IMPERSONATION_REFUSED})
+NEWBORN_FOR = dt.timedelta(minutes=10)
+"""How long Entra may refuse a key that was made a moment ago, or still not show it."""
 
 Secret = t.Callable[[], str]
 """Gives the application's secret when it is needed, and not before."""
 
 
-@dataclass(frozen=True)
-class Desired:
-    """``allowed`` have to open, ``refused`` must not. ``ews_in_force_by``: when an EWS change is in force at last."""
-
-    app_id: str
-    tenant: str
-    role: str
-    allowed: tuple[str, ...]
-    refused: tuple[str, ...]
-    wait_s: float = 0.0
-    configuration_agrees: bool = True
-    ews_in_force_by: dt.datetime | None = None
-
-    def expectations(self) -> list[tuple[str, str]]:
-        return [(mailbox, OPENED) for mailbox in self.allowed] + [(mailbox, REFUSED) for mailbox in self.refused]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One mailbox as it was met at ``at``."""
-
-    mailbox: str
-    expected: str
-    opening: _ews.Opening
-    at: dt.datetime
-
-    @property
-    def as_expected(self) -> bool:
-        verdict = self.opening.verdict
-        return verdict == _ews.OPENED if self.expected == OPENED else verdict in _REFUSALS
-
-    def as_dict(self) -> Json:
-        return {
-            "mailbox": self.mailbox,
-            "expected": self.expected,
-            "verdict": self.opening.verdict,
-            "as_expected": self.as_expected,
-            "reason": self.opening.reason,
-            "request_id": self.opening.request_id,
-            "at": iso(self.at),
-        }
-
-
-@dataclass(frozen=True)
-class State:
-    """``why_not`` says why nothing was probed (check mode only); else ``probes`` has every mailbox once."""
-
-    probes: tuple[Probe, ...] = ()
-    roles: tuple[str, ...] = ()
-    tenant_id: str | None = None
-    why_not: str | None = None
-
-
-def worth_waiting(probe: Probe, desired: Desired, now: dt.datetime) -> bool:
-    """Whether another look may bring another verdict, because something is known to be on its way."""
-    if probe.as_expected:
-        return False
-    verdict = probe.opening.verdict
-    if verdict == _ews.EWS_BLOCKED:
-        return desired.ews_in_force_by is not None and now < desired.ews_in_force_by
-    if verdict in (_ews.NO_ROLE, _ews.OTHER):
-        return True
-    return verdict != _ews.NO_MAILBOX and desired.configuration_agrees
-
-
-def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
-    """The outcome. Raises ServiceError (failed) for a mailbox that is not there or an answer nobody expects."""
-    result: Json = {
-        "app_id": desired.app_id,
-        "tenant_id": current.tenant_id,
-        "roles": sorted(current.roles),
-        "probes": [probe.as_dict() for probe in current.probes],
-    }
-    if current.why_not is not None:
-        return Plan(result=result, summary=current.why_not)
-    wrong = [probe for probe in current.probes if not probe.as_expected]
-    if not wrong:
-        counts = {
-            expected: sum(probe.expected == expected for probe in current.probes) for expected in (OPENED, REFUSED)
-        }
-        told = " and ".join(f"{count} {expected}" for expected, count in counts.items() if count)
-        return Plan(result=result, summary=f"{told}, as expected")
-    broken = _met(wrong, _ews.NO_MAILBOX) or _met(wrong, _ews.OTHER)
-    if broken:
-        raise _broken(broken, result)
-    blocked = _no_role(wrong, desired, result) or _ews_blocked(wrong, desired, now) or _contradiction(wrong, desired)
-    if blocked is not None:
-        return Plan(result=result, summary=blocked.message, blocked=blocked)
-    until = now + POLICY_IN_FORCE_AFTER
-    if _met(wrong, _ews.EWS_BLOCKED) and desired.ews_in_force_by is not None:
-        # What is wrong besides can be judged only once EWS is open.
-        until = max(desired.ews_in_force_by, until if len(_met(wrong, _ews.EWS_BLOCKED)) < len(wrong) else now)
-    told = "; ".join(_told(probe) for probe in wrong)
-    return Plan(
-        result=result,
-        summary=f"not in force yet: {told}",
-        pending=f"configured, but not in force yet: {told}",
-        pending_until=iso(until),
-    )
-
-
-def _met(probes: t.Iterable[Probe], verdict: str) -> list[Probe]:
-    return [probe for probe in probes if probe.opening.verdict == verdict]
-
-
-def _told(probe: Probe) -> str:
-    words = {
-        _ews.OPENED: "still opens",
-        _ews.EWS_BLOCKED: f"EWS is blocked ({probe.opening.reason})",
-        _ews.DENIED_BY_POLICY: "is still denied",
-        _ews.IMPERSONATION_REFUSED: "is still denied",
-        _ews.NO_MAILBOX: "is not a mailbox",
-        _ews.NO_ROLE: "the token is refused for want of the role",
-        _ews.OTHER: probe.opening.reason or "the answer is not understood",
-    }
-    return f"{probe.mailbox}: {words[probe.opening.verdict]}"
-
-
-def _names_of(probes: t.Iterable[Probe]) -> str:
-    return ", ".join(probe.mailbox for probe in probes)
-
-
-def _broken(broken: list[Probe], result: Json) -> ServiceError:
-    about: Json = {
-        "attempted": f"open {_names_of(broken)}",
-        "code": broken[0].opening.code,
-        "request_id": broken[0].opening.request_id,
-        "details": {"probes": result["probes"]},
-    }
-    if broken[0].opening.verdict == _ews.NO_MAILBOX:
-        return ServiceError(
-            f"Exchange has no mailbox behind {_names_of(broken)}",
-            cure="check the address, and that the account has a mailbox in the cloud",
-            **about,
-        )
-    return ServiceError(
-        "; ".join(_told(probe) for probe in broken),
-        cure="run again later; if it stays, give Microsoft's support the request id",
-        **about,
-    )
-
-
-def _no_role(wrong: list[Probe], desired: Desired, result: Json) -> Blocked | None:
-    if not _met(wrong, _ews.NO_ROLE):
-        return None
-    held = ", ".join(result["roles"]) or "none at all"
-    lacks = f"the application's token does not carry {desired.role} (it carries {held})"
-    if desired.role in result["roles"]:
-        lacks = f"the application's token carries {desired.role}, and Exchange still says that it is not enough"
-    return Blocked(
-        lacks,
-        attempted="open the mailboxes as the application",
-        cure=f"grant admin consent to {desired.role} (entra_admin_consent); a grant made a moment ago may need some "
-        "minutes, so run again or raise patience",
-        who="a Cloud Application Administrator or Privileged Role Administrator",
-    )
-
-
-def _ews_blocked(wrong: list[Probe], desired: Desired, now: dt.datetime) -> Blocked | None:
-    met = _met(wrong, _ews.EWS_BLOCKED)
-    if not met or (desired.ews_in_force_by is not None and now < desired.ews_in_force_by):
-        return None
-    reasons = "; ".join(dict.fromkeys(str(probe.opening.reason) for probe in met))
-    return Blocked(
-        f"EWS is blocked for {_names_of(met)}: {reasons}",
-        attempted="open the mailboxes as the application",
-        cure="open EWS for this application (exchange_ews_access), and on the mailbox itself where its own EwsEnabled "
-        "is False; such a change takes up to 24 hours",
-        who="an Exchange Administrator",
-    )
-
-
-def _contradiction(wrong: list[Probe], desired: Desired) -> Blocked | None:
-    met = [probe for probe in wrong if probe.opening.verdict in _REFUSALS | {_ews.OPENED}]
-    if not met or desired.configuration_agrees:
-        return None
-    return Blocked(
-        "the application's reach is not what it should be: "
-        + "; ".join(
-            f"{probe.mailbox} {'opens' if probe.opening.verdict == _ews.OPENED else 'is denied'}" for probe in met
-        ),
-        attempted="prove the application's reach",
-        cure="look at the application access policy and at the members of its group "
-        "(exchange_application_access_policy, exchange_security_group)",
-        who="an Exchange Administrator",
-    )
-
-
-class MailboxProbe:
+class MailboxProbe(ReadOnly):
     """The resource behind ``mailbox_probe_info``.
 
     The secret comes from ``secret``, else from the task's service ``store``, else from the options.
@@ -258,10 +75,15 @@ class MailboxProbe:
         self._passphrase: str | None = params.get("app_certificate_passphrase")
         self._store: Store | None = task.services.get("store")
         self._secret = secret or self._secret_of(params)
+        self._proof = PROOFS[params["protocol"]]
+        role = params.get("role")
         self._desired = Desired(
             app_id=app_id,
             tenant=tenant.options["tenant"],
-            role=_names.name(params["role"], "role", 250),
+            role=_names.name(role, "role", 250) if role else self._proof.needs_role,
+            switched_off=self._proof.switched_off,
+            service=self._proof.service,
+            opened_by=self._proof.opened_by,
             **_mailboxes(params),
             wait_s=float(params["wait"]),
             configuration_agrees=params["configuration_agrees"],
@@ -278,17 +100,17 @@ class MailboxProbe:
         token = self._token(sign_in)
         taken = self._tenant.clock.monotonic()
         probes: dict[str, Probe] = {}
-        service = _ews.Ews(self._tenant.http, self._tenant.cloud)
+        service = self._proof(self._tenant.http, self._tenant.cloud)
 
         def look() -> bool:
             nonlocal token, taken
             waiting = [
                 (mailbox, expected)
                 for mailbox, expected in desired.expectations()
-                if mailbox not in probes or worth_waiting(probes[mailbox], desired, self._tenant.clock.now())
+                if mailbox not in probes or worth_waiting(probes[mailbox], desired, self._tenant.now())
             ]
             if probes and (
-                any(probe.opening.verdict == _ews.NO_ROLE for probe in probes.values())
+                any(probe.opening.verdict == proof.NO_ROLE for probe in probes.values())
                 or self._tenant.clock.monotonic() - taken > TOKEN_GOOD_FOR_S
             ):
                 try:
@@ -297,9 +119,10 @@ class MailboxProbe:
                     raise in_words(exc) from None
             for mailbox, expected in waiting:
                 # Without the role every mailbox refuses, and that would look like a policy at work.
-                opening = service.open(token, mailbox) if desired.role in token.roles else _ews.Opening(_ews.NO_ROLE)
-                probes[mailbox] = Probe(mailbox, expected, opening, self._tenant.clock.now())
-            now = self._tenant.clock.now()
+                lacks = desired.role is not None and desired.role not in token.roles
+                opening = proof.Opening(proof.NO_ROLE) if lacks else service.open(token, mailbox)
+                probes[mailbox] = Probe(mailbox, expected, opening, self._tenant.now())
+            now = self._tenant.now()
             return not any(worth_waiting(probe, desired, now) for probe in probes.values())
 
         self._tenant.patiently(look, budget_s=desired.wait_s)
@@ -310,17 +133,11 @@ class MailboxProbe:
         )
 
     def plan(self, current: State) -> Plan:
-        return plan(current, self._desired, self._tenant.clock.now())
-
-    def perform(self, step: Step) -> None:
-        raise AssertionError(f"a probe changes nothing, so there is no step {step.name!r}")
-
-    def settle(self, plan: Plan) -> Json:
-        return {}
+        return plan(current, self._desired, self._tenant.now())
 
     @property
     def _audience(self) -> str:
-        return self._tenant.cloud.exchange_audience
+        return self._proof.audience(self._tenant.cloud)
 
     def _sign_in(self) -> SignIn | None:
         """How the application signs in; None in check mode when its secret is still to be made."""
@@ -342,6 +159,7 @@ class MailboxProbe:
         """A new token, patiently: one that carries the role if there is one, else the last without it."""
         tokens: list[Token] = []
         refusals: list[SignInError] = []
+        refusals_told: list[SignInError] = []
 
         def works() -> bool:
             refusals.clear()
@@ -350,13 +168,47 @@ class MailboxProbe:
             except SignInError as exc:
                 if exc.code not in _texts.NEWBORN_CREDENTIAL:
                     raise in_words(exc) from None
+                if not refusals_told:
+                    refusals_told.append(exc)
+                    self._look_for_the_key(exc)
                 refusals.append(exc)
                 return False
-            return self._desired.role in tokens[-1].roles
+            return self._desired.role is None or self._desired.role in tokens[-1].roles
 
         if not self._tenant.patiently(works) and refusals:
             raise in_words(refusals[0])
         return tokens[-1]
+
+    def _look_for_the_key(self, refusal: SignInError) -> None:
+        """Raises Blocked where the key in the store is not on the application any more: waiting brings it not back."""
+        held = self._held()
+        if held is None or refusal.code not in _texts.REFUSED_SECRET:
+            return
+        made = instant(held.start_date_time)
+        if made is not None and self._tenant.now() - made < NEWBORN_FOR:
+            return
+        path = f"/applications(appId={_names.odata(self._desired.app_id)})?$select=passwordCredentials"
+        try:
+            document = self._tenant.graph.get(path, "look for the key on the application")
+        except NoLongerWanted:
+            raise
+        except M365Error:
+            return  # nobody knows; the refusal itself is told
+        keys = {str(key.get("keyId") or "").lower() for key in document.get("passwordCredentials") or []}
+        if held.key_id.lower() in keys:
+            return
+        raise Blocked(
+            f"the secret in {self._store.describe() if self._store else 'the store'} was removed from the application "
+            f"(key id {held.key_id})",
+            attempted="sign in as the application",
+            cure="make a new secret (the playbook rotate, or entra_application_secret with the same store)",
+            code=refusal.code,
+            details={"key_id": held.key_id, "removed": True},
+        )
+
+    def _held(self) -> StoredSecret | None:
+        entry = self._store.read() if self._store is not None else None
+        return entry.current if entry is not None else None
 
     def _secret_of(self, params: t.Mapping[str, t.Any]) -> Secret:
         if self._store is not None:
@@ -434,12 +286,14 @@ def _mailboxes(params: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
 def _ews_in_force_by(params: t.Mapping[str, t.Any]) -> dt.datetime | None:
     for option, later in (("ews_in_force_by", dt.timedelta(0)), ("ews_changed_at", IN_FORCE_AFTER)):
         if params.get(option):
-            try:
-                return instant(params[option]) + later
-            except ValueError:
+            moment = instant(params[option])
+            if moment is None:
                 raise InvalidInput(
-                    f"{option} is {params[option]!r}, which is not an instant", cure="write it as 2026-11-30T12:00:00Z"
-                ) from None
+                    f"{option} is {params[option]!r}, which is not an instant",
+                    cure="write it as 2026-11-30T12:00:00Z",
+                    options=(option,),
+                )
+            return moment + later
     return None
 
 
@@ -450,8 +304,8 @@ SPEC = ArgumentSpec(
         "app_certificate_path": {"type": "path"},
         "app_certificate_passphrase": {"type": "str", "no_log": True},
         "store": {"type": "dict", "options": STORE_OPTIONS},
-        "protocol": {"type": "str", "default": "ews", "choices": ["ews"]},
-        "role": {"type": "str", "default": "full_access_as_app"},
+        "protocol": {"type": "str", "default": "ews", "choices": sorted(PROOFS)},
+        "role": {"type": "str"},
         "allowed": {"type": "list", "elements": "str", "default": []},
         "refused": {"type": "list", "elements": "str", "default": []},
         "wait": {"type": "int", "default": 0},

@@ -22,6 +22,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     Recipient,
     by_properties,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant, Inside, Permission
 
 Json = dict[str, t.Any]
 
@@ -167,3 +168,54 @@ def _rank(one: Recipient, group: str) -> int | None:
         one.display_name.casefold() == wanted,
     )
     return ways.index(True) if any(ways) else None
+
+
+# ---- the model ------------------------------------------------------------------------------------------------------
+
+
+def protocol(permission: str) -> str:
+    """By which protocol a permission that such a policy limits opens a mailbox."""
+    return "ews" if permission.casefold() in ("full_access_as_app", "ews.accessasapp") else "graph"
+
+
+class AccessPolicies:
+    """The model: each Entra grant that a policy limits opens what the application's policies leave of the tenant."""
+
+    name: t.ClassVar[str] = "application_access_policy"
+    needs_consent: t.ClassVar[bool] = True
+    before: t.ClassVar[tuple[str, ...]] = ("scope_group", "access_policy")
+    in_force_after: t.ClassVar[dt.timedelta] = IN_FORCE_AFTER
+    look_every: t.ClassVar[dt.timedelta] = dt.timedelta(seconds=10)
+
+    def cmdlets(self, app_id: str) -> list[Cmdlet]:
+        return [read_cmdlet()]
+
+    def grants(
+        self, app_id: str, held: t.Iterable[Permission], outputs: t.Sequence[Output], inside: Inside
+    ) -> list[Grant]:
+        return grants_of(app_id, held, policies_of(outputs[0]), inside)
+
+
+def grants_of(app_id: str, held: t.Iterable[Permission], policies: t.Iterable[Policy], inside: Inside) -> list[Grant]:
+    """What the permissions open, by these policies. A policy that Exchange calls not valid grants and denies nobody:
+    what it was to deny may be open, and whether it still restricts is not known."""
+    hers = [policy for policy in policies if policy.app_id in (app_id, EVERY_APPLICATION)]
+    restricting = [policy for policy in hers if policy.access_right != DENY]
+    only: frozenset[str] | None = None
+    if any(policy.is_valid for policy in restricting):
+        only = frozenset()
+    but: frozenset[str] = frozenset()
+    complete = all(policy.is_valid for policy in hers)
+    for policy in hers:
+        members = inside(policy.entra_id or policy.sid or policy.scope_identity) if policy.is_valid else frozenset()
+        complete = complete and members is not None
+        if policy.access_right == DENY:
+            but |= members or frozenset()
+        elif only is not None:
+            only |= members or frozenset()
+    limits = tuple(str(policy) for policy in hers if policy.is_valid)
+    return [
+        Grant(AccessPolicies.name, one.name, protocol(one.name), only, but, limits, complete)
+        for one in held
+        if is_limited(one.resource, one.name)
+    ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _errors, _ews, _powers, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _errors, _powers, _proofs, _texts
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ews_access
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _variables
@@ -164,7 +164,7 @@ def test_every_kind_of_error_is_explained_with_its_outcome() -> None:
 
 def test_every_verdict_of_the_probe_is_explained() -> None:
     told = set(re.findall(r"^     - ``(\w+)``$", guide("when_it_fails"), re.MULTILINE))
-    assert set(_ews.VERDICTS) <= told
+    assert _proofs.verdicts() <= told
 
 
 def test_the_list_of_messages_misses_none() -> None:

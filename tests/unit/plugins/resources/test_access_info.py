@@ -26,6 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_in
     GRANTED,
     AccessInfo,
     Desired,
+    State,
     Verdict,
     cmdlets,
     plan,
@@ -86,16 +87,16 @@ def test_what_is_no_verdict_is_quoted():
 
 
 def test_what_is_as_expected_is_ok():
-    made = plan([Verdict(FAX, GRANTED, GRANTED), Verdict(LEE, DENIED, DENIED), Verdict(ADA, DENIED)], DESIRED)
+    made = plan(State((Verdict(FAX, GRANTED, GRANTED), Verdict(LEE, DENIED, DENIED), Verdict(ADA, DENIED))), DESIRED)
     assert (made.outcome, made.summary) == ("ok", "1 Granted, 2 Denied")
     assert [one["mailbox"] for one in made.result["verdicts"]] == [FAX, LEE, ADA]
-    assert plan([Verdict(FAX, GRANTED)], DESIRED).summary == "1 Granted"
-    assert plan([Verdict(FAX, DENIED)], DESIRED).summary == "1 Denied"
+    assert plan(State((Verdict(FAX, GRANTED),)), DESIRED).summary == "1 Granted"
+    assert plan(State((Verdict(FAX, DENIED),)), DESIRED).summary == "1 Denied"
 
 
 @pytest.mark.parametrize("wrong", [Verdict(FAX, DENIED, GRANTED), Verdict(LEE, GRANTED, DENIED)])
 def test_what_is_not_as_expected_is_blocked_with_the_list(wrong: Verdict):
-    made = plan([Verdict(ADA, DENIED, DENIED), wrong], DESIRED)
+    made = plan(State((Verdict(ADA, DENIED, DENIED), wrong)), DESIRED)
     assert made.blocked is not None
     assert made.outcome == "blocked"
     assert made.blocked.details["mismatches"] == [wrong.as_dict()]
@@ -133,6 +134,11 @@ def one_answer(result: str) -> Exchange:
     return Exchange("POST", "/InvokeCommand", answer(200, {"value": [{"AccessCheckResult": result}]}))
 
 
+def policies(*rows: dict[str, t.Any]) -> Exchange:
+    """To the read that follows a verdict which is not as expected."""
+    return Exchange("POST", "/InvokeCommand", answer(200, {"value": list(rows)}))
+
+
 def ask(params: dict[str, t.Any], *exchanges: Exchange, check_mode: bool = False) -> tuple[dict[str, t.Any], FakeClock]:
     clock, script = FakeClock(), Script(exchanges)
     options = {**PARAMS, **params}
@@ -150,10 +156,20 @@ def test_all_are_asked_in_one_batch_and_once():
 
 
 def test_without_waiting_a_mismatch_is_told_at_once():
-    result, clock = ask({}, batch(DENIED, DENIED))
+    result, clock = ask({}, batch(DENIED, DENIED), policies())
     assert (result["failed"], result["outcome"]) == (True, "blocked")
     assert [one["verdict"] for one in result["verdicts"]] == [DENIED, DENIED]
     assert clock.sleeps == []
+
+
+def test_who_denies_is_named():
+    deny = {"AppId": "*", "AccessRight": "DenyAccess", "ScopeName": "Board", "ScopeIdentityRaw": "S-1;e"}
+    theirs = {**deny, "AppId": APP.replace("1", "2"), "ScopeName": "Theirs"}
+    result, _clock = ask({}, batch(DENIED, DENIED), policies(deny, theirs))
+    assert "DenyAccess for every application on 'Board'" in result["error"]["cure"]
+    assert "Theirs" not in result["msg"]
+    result, _clock = ask({}, batch(GRANTED, GRANTED), policies(deny))
+    assert "Board" not in result["error"]["cure"]
 
 
 def test_with_waiting_it_is_asked_until_it_is_right():
@@ -164,7 +180,9 @@ def test_with_waiting_it_is_asked_until_it_is_right():
 
 
 def test_waiting_ends():
-    result, clock = ask({"wait": 2}, batch(GRANTED, GRANTED), batch(GRANTED, GRANTED), batch(GRANTED, GRANTED))
+    result, clock = ask(
+        {"wait": 2}, batch(GRANTED, GRANTED), batch(GRANTED, GRANTED), batch(GRANTED, GRANTED), policies()
+    )
     assert result["outcome"] == "blocked"
     assert clock.passed <= 2
 

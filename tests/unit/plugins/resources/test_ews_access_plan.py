@@ -18,6 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.ews_acces
     Desired,
     EwsAccess,
     EwsState,
+    SetList,
     plan,
     read_cmdlet,
     state_of,
@@ -38,7 +39,10 @@ def made(enabled: bool | None, listed: str | None, desired: Desired) -> Plan:
 
 
 def steps(plan: Plan) -> list[dict[str, t.Any]]:
-    return [step.arguments for step in plan.steps]
+    return [
+        {"EwsAllowedAppIDs": step.listed} if isinstance(step, SetList) else {"EwsEnabled": step.enabled}
+        for step in plan.steps
+    ]
 
 
 @pytest.mark.parametrize("desired", [PRESENT, ENABLE, ABSENT])
@@ -258,3 +262,31 @@ def test_bad_ids_are_refused_without_a_request(app_id: str):
 
 def test_an_application_to_be_made_passes_in_check_mode():
     EwsAccess(Tenant({}), Task({**PARAMS, "app_id": ZERO_GUID}, check_mode=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"EwsApplicationAccessPolicy": "EnforceAllowList", "EwsAllowList": ["Outlook*"]}, "names other user agents"),
+        ({"EwsApplicationAccessPolicy": "EnforceAllowList", "EwsAllowList": None}, "is empty"),
+        ({"EwsApplicationAccessPolicy": "EnforceBlockList", "EwsBlockList": ["mail2fax*"]}, "keeps out mail2fax"),
+    ],
+)
+def test_what_no_waiting_opens_is_named_and_nothing_is_promised(settings: dict[str, t.Any], said: str):
+    state = state_of({"EwsEnabled": True, "EwsAllowedAppIDs": OTHER, **settings})
+    made_ = plan(state, PRESENT, NOW)
+    assert made_.outcome == "changed"
+    assert "in_force_by" not in made_.result
+    assert said in made_.result["agents"]
+    assert any(said in warning and "no waiting" in warning for warning in made_.warnings)
+
+
+def test_user_agents_that_may_pass_are_no_matter():
+    state = state_of({"EwsApplicationAccessPolicy": "EnforceAllowList", "EwsAllowList": ["*"], "EwsEnabled": True})
+    assert (state.agents, "in_force_by" in plan(state, PRESENT, NOW).result) == (None, True)
+
+
+def test_an_entry_of_ours_stands_in_what_was_added():
+    assert made(True, OTHER, PRESENT).added == [{"kind": "ews_entry", "of": None, "id": APP}]
+    assert made(True, APP, PRESENT).added == []
+    assert made(True, APP, ABSENT).added == []

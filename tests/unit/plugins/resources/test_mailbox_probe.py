@@ -12,31 +12,36 @@ import urllib.parse
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _ews
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Blocked,
     InvalidInput,
+    M365Error,
     ServiceError,
     SignInError,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import ews, proof
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe import (
     DOOR,
+    MailboxProbe,
+    open_with_secret,
+    stored_secret,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import (
     OPENED,
     REFUSED,
     Desired,
-    MailboxProbe,
     Probe,
     State,
-    open_with_secret,
     plan,
-    stored_secret,
     worth_waiting,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from tests.unit.plugins.module_utils.test_ews import message
+from tests.unit.plugins.proofs.test_ews import message
 from tests.unit.script import NOW, TENANT_ID, FakeClock, answer, jwt
 
 Json = dict[str, t.Any]
@@ -54,13 +59,16 @@ def desired(**changes: t.Any) -> Desired:
         "role": "full_access_as_app",
         "allowed": (FAX,),
         "refused": (OTHER,),
+        "switched_off": ews.EWS_BLOCKED,
+        "service": ews.Ews.service,
+        "opened_by": ews.Ews.opened_by,
     }
     return Desired(**{**values, **changes})
 
 
 def state(fax: str, other: str, *, roles: tuple[str, ...] = ("full_access_as_app",), reason: str = "why") -> State:
     def told(mailbox: str, expected: str, verdict: str) -> Probe:
-        return Probe(mailbox, expected, _ews.Opening(verdict, None if verdict == "opened" else reason), NOW)
+        return Probe(mailbox, expected, proof.Opening(verdict, None if verdict == "opened" else reason), NOW)
 
     return State((told(FAX, OPENED, fax), told(OTHER, REFUSED, other)), roles, TENANT_ID)
 
@@ -151,7 +159,7 @@ def test_a_missing_mailbox_and_an_unknown_answer_fail_with_the_probes(verdict: s
     ],
 )
 def test_only_what_may_change_is_waited_for(verdict: str, changes: Json, expected: bool):
-    looked = Probe(FAX, OPENED, _ews.Opening(verdict), NOW)
+    looked = Probe(FAX, OPENED, proof.Opening(verdict), NOW)
     assert worth_waiting(looked, desired(**changes), NOW) is expected
 
 
@@ -233,6 +241,52 @@ def test_patience_with_a_newborn_secret_ends():
     assert caught.value.code == "AADSTS7000215"
     assert SECRET not in str(caught.value)
     assert services.opened == []
+
+
+class Held:
+    """A store with one secret, made ``age`` ago."""
+
+    def __init__(self, age: dt.timedelta) -> None:
+        made = (NOW - age).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.entry = Entry(StoredSecret(TENANT_ID, APP, KEY, "s", made, "2027-01-01T00:00:00Z", SECRET))
+
+    def read(self) -> Entry:
+        return self.entry
+
+    def describe(self) -> str:
+        return "the store"
+
+
+KEY = "4cb8b5d2-8724-4f32-8152-a16a230b682b"
+OLD, YOUNG = dt.timedelta(minutes=11), dt.timedelta(minutes=9)
+
+
+@pytest.mark.parametrize(
+    ("age", "document", "told"),
+    [
+        (OLD, {"passwordCredentials": []}, True),
+        (OLD, {"passwordCredentials": [{"keyId": KEY.upper()}]}, False),
+        (OLD, M365Error("not allowed"), False),
+        (YOUNG, {"passwordCredentials": []}, False),
+    ],
+)
+def test_a_key_that_was_removed_is_told_and_not_waited_for(
+    age: dt.timedelta, document: t.Any, told: bool, monkeypatch: pytest.MonkeyPatch
+):
+    def get(self: Graph, path: str, purpose: str) -> Json:
+        if isinstance(document, Exception):
+            raise document
+        return t.cast("Json", document)
+
+    monkeypatch.setattr(Tenant, "graph", Graph(t.cast("t.Any", None), t.cast("t.Any", None), CLOUDS["global"]))
+    monkeypatch.setattr(Graph, "get", get)
+    services = Services([refused(7000215)])
+    with pytest.raises(Blocked if told else SignInError) as caught:
+        look(services, store=Held(age), patience=5)
+    assert (len(services.secrets) == 1) is told
+    if told:
+        assert caught.value.details == {"key_id": KEY, "removed": True}
+    assert SECRET not in str(caught.value)
 
 
 def test_an_expired_secret_is_not_waited_for():

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""Exchange Web Services, as far as a probe goes: does this mailbox open for the application behind a token?
+"""The proof by Exchange Web Services: does this mailbox open for the application behind a token?
 
 One GetFolder of the inbox with impersonation, ids only: nothing of the mailbox's content is asked for.
 """
@@ -19,32 +19,25 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Throttled
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response, Transport
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import (
+    DENIED_BY_POLICY,
+    IMPERSONATION_REFUSED,
+    NO_MAILBOX,
+    NO_ROLE,
+    OPENED,
+    OTHER,
+    Opening,
+)
 
 PATH = "/EWS/Exchange.asmx"
 
-OPENED = "opened"
 EWS_BLOCKED = "ews_blocked"
-DENIED_BY_POLICY = "denied_by_policy"
-NO_ROLE = "no_role"
-NO_MAILBOX = "no_mailbox"
-IMPERSONATION_REFUSED = "impersonation_refused"
-OTHER = "other"
-VERDICTS = (OPENED, EWS_BLOCKED, DENIED_BY_POLICY, NO_ROLE, NO_MAILBOX, IMPERSONATION_REFUSED, OTHER)
+"""The verdict where the tenant, or the mailbox, does not let the application use this protocol at all."""
 
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 _TYPES = "http://schemas.microsoft.com/exchange/services/2006/types"
 _MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 _PREFIXES = {"soap": _SOAP, "t": _TYPES, "m": _MESSAGES}
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What became of one attempt. ``verdict`` is one of VERDICTS, ``reason`` the service's own words."""
-
-    verdict: str
-    reason: str | None = None
-    code: str | None = None
-    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,19 @@ class Message:
 
 class Ews:
     """Mailboxes of one tenant, opened with a token that the caller brings."""
+
+    needs_role: t.ClassVar[str | None] = "full_access_as_app"
+    switched_off: t.ClassVar[str | None] = EWS_BLOCKED
+    service: t.ClassVar[str] = "EWS"
+    opened_by: t.ClassVar[str] = (
+        "open EWS for this application (exchange_ews_access), and on the mailbox itself where its own EwsEnabled is "
+        "False; such a change takes up to 24 hours. Where EwsApplicationAccessPolicy is set, of the tenant or of the "
+        "mailbox, no waiting helps: the fax server's user agent has to pass it"
+    )
+
+    @staticmethod
+    def audience(cloud: Cloud) -> str:
+        return cloud.exchange_audience
 
     def __init__(self, http: Http, cloud: Cloud) -> None:
         self._url = f"https://{cloud.exchange}{PATH}"

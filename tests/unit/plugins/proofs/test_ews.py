@@ -9,12 +9,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _ews
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Response
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import ews, proof, verdicts
 from tests.unit.script import Exchange, FakeClock, Script
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -42,10 +42,10 @@ def message(code: str, text: str = "") -> bytes:
     ).encode()
 
 
-def probe(*steps: Response | Exception, budget: float = 60.0) -> tuple[_ews.Opening, Script, FakeClock]:
+def probe(*steps: Response | Exception, budget: float = 60.0) -> tuple[proof.Opening, Script, FakeClock]:
     script = Script([Exchange("POST", "/EWS/Exchange.asmx", step) for step in steps])
     clock = FakeClock()
-    client = _ews.Ews(Http(script, Patience(clock, budget)), CLOUDS["global"])
+    client = ews.Ews(Http(script, Patience(clock, budget)), CLOUDS["global"])
     opening = client.open(Token("canary-token"), FAX)
     assert script.finished()
     return opening, script, clock
@@ -53,7 +53,7 @@ def probe(*steps: Response | Exception, budget: float = 60.0) -> tuple[_ews.Open
 
 @pytest.mark.parametrize("address", [FAX, "o'hara&sons<x>@contoso.com", "$fax@contoso.com", "\u202efax@contoso.com"])
 def test_the_request_is_the_documented_one_with_the_address_as_a_literal(address: str):
-    root = ET.fromstring(_ews.get_folder(address))
+    root = ET.fromstring(ews.get_folder(address))
     assert root.tag == f"{{{SOAP}}}Envelope"
     sid = root.find("s:Header/t:ExchangeImpersonation/t:ConnectingSID/t:PrimarySmtpAddress", NAMES)
     assert sid is not None
@@ -71,7 +71,7 @@ def test_the_request_is_the_documented_one_with_the_address_as_a_literal(address
 
 def test_the_call_carries_the_token_and_the_anchor():
     opening, script, _clock = probe(Response(200, {"request-id": "rid-1"}, message("NoError")))
-    assert opening == _ews.Opening("opened", None, "NoError", "rid-1")
+    assert opening == proof.Opening("opened", None, "NoError", "rid-1")
     request = script.seen[0]
     assert request.url == "https://outlook.office365.com/EWS/Exchange.asmx"
     assert request.headers["Authorization"] == "Bearer canary-token"
@@ -132,7 +132,7 @@ SCOPE = "The token contains not enough scope to make this call."
 def test_refusals_are_told_apart(response: Response, verdict: str, reason: str):
     opening, script, clock = probe(response)
     assert (opening.verdict, opening.reason) == (verdict, reason)
-    assert opening.verdict in _ews.VERDICTS
+    assert opening.verdict in verdicts()
     # A refusal is an answer: asking again would not better it.
     assert len(script.seen) == 1
     assert clock.sleeps == []
@@ -149,12 +149,12 @@ def test_a_further_address_is_tried_as_such_once():
 
 def test_the_header_wins_over_whatever_the_body_says():
     response = Response(403, {"x-ews-policy-reason": "EWS is disabled"}, fault("ErrorAccessDenied", "denied"))
-    assert _ews.judge(response).verdict == "ews_blocked"
+    assert ews.judge(response).verdict == "ews_blocked"
 
 
 def test_a_success_needs_status_and_code():
-    assert _ews.judge(Response(403, {}, message("NoError"))).verdict != "opened"
-    assert _ews.judge(Response(200, {}, b"")).verdict == "other"
+    assert ews.judge(Response(403, {}, message("NoError"))).verdict != "opened"
+    assert ews.judge(Response(200, {}, b"")).verdict == "other"
 
 
 def test_a_busy_service_is_asked_again_when_it_says():
@@ -197,8 +197,8 @@ def test_a_lost_answer_is_asked_again():
     ],
 )
 def test_what_is_no_soap_is_not_read(body: bytes):
-    assert _ews.read_message(body) is None
+    assert ews.read_message(body) is None
 
 
 def test_a_byte_order_mark_does_not_hide_an_answer():
-    assert _ews.read_message(b"\xef\xbb\xbf" + message("NoError")) == _ews.Message("NoError")
+    assert ews.read_message(b"\xef\xbb\xbf" + message("NoError")) == ews.Message("NoError")

@@ -1,0 +1,21 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Whether it is true: a mailbox is really opened, or not. One file for each protocol, one table."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.ews import Ews
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import VERDICTS, Kind
+
+PROOFS: dict[str, Kind] = {"ews": t.cast("Kind", Ews)}
+"""By protocol."""
+
+
+def verdicts() -> set[str]:
+    """Every word that a proof may answer with."""
+    return {*VERDICTS, *(kind.switched_off for kind in PROOFS.values() if kind.switched_off is not None)}

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""What every proof answers, whatever protocol it speaks: one attempt to open one mailbox, in one language of verdicts.
+
+To add a protocol, write a file beside this one with a class that is a ``Proof``, and add it to ``PROOFS``.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
+
+OPENED = "opened"
+DENIED_BY_POLICY = "denied_by_policy"
+NO_ROLE = "no_role"
+NO_MAILBOX = "no_mailbox"
+IMPERSONATION_REFUSED = "impersonation_refused"
+OTHER = "other"
+VERDICTS = (OPENED, DENIED_BY_POLICY, NO_ROLE, NO_MAILBOX, IMPERSONATION_REFUSED, OTHER)
+REFUSALS = frozenset({DENIED_BY_POLICY, IMPERSONATION_REFUSED})
+"""The verdicts that say: the service knows the mailbox, and does not let the application in."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What became of one attempt. ``verdict`` is one of those above, or the proof's own ``switched_off``; ``reason``
+    is in the service's own words."""
+
+    verdict: str
+    reason: str | None = None
+    code: str | None = None
+    request_id: str | None = None
+
+
+class Proof(t.Protocol):
+    """One protocol by which an application opens mailboxes. Nothing of a mailbox's content is asked for."""
+
+    def open(self, token: Token, address: str) -> Opening:
+        """One attempt, patient only with a busy service. Raises Unreachable and AnswerLost."""
+
+
+class Kind(t.Protocol):
+    """A proof's class: what is known of it before anything is opened, and how it is made for a tenant.
+
+    ``needs_role``: the role without which the service refuses every mailbox, so that a token without it proves
+    nothing; None where the token carries none (role based access control puts no roles into tokens), and the service
+    itself is asked. ``switched_off``: the verdict where the protocol is closed to the application as a whole, None
+    where there is no such thing; ``service`` is what it is called then, ``opened_by`` what opens it, in words.
+    """
+
+    needs_role: t.ClassVar[str | None]
+    switched_off: t.ClassVar[str | None]
+    service: t.ClassVar[str]
+    opened_by: t.ClassVar[str]
+
+    @staticmethod
+    def audience(cloud: Cloud) -> str:
+        """What the token has to be for."""
+
+    def __call__(self, http: Http, cloud: Cloud) -> Proof:
+        """The proof in one tenant."""
