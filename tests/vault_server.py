@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """As much of HashiCorp Vault's HTTP API as hvac needs for a KV version 2 secret; statuses and texts are Vault's.
 
+For what a real server (``tests.openbao``) cannot be brought to: lost answers, redirects, values given back altered.
+
 with vault_server() as vault:
     hvac.Client(url=vault.url, token=TOKEN).secrets.kv.v2.read_secret_version(...)
 """
@@ -41,6 +43,8 @@ class VaultServer:
     seen: list[tuple[str, str]] = field(default_factory=list)
     fault: t.Callable[[str, str, bool], int | str | None] = lambda _method, _path, _after: None
     alter: t.Callable[[Json], Json] = lambda data: data
+    redirect: tuple[int, str] | None = None
+    """Status and address of what everything is answered with."""
 
     def answer(self, method: str, path: str, token: str, body: Json) -> Answer:
         if self.sealed:
@@ -55,11 +59,13 @@ class VaultServer:
         if (method, path) == ("POST", "sys/capabilities-self"):
             granted = {name: list(may) or ["deny"] for name in body["paths"]}
             return 200, {**granted, "capabilities": next(iter(granted.values())), "data": granted}
+        if (method, path) == ("GET", f"sys/internal/ui/mounts/{self.mount}"):
+            return 200, {"data": {"type": "kv", "options": {"version": "2"}}}
         kind, _slash, name = path.removeprefix(f"{self.mount}/").partition("/")
         if not path.startswith(f"{self.mount}/") or kind not in ("data", "metadata"):
             return 404, {"errors": [f"no handler for route {path!r}. route entry not found."]}
         needed = {"GET": "read", "DELETE": "delete"}.get(method) or ("update" if name in self.secrets else "create")
-        if needed not in may:
+        if needed not in may and "root" not in may:
             return 403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
         versions = self.secrets.get(name, [])
         if kind == "metadata" and method == "DELETE":
@@ -117,6 +123,12 @@ def vault_server() -> t.Iterator[VaultServer]:
                 met = vault.fault(method, path, True)
             if met == "drop":
                 self.close_connection = True
+                return
+            if vault.redirect is not None:
+                self.send_response(vault.redirect[0])
+                self.send_header("Location", vault.redirect[1])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
                 return
             status, document = (int(met), {"errors": ["fault"]}) if met is not None else answer
             content = b"" if document is None else json.dumps(document).encode()

@@ -45,7 +45,10 @@ options:
             own.
         type: path
       url:
-        description: For V(hashi_vault), the server. If not set, the environment variable E(VAULT_ADDR) is used.
+        description:
+          - For V(hashi_vault), the server. If not set, the environment variable E(VAULT_ADDR) is used.
+          - It has to begin with C(https://), unless it is this very machine (loopback), and holds no user. Redirects
+            are not followed.
         type: str
       mount:
         description: For V(hashi_vault), where the KV version 2 engine is mounted; C(secret) if not set.
@@ -59,7 +62,9 @@ options:
             C(~/.vault-token).
         type: str
       role_id:
-        description: For V(hashi_vault), sign in with this AppRole instead of a token.
+        description:
+          - For V(hashi_vault), sign in with this AppRole instead of a token. The tasks of one run sign in once, and the
+            token ends with the run.
         type: str
       secret_id:
         description: For V(hashi_vault), the secret ID of O(store.role_id).

@@ -39,6 +39,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY, SharedSignIn, any_in
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._traceless import start
@@ -113,7 +114,11 @@ class LaneAction(ActionBase):
     def services(self, params: Json) -> Json:
         """What the door gets from outside beside the tenant; raises M365Error."""
         store = params.get("store")
-        return {"store": open_store(store, Controller(self._loader, params))} if store else {}
+        return {"store": open_store(store, self.controller(params))} if store else {}
+
+    def controller(self, params: Json) -> Controller:
+        """What the stores of this task need of the run; what they open is closed when the task has ended."""
+        return Controller(self._loader, params, of_this_run(), self._closing.callback)
 
     def _connection_of_the_host(self, variables: Json) -> Json:
         """The connection's options that the task leaves out and the host's variables have.
@@ -233,14 +238,15 @@ class LaneAction(ActionBase):
                     told=self._told,
                 )
 
-            result = perform(
-                self.door,
-                params,
-                check_mode=bool(self._task.check_mode),
-                tenant=tenant,
-                services=lambda: self.services(params),
-                prepare=plain,
-            )
+            with contextlib.ExitStack() as self._closing:
+                result = perform(
+                    self.door,
+                    params,
+                    check_mode=bool(self._task.check_mode),
+                    tenant=tenant,
+                    services=lambda: self.services(params),
+                    prepare=plain,
+                )
             return self._presented(result, checked, variables)
 
     def _complaint(self, checked: ValidationResult, given: Json) -> str:

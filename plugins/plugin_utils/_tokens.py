@@ -75,7 +75,7 @@ class SharedSignIn:
         if held is not None and not fresh and held.lasts(self._clock) is not False:
             return held
         place = self._place(audience)
-        with _locked(place.with_suffix(".lock")) as together:
+        with locked(place.with_suffix(".lock")) as together:
             found = self._load(place) if together else None
             if found is None or (fresh and (held is None or held.value == found.value)):
                 # What the inner one has kept is not newer than what was just looked at.
@@ -118,7 +118,7 @@ def any_in(folder: str) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: pathlib.Path) -> t.Iterator[bool]:
+def locked(path: pathlib.Path) -> t.Iterator[bool]:
     """Hold the lock; False where there is none to be had."""
     with contextlib.ExitStack() as stack:
         try:

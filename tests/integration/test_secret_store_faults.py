@@ -59,7 +59,7 @@ def heal(vault: VaultServer) -> None:
 def hashi_vault(vault: VaultServer) -> Callable[[], HashiVault]:
     def make() -> HashiVault:
         store = HashiVault.from_options({"url": vault.url, "token": TOKEN, "path": PATH}, t.cast("t.Any", None))
-        store._pause = lambda _seconds: None
+        store._client._pause = lambda _seconds: None
         return store
 
     return make

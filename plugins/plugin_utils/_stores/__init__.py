@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Store, misplaced
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import Logins
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.azure_key_vault import AzureKeyVault
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.none import Sealed
@@ -41,11 +42,15 @@ if t.TYPE_CHECKING:
 class Controller:
     """What a back end may need of the run: its loader, which holds the run's vault passwords, and the connection.
 
-    ``connection`` has the task's connection options, for a back end that signs in as the operator.
+    ``connection`` has the task's connection options, for a back end that signs in as the operator. ``logins`` keeps
+    sign-ins to vaults for all tasks of the run; without it a store signs in by itself, and out by its ``close``, which
+    ``at_end`` is told of.
     """
 
     loader: DataLoader
     connection: t.Mapping[str, t.Any] = field(default_factory=dict, repr=False)
+    logins: Logins | None = None
+    at_end: t.Callable[[t.Callable[[], None]], object] = lambda _close: None
 
 
 BACKENDS: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any], Controller], Store]] = {

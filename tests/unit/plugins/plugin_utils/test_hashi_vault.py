@@ -19,6 +19,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     MissingLibrary,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import Login
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import _vault_client
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
 from tests.vault_server import ROLE_ID, SECRET_ID, TOKEN, vault_server
 
@@ -37,7 +39,7 @@ def entry(value: str = "canary~value") -> Entry:
 
 def opened(vault, **options) -> HashiVault:
     store = HashiVault.from_options({"url": vault.url, "token": TOKEN, "path": PATH, **options}, None)
-    store._pause = lambda _seconds: None
+    store._client._pause = lambda _seconds: None
     return store
 
 
@@ -145,7 +147,7 @@ def test_refusals_in_words(vault, ask, spoil, words):
     store = opened(vault)
     store.write(entry("canary~old"))
     spoil(vault)
-    if (ask, words) in (("probe", "mount"), ("probe", "refuses the token")):
+    if (ask, words) == ("probe", "mount"):
         store.probe()  # tells nothing of it; the noted intent is the first write
         return
     with pytest.raises(Blocked, match=words) as caught:
@@ -184,7 +186,7 @@ def test_an_approle_signs_in(vault):
     store = opened(vault, token=None, role_id=ROLE_ID, secret_id=SECRET_ID)
     store.write(entry())
     assert opened(vault).read() == entry()
-    with pytest.raises(Blocked, match="refuses the request") as caught:
+    with pytest.raises(Blocked, match="refuses role_id or secret_id") as caught:
         opened(vault, token=None, role_id=ROLE_ID, secret_id="canary-wrong")
     assert "canary" not in str(caught.value)
 
@@ -210,7 +212,7 @@ def test_options_that_cannot_be_right(options, monkeypatch):
 
 def test_nobody_there():
     store = HashiVault.from_options({"url": "http://127.0.0.1:9", "token": "t", "path": "x"}, None)
-    store._pause = lambda _seconds: None
+    store._client._pause = lambda _seconds: None
     with pytest.raises(Blocked, match="does not answer"):
         store.read()
 
@@ -246,3 +248,95 @@ def test_whatever_hvac_raises_becomes_an_error_of_ours(vault):
         with pytest.raises(M365Error) as caught:
             store._said("read the stored secret", fail)
         assert "canary" not in str(caught.value)
+
+
+# --- where it goes, and where it does not ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://vault.contoso.com:8200", "https://vault.contoso.com:8200"),
+        ("HTTPS://vault.contoso.com/", "https://vault.contoso.com"),
+        ("https://gateway.contoso.com/vault/", "https://gateway.contoso.com/vault"),
+        ("http://127.0.0.1:8200", "http://127.0.0.1:8200"),
+        ("http://localhost:8200", "http://localhost:8200"),
+        ("http://[::1]:8200", "http://[::1]:8200"),
+        ("https://[2001:db8::1]:8200", "https://[2001:db8::1]:8200"),
+    ],
+)
+def test_addresses(url, found):
+    assert _vault_client.address(url) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://vault.contoso.com:8200", "without TLS"),
+        ("http://127.0.0.1.contoso.com", "without TLS"),
+        ("http://localhost.contoso.com", "without TLS"),
+        ("http://10.0.0.1", "without TLS"),
+        ("https://canary:word@vault.contoso.com", "user or a password"),
+        ("https://canary@vault.contoso.com", "user or a password"),
+        ("https://@vault.contoso.com", "user or a password"),
+        ("https://evil.example\\@vault.contoso.com", "not an address"),
+        ("https://vault.contoso.com\n.evil.example", "not an address"),
+        ("https://vault.contoso.com?x=canary", "more in it"),
+        ("https://vault.contoso.com#canary", "more in it"),
+        ("ftp://vault.contoso.com", "not an address"),
+        ("//vault.contoso.com", "not an address"),
+        ("vault.contoso.com:8200", "not an address"),
+        ("https://", "not an address"),
+        ("https://vault:canary", "not an address"),
+        ("https://[::1", "not an address"),
+        ("https://v\u00e4ult.contoso.com", "not an address"),
+    ],
+)
+def test_addresses_that_nothing_secret_is_sent_to(url, words):
+    for options, variables in (({"url": url}, {}), ({}, {"VAULT_ADDR": url})):
+        with pytest.raises(InvalidInput, match=words) as caught:
+            _vault_client.Settings.of(options, variables)
+        assert "canary" not in str(caught.value) + str(caught.value.as_result())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_with_a_secret_in_hand(vault, status):
+    with vault_server() as other:
+        store = opened(vault)
+        store.read()
+        vault.redirect = (status, f"{other.url}/v1/secret/data/{PATH}")
+        asks = {
+            "read": store.read,
+            "probe": store.probe,
+            "write": lambda: store.write(entry()),
+            "remove": store.remove,
+            "sign in": lambda: opened(vault, token=None, role_id=ROLE_ID, secret_id=SECRET_ID),
+        }
+        for ask in asks.values():
+            with pytest.raises(Blocked, match="sends the request on to another address"):
+                ask()
+        assert other.seen == []
+
+
+def test_nothing_for_this_machine_goes_to_a_proxy(vault, monkeypatch):
+    with vault_server() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        opened(vault).write(entry())
+        assert proxy.seen == []
+
+
+def test_what_netrc_says_of_the_host_is_not_sent(vault, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine vault.contoso.com login canary password word\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    settings = _vault_client.Settings.of({"url": "https://vault.contoso.com", "token": "t"}, {})
+    prepared = _vault_client.session(settings).prepare_request(requests.Request("GET", settings.url))
+    assert "Authorization" not in prepared.headers
+
+
+def test_settings_show_no_secret():
+    settings = _vault_client.Settings.of({"url": "https://v", "token": "canary", "secret_id": "canary"}, {})
+    assert "canary" not in repr(settings)
+    assert "canary" not in repr(Login("canary", "https://v"))
