@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
+from ansible_collections.mail2fax.m365.plugins.module_utils._lease import Lease
 
 BORN_WITHIN = dt.timedelta(hours=1)
 """How far a key's start may lie from the intent that it was made by: two clocks and a slow answer."""
@@ -44,17 +45,32 @@ class StoredSecret:
 
 @dataclass(frozen=True)
 class Intent:
-    """A mint was about to begin ``at`` that instant, when the application had these ``keys``."""
+    """A mint was about to begin ``at`` that instant, when the application had these ``keys``.
+
+    While its ``lease`` holds, the run that noted it may be at work: nothing of that mint is touched.
+    """
 
     at: str
     keys: tuple[str, ...]
+    lease: Lease | None = None
 
     def explains(self, key_id: str, start: dt.datetime) -> bool:
         """Whether a key that no store knows was made by that mint, and its value lost."""
         return key_id not in self.keys and abs(start - instant(self.at)) <= BORN_WITHIN
 
+    def held(self, now: dt.datetime) -> bool:
+        return self.lease is not None and self.lease.holds(now)
+
     def as_mapping(self) -> dict[str, t.Any]:
-        return {"at": self.at, "keys": list(self.keys)}
+        lease = {"lease": self.lease.as_mapping()} if self.lease is not None else {}
+        return {"at": self.at, "keys": list(self.keys), **lease}
+
+    @classmethod
+    def from_mapping(cls, mapping: t.Mapping[str, t.Any]) -> Intent:
+        """Raises KeyError, TypeError, ValueError."""
+        at, keys = iso(instant(str(mapping["at"]))), tuple(str(key) for key in mapping["keys"])
+        lease = mapping.get("lease")
+        return cls(at, keys, Lease.from_mapping(lease) if lease else None)
 
 
 @dataclass(frozen=True)
@@ -129,9 +145,7 @@ class Entry:
                 current=_secret(mapping, where) if "key_id" in mapping else None,
                 previous=_secret(mapping["previous"], where) if mapping.get("previous") else None,
                 following=_secret(mapping["following"], where) if mapping.get("following") else None,
-                intent=Intent(iso(instant(str(intent["at"]))), tuple(str(key) for key in intent["keys"]))
-                if intent
-                else None,
+                intent=Intent.from_mapping(intent) if intent else None,
                 proof=Proof(iso(instant(str(proof["at"]))), str(proof["digest"])) if proof else None,
                 others={name: value for name, value in mapping.items() if name not in ours},
             )
@@ -141,7 +155,8 @@ class Entry:
     def committed(self, previous: StoredSecret | None, at: str, *, settled: bool = True) -> Entry:
         """``following`` becomes ``current``, ``previous`` is being retired.
 
-        The intent goes, unless the mint that it tells of may still have made a key that does not show yet.
+        The intent goes, unless the mint that it tells of may still have made a key that does not show yet; its lease
+        goes in any case.
         """
         if self.following is None:
             raise AssertionError("there is nothing to commit")
@@ -150,9 +165,13 @@ class Entry:
             current=self.following,
             previous=previous,
             following=None,
-            intent=None if settled else self.intent,
+            intent=None if settled else self.released().intent,
             proof=Proof.of(self.following, at),
         )
+
+    def released(self) -> Entry:
+        """Without a lease: the next run need not wait for this one."""
+        return self if self.intent is None else replace(self, intent=replace(self.intent, lease=None))
 
 
 @dataclass(frozen=True)
@@ -203,11 +222,25 @@ class Store(t.Protocol):
     def read(self) -> Entry | None:
         """The entry, None when there is none. What cannot be read raises; it is never None."""
 
-    def write(self, entry: Entry) -> None:
-        """Replace the entry in one go; refuse with Conflict when somebody else changed it since it was read."""
+    def write(self, entry: Entry) -> dt.datetime | None:
+        """Replace the entry in one go; refuse with Conflict when somebody else changed it since it was read.
+
+        The answer is until when the place keeps what was written; None for as long as nobody removes it.
+        """
 
     def remove(self) -> None:
         """Remove the entry; nothing to remove is fine."""
+
+
+@t.runtime_checkable
+class Guarded(t.Protocol):
+    """A store whose entry others on the machine might read: a file."""
+
+    def is_open(self) -> bool:
+        """Whether more people than its owner may read or write it."""
+
+    def shut(self) -> None:
+        """Leave it to its owner."""
 
 
 def instant(value: str) -> dt.datetime:

@@ -16,7 +16,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Inval
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret as _secret
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret_plan as _secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 

@@ -24,8 +24,10 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding i
     stops,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.operator import Operator
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret as _secret
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import _key as key_of
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret_plan as _secret
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret_judge import Desired as DesiredSecret
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret_judge import Key, State
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret_keys import key_of
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
 
 STEP = "client_secret"
@@ -37,7 +39,7 @@ class Facts:
     """What the app-management policies allow, and the application's secrets as Graph lists them."""
 
     limits: Limits = _app_policies.UNREAD
-    keys: tuple[_secret.Key, ...] = ()
+    keys: tuple[Key, ...] = ()
     app_id: str = _names.ZERO_GUID
 
     def has_a_good_one(self, now: dt.datetime) -> bool:
@@ -115,8 +117,8 @@ def _about_the_keys(facts: Facts, desired: Desired, now: dt.datetime) -> t.Itera
     if {key.key_id for key in facts.keys if key.end > now}.intersection(desired.stored_key_ids):
         return
     planned = _secret.plan(
-        _secret.State(exists=True, keys=facts.keys),
-        _secret.Desired(facts.app_id, desired.secret_name, stored_in=_SOMEWHERE, allow_shorter=True),
+        State(exists=True, keys=facts.keys),
+        DesiredSecret(facts.app_id, desired.secret_name, stored_in=_SOMEWHERE, allow_shorter=True),
         now,
     )
     if planned.blocked is not None:

@@ -10,17 +10,17 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._app_policies import Limits
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import (
+from ansible_collections.mail2fax.m365.plugins.module_utils._lease import Lease
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import _days
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret_judge import (
     Desired,
     Key,
-    Limits,
     State,
-    _days,
-    ends_to_try,
-    plan,
     predecessor,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret_plan import ends_to_try, plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
     Entry,
     Intent,
@@ -51,10 +51,14 @@ def noted(*keys: Key, age: dt.timedelta = dt.timedelta(0)) -> Intent:
     return Intent(iso(NOW - age), tuple(item.key_id for item in keys))
 
 
+def named(step: object) -> str:
+    return type(step).__name__.lower()
+
+
 def steps(current: State, desired: Desired = WANTED) -> list[tuple[str, object]]:
     made = plan(current, desired, NOW)
     assert made.blocked is None
-    return [(step.name, step.arguments.get("key_id") or step.arguments.get("reason")) for step in made.steps]
+    return [(named(step), getattr(step, "key_id", None) or getattr(step, "reason", None)) for step in made.steps]
 
 
 def state(*keys: Key, entry: Entry | None = None, **rest: object) -> State:
@@ -181,7 +185,7 @@ def test_the_overlap_counts_from_when_the_new_one_came_into_use():
 def test_three_never_live():
     entry = Entry(current=stored(key(2, age=1)), previous=stored(key(1)))
     made = plan(state(key(1), key(2, age=1), entry=entry), replace(WANTED, rotate="always"), NOW)
-    assert [step.name for step in made.steps] == ["drop", "mint"]
+    assert [named(step) for step in made.steps] == ["drop", "mint"]
     assert made.result["retired"] == [key(1).key_id]
     assert "6 day(s) before its overlap is over" in made.warnings[0]
 
@@ -250,7 +254,7 @@ def test_an_intent_that_came_to_nothing_does_no_harm():
 def test_a_stored_but_unproven_key_is_committed():
     entry = Entry(current=stored(key(1, left=20)), following=stored(key(2, age=0)), intent=noted(key(1)))
     made = plan(state(key(1, left=20), key(2, age=0), entry=entry), WANTED, NOW)
-    assert [step.name for step in made.steps] == ["commit"]
+    assert [named(step) for step in made.steps] == ["commit"]
     assert made.result["key_id"] == key(2).key_id
     assert made.result["rotated"] is True
 
@@ -404,7 +408,7 @@ def test_without_a_store_the_older_one_has_its_overlap():
 
 def test_without_a_store_two_live_at_most():
     made = plan(state(key(1, age=5), key(2, age=1)), replace(HANDED, rotate="always"), NOW)
-    assert [(step.name, step.arguments.get("key_id")) for step in made.steps] == [
+    assert [(named(step), getattr(step, "key_id", None)) for step in made.steps] == [
         ("drop", key(1).key_id),
         ("mint", None),
     ]
@@ -543,3 +547,84 @@ def test_a_place_is_read_from_a_record_in_both_shapes(told, place):
     assert Place.of(told) == place
     if isinstance(told, str) and place is not None:
         assert place.words == told
+
+
+# --- another run at work -------------------------------------------------------------------------------------------
+
+BUSY = replace(noted(key(1)), lease=Lease("run", iso(NOW + DAY), "another machine/1/1"))
+
+
+def test_what_another_run_is_making_is_not_touched():
+    newborn = key(2, age=0, left=365)
+    current = state(key(1), newborn, entry=Entry(current=stored(key(1)), intent=BUSY), busy=BUSY)
+    assert plan(current, WANTED, NOW).outcome == "ok"
+    blocked = plan(current, replace(WANTED, rotate="always"), NOW)
+    assert "another run" in str(blocked.blocked)
+    assert iso(NOW + DAY) in str(blocked.blocked)
+    unfinished = state(
+        key(1), newborn, entry=Entry(current=stored(key(1)), following=stored(newborn), intent=BUSY), busy=BUSY
+    )
+    assert plan(unfinished, WANTED, NOW).outcome == "ok"
+    assert plan(unfinished, replace(WANTED, state="absent"), NOW).outcome == "blocked"
+
+
+def test_what_was_renewed_meanwhile_is_not_renewed_again():
+    entry = Entry(current=stored(key(2)), previous=stored(key(1)))
+    always = replace(WANTED, rotate="always")
+    assert steps(state(key(1), key(2, age=0), entry=entry, renewed=key(2).key_id), always) == []
+    assert ("mint", "asked for") in steps(state(key(1), key(2, age=0), entry=entry), always)
+
+
+def test_a_lease_survives_its_stored_form_and_goes_with_the_commit():
+    entry = Entry(current=stored(key(1)), following=stored(key(2)), intent=BUSY)
+    assert Entry.from_mapping(entry.as_mapping(), "x") == entry
+    assert entry.committed(None, iso(NOW)).intent is None
+    unsettled = entry.committed(None, iso(NOW), settled=False).intent
+    assert unsettled is not None
+    assert unsettled.lease is None
+
+
+# --- ours by key id ------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_of_ours_under_another_name_is_retired():
+    """The inventory's mail2fax_secret_name was changed: the old one is no stranger."""
+    old, new = key(1, name="before"), key(2, age=8)
+    renamed = state(old, entry=Entry(current=stored(old)))
+    made = plan(renamed, WANTED, NOW)
+    assert [named(step) for step in made.steps] == ["mint"]
+    assert made.result["foreign"] == []
+    after = Entry(current=stored(new), previous=stored(old), proof=Proof(iso(NOW - 8 * DAY), ""))
+    assert steps(state(old, new, entry=after)) == [("drop", old.key_id)]
+    absent = plan(state(old, new, key(3, name="foreign"), entry=after), replace(WANTED, state="absent"), NOW)
+    assert absent.result["retired"] == [old.key_id, new.key_id]
+
+
+def test_the_recorded_secret_is_taken_back_though_the_store_never_held_it():
+    absent = replace(recorded(key(1, name="before")), state="absent")
+    made = plan(state(key(1, name="before"), key(2, name="foreign")), absent, NOW)
+    assert made.result["retired"] == [key(1).key_id]
+    assert "/elsewhere" in made.warnings[0]
+
+
+def test_of_two_stores_the_recorded_secret_has_the_overlap():
+    always = recorded(key(1), rotate="always")
+    current = state(key(1), key(2), entry=Entry(current=stored(key(2))))
+    made = plan(current, always, NOW)
+    assert made.blocked is None
+    assert [(named(step), getattr(step, "key_id", None)) for step in made.steps] == [
+        ("mint", None),
+        ("drop", key(2).key_id),
+    ]
+    assert made.result["previous_until"] == iso(NOW + 7 * DAY)
+    heir = predecessor(Entry(current=stored(key(2))), current.keys, {}, always, NOW)
+    assert heir is not None
+    assert heir.key_id == key(1).key_id
+
+
+# --- a file that others may read -----------------------------------------------------------------------------------
+
+
+def test_an_open_file_is_shut_though_nothing_else_is_to_do():
+    made = plan(state(key(1), entry=Entry(current=stored(key(1))), open=True), WANTED, NOW)
+    assert [named(step) for step in made.steps] == ["shut"]
