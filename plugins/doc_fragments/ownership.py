@@ -30,6 +30,8 @@ options:
   known_key_ids:
     description:
       - Key IDs of the client secrets that were made here, as the record of a run and the secret's store name them.
+      - If left out, the client secrets of the application itself are not judged, because nothing tells which are
+        ours. An empty list says that none is.
     type: list
     elements: str
   stored_intent:

@@ -52,14 +52,15 @@ class Trust:
 
     ``operator_app_id`` is "" where the sign-in does not tell it, or where it tells nothing: a person signs in through a
     client that everybody uses, so what it created may be anybody's. ``accepted`` holds ids of keys and owners, names,
-    ids and subjects of federated credentials, and redirect addresses.
+    ids and subjects of federated credentials, and redirect addresses. ``known_key_ids`` None: nobody said which client
+    secrets of the application are ours, so they are not judged.
     """
 
     operator_app_id: str = ""
     operator_id: str = ""
     trusted_app_ids: frozenset[str] = frozenset()
     accepted: frozenset[str] = frozenset()
-    known_key_ids: frozenset[str] = frozenset()
+    known_key_ids: frozenset[str] | None = None
     recorded_app_id: str = ""
     intent: Intent | None = None
     """A secret that a run was about to make when it was cut short: the key that it made is ours."""
@@ -72,7 +73,7 @@ class Trust:
     def knows_key(self, key: Json) -> bool:
         """Whether it was made here, as a record, a store, or the trace of a run that was cut short tells."""
         key_id, start = str(key.get("keyId") or "").lower(), _time.instant(key.get("startDateTime"))
-        return key_id in self.known_key_ids or (
+        return key_id in (self.known_key_ids or ()) or (
             self.intent is not None and start is not None and self.intent.explains(key_id, start)
         )
 
@@ -102,14 +103,14 @@ def said_in(params: t.Mapping[str, t.Any], prefix: str = "") -> tuple[Trust, fro
 
 def trust_of(params: t.Mapping[str, t.Any], prefix: str = "") -> Trust:
     """From a task's options; the operator is added when a token tells. Raises InvalidInput, which names the option."""
-    recorded = params.get("recorded_app_id")
+    recorded, known = params.get("recorded_app_id"), params.get("known_key_ids")
     intent = params.get("stored_intent") or {}
     if intent and _time.instant(intent.get("at")) is None:
         raise InvalidInput(f"{prefix}stored_intent has no time", cure="give what entra_application_secret returned")
     return Trust(
         trusted_app_ids=_ids(params.get("trusted_app_ids"), f"{prefix}trusted_app_ids"),
         accepted=frozenset(str(item).strip().lower() for item in params.get("accept_credentials") or () if item),
-        known_key_ids=frozenset(str(item).strip().lower() for item in params.get("known_key_ids") or () if item),
+        known_key_ids=None if known is None else frozenset(str(item).strip().lower() for item in known if item),
         recorded_app_id=_names.guid(recorded, f"{prefix}recorded_app_id").lower() if recorded else "",
         intent=Intent(str(intent["at"]), tuple(str(key).lower() for key in intent.get("keys") or ()))
         if intent
@@ -259,6 +260,8 @@ def strangers(access: Access, trust: Trust, now: dt.datetime) -> list[Stranger]:
             ("client_secret", "passwordCredentials", "client secret"),
             ("certificate", "keyCredentials", "certificate"),
         ):
+            if kind == "client_secret" and not of and trust.known_key_ids is None:
+                continue
             for item in holder.get(name) or ():
                 key_id, ends = str(item.get("keyId") or ""), _time.instant(item.get("endDateTime"))
                 if (

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - mail2fax.m365.connection.network
   - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes
+  - mail2fax.m365.ownership
 options:
   app_id:
     description:
@@ -63,6 +64,49 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  consent:
+    description:
+      - Who grants. With V(by_hand) nothing is written. The task ends C(pending), and RV(by_hand) and RV(pending) tell a
+        person where to grant, and what.
+    type: str
+    choices: [by_operator, by_hand]
+    default: by_operator
+  extra_permissions:
+    description:
+      - Names of permissions, word for word, that may be granted although no application access policy limits them, as
+        in M(mail2fax.m365.entra_application). If left out, what the task itself declares may be granted.
+    type: list
+    elements: str
+  limited_by:
+    description:
+      - What limits the application. It is read once more right before something is granted, and nothing is granted
+        where it does not stand, that is where no valid policy restricts the application to the group, or where the
+        group holds
+        more than it should.
+      - In check mode it is not looked at, because an earlier task would make it.
+    type: dict
+    suboptions:
+      group:
+        description: The scope group, by an id, an address, its alias or its name.
+        type: str
+        required: true
+      mailboxes:
+        description: Addresses of the mailboxes that the group may hold. If left out, its members are not looked at.
+        type: list
+        elements: str
+      keep_members:
+        description: Whether other members were declared to stay.
+        type: bool
+        default: false
+      keep_policies:
+        description: Whether other policies of the application were declared to stay.
+        type: bool
+        default: false
+  token_grace_minutes:
+    description:
+      - How long tokens that were issued before a revocation may live, for RV(tokens_until). V(0) means that nothing
+        waits for them. If left out, the longest life that Entra and the tenant's token lifetime policies allow.
+    type: int
 seealso:
   - module: mail2fax.m365.entra_application
   - module: mail2fax.m365.exchange_application_access_policy
@@ -167,12 +211,38 @@ revoked:
       type: list
       elements: str
       sample: []
+tokens_until:
+  description: >-
+    Until when tokens may live that were issued under an application permission which this task revoked (ISO 8601, UTC).
+    What limited them has to stay until then. Null where none was revoked.
+  returned: success
+  type: str
+tokens_until_reason:
+  description: Why until then.
+  returned: when an application permission was revoked
+  type: str
+by_hand:
+  description: With O(consent=by_hand) what a person has to do, null when nothing is left to grant.
+  returned: when O(consent=by_hand)
+  type: dict
+  contains:
+    address:
+      description: Where an administrator grants what the application's registration asks for.
+      type: str
+    what:
+      description: What is to be granted, in words.
+      type: str
+pending:
+  description: What a person has to do, in a sentence.
+  returned: when O(consent=by_hand) and something is left to grant
+  type: str
 added:
   description: >-
-    What was not granted before and is now, or would be in check mode: C(app_id) with C(permissions). A task that fails
-    half-way tells it as well.
+    What was not granted before and is now, or would be in check mode, a list of C(kind) V(consent), C(of) and C(id).
+    A task that fails half-way tells it as well.
   returned: when something was granted
-  type: dict
+  type: list
+  elements: dict
 outcome:
   description: What became of the step, one of V(ok), V(changed), V(pending), V(blocked) and V(failed).
   returned: always

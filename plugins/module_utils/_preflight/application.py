@@ -68,7 +68,8 @@ def signed_in(desired: Desired, tenant: Tenant) -> Desired:
     if wanted is None or wanted.trust is None:
         return desired
     trust = wanted.trust.signed_in(tenant.sign_in.token(tenant.cloud.graph_audience))
-    trust = replace(trust, known_key_ids=trust.known_key_ids | set(desired.stored_key_ids or ()))
+    if trust.known_key_ids is not None or desired.stored_key_ids is not None:
+        trust = replace(trust, known_key_ids=(trust.known_key_ids or frozenset()) | set(desired.stored_key_ids or ()))
     return replace(desired, application=replace(wanted, trust=trust))
 
 

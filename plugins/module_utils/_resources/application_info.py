@@ -168,8 +168,8 @@ class ApplicationInfo:
             assigned: list[Json] = []
             granted: list[Json] = []
             if service_principal is not None:
-                assigned = consent.all_items(graph, parts[f"roles {ident}"], calls[f"roles {ident}"].purpose)
-                granted = consent.all_items(graph, parts[f"delegated {ident}"], calls[f"delegated {ident}"].purpose)
+                assigned = _directory.all_items(graph, parts[f"roles {ident}"], calls[f"roles {ident}"].purpose)
+                granted = _directory.all_items(graph, parts[f"delegated {ident}"], calls[f"delegated {ident}"].purpose)
             found.append(
                 Found(
                     application=document,

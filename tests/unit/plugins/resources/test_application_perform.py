@@ -281,7 +281,11 @@ RESOURCE = found(
 ASSIGNMENT = {"id": "a1", "resourceId": "exchange", "appRoleId": FULL}
 GRANT = {"id": "g1", "resourceId": "exchange", "consentType": "AllPrincipals", "scope": "old"}
 SEEN = found({"id": "principal", "displayName": "Fax", "accountEnabled": True})
-UNSEEN = batch(ABSENT, ABSENT, ABSENT, RESOURCE)
+HERE = [found(DOCUMENT), listed(), listed(), listed()]
+"""The application, who owns it, its federated credentials, who owns its service principal."""
+FORBIDDEN: Part = (403, {"error": {"code": "Authorization_RequestDenied", "message": "no"}})
+LIFETIMES = batch(FORBIDDEN, FORBIDDEN)
+UNSEEN = batch(ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, RESOURCE)
 
 
 def grant(
@@ -295,21 +299,26 @@ def grant(
 
 
 def test_a_hidden_service_principal_is_waited_for() -> None:
-    result, _script, clock = grant(UNSEEN, UNSEEN, batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE))
+    result, _script, clock = grant(UNSEEN, UNSEEN, batch(SEEN, listed(ASSIGNMENT), listed(), *HERE, RESOURCE))
     assert (result["outcome"], len(clock.sleeps)) == ("ok", 2)
 
 
 def test_a_service_principal_without_its_grants_is_looked_at_again() -> None:
-    half = batch(SEEN, ABSENT, listed(), RESOURCE)
-    result, *_rest = grant(half, batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE))
+    half = batch(SEEN, ABSENT, listed(), *HERE, RESOURCE)
+    result, *_rest = grant(half, batch(SEEN, listed(ASSIGNMENT), listed(), *HERE, RESOURCE))
     assert result["outcome"] == "ok"
     result, *_rest = grant(half, patience=0)
     assert (result["failed"], result["outcome"]) == (True, "failed")
 
 
 def test_absence_is_not_waited_for_when_absence_is_wanted() -> None:
-    result, _script, clock = grant(UNSEEN, state="absent")
+    result, _script, clock = grant(batch(ABSENT, ABSENT, ABSENT, listed(), RESOURCE), state="absent")
     assert (result["outcome"], clock.sleeps) == ("ok", [])
+    # One server does not show it, another does: that is no absence.
+    hidden = batch(ABSENT, ABSENT, ABSENT, listed(PRINCIPAL), RESOURCE)
+    seen = batch(SEEN, listed(), listed(), listed(PRINCIPAL), RESOURCE)
+    result, _script, clock = grant(hidden, seen, state="absent")
+    assert (result["outcome"], len(clock.sleeps)) == ("ok", 1)
 
 
 def test_all_pages_are_read_from_graphs_own_host() -> None:
@@ -317,7 +326,7 @@ def test_all_pages_are_read_from_graphs_own_host() -> None:
         {"value": [], "@odata.nextLink": "https://graph.microsoft.com/v1.0/servicePrincipals/x/more?$skiptoken=1"}
     )
     result, script, _clock = grant(
-        batch(SEEN, page, listed(), RESOURCE),
+        batch(SEEN, page, listed(), *HERE, RESOURCE),
         Exchange("GET", "/v1.0/servicePrincipals/x/more?$skiptoken=1", answer(200, {"value": [ASSIGNMENT]})),
     )
     assert result["outcome"] == "ok"
@@ -325,23 +334,23 @@ def test_all_pages_are_read_from_graphs_own_host() -> None:
 
 
 def test_a_grant_is_looked_for_until_it_shows() -> None:
-    nothing = batch(SEEN, listed(), listed(), RESOURCE)
-    there = batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE)
+    nothing = batch(SEEN, listed(), listed(), *HERE, RESOURCE)
+    there = batch(SEEN, listed(ASSIGNMENT), listed(), *HERE, RESOURCE)
     result, *_rest = grant(nothing, batch((201, ASSIGNMENT)), nothing, there)
     assert result["outcome"] == "changed"
     joined = {**GRANT, "scope": "EWS.AccessAsUser.All old"}
     result, *_rest = grant(
-        batch(SEEN, listed(ASSIGNMENT), listed(GRANT), RESOURCE),
+        batch(SEEN, listed(ASSIGNMENT), listed(GRANT), *HERE, RESOURCE),
         batch((204, None)),
-        batch(SEEN, listed(ASSIGNMENT), listed(GRANT), RESOURCE),
-        batch(SEEN, listed(ASSIGNMENT), listed(joined), RESOURCE),
+        batch(SEEN, listed(ASSIGNMENT), listed(GRANT), *HERE, RESOURCE),
+        batch(SEEN, listed(ASSIGNMENT), listed(joined), *HERE, RESOURCE),
         delegated=True,
     )
     assert result["outcome"] == "changed"
 
 
 def test_a_change_that_somebody_undoes_is_an_error() -> None:
-    seen = batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE)
+    seen = batch(SEEN, listed(ASSIGNMENT), listed(), listed(), RESOURCE)
     result, *_rest = grant(seen, batch((204, None)), seen, state="absent", patience=0)
     assert (result["error"]["kind"], result["changed"]) == ("Conflict", True)
     assert "revoke full_access_as_app" in result["msg"]
@@ -349,11 +358,13 @@ def test_a_change_that_somebody_undoes_is_an_error() -> None:
 
 def test_what_is_gone_already_counts_as_revoked() -> None:
     result, *_rest = grant(
-        batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE),
+        batch(SEEN, listed(ASSIGNMENT), listed(), listed(), RESOURCE),
         batch(ABSENT),
-        batch(SEEN, listed(), listed(), RESOURCE),
+        batch(SEEN, listed(), listed(), listed(), RESOURCE),
+        LIFETIMES,
         state="absent",
     )
+    assert "could not be read" in result["tokens_until_reason"]
     assert result["revoked"] == [
         {"resource": "exchange_online", "application": ["full_access_as_app"], "delegated": []}
     ]
@@ -361,10 +372,11 @@ def test_what_is_gone_already_counts_as_revoked() -> None:
 
 def test_after_a_lost_answer_it_is_still_told_what_was_revoked() -> None:
     result, *_rest = grant(
-        batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE),
+        batch(SEEN, listed(ASSIGNMENT), listed(), listed(), RESOURCE),
         Exchange("POST", "/$batch", AnswerLost("lost")),
-        batch(SEEN, listed(), listed(), RESOURCE),
-        batch(SEEN, listed(), listed(), RESOURCE),
+        batch(SEEN, listed(), listed(), listed(), RESOURCE),
+        batch(SEEN, listed(), listed(), listed(), RESOURCE),
+        LIFETIMES,
         state="absent",
     )
     assert result["changed"]
@@ -374,14 +386,18 @@ def test_after_a_lost_answer_it_is_still_told_what_was_revoked() -> None:
 
 
 def test_a_grant_that_vanished_before_it_was_changed_is_an_error_with_a_cure() -> None:
-    result, *_rest = grant(batch(SEEN, listed(ASSIGNMENT), listed(GRANT), RESOURCE), batch(ABSENT), delegated=True)
+    result, *_rest = grant(
+        batch(SEEN, listed(ASSIGNMENT), listed(GRANT), *HERE, RESOURCE), batch(ABSENT), delegated=True
+    )
     assert result["failed"]
     assert "run again" in result["msg"]
 
 
 def test_one_refusal_ends_it_and_what_went_through_is_told() -> None:
     refused: Part = (403, {"error": {"code": "Authorization_RequestDenied", "message": "no"}})
-    result, *_rest = grant(batch(SEEN, listed(), listed(), RESOURCE), batch((201, ASSIGNMENT), refused), delegated=True)
+    result, *_rest = grant(
+        batch(SEEN, listed(), listed(), *HERE, RESOURCE), batch((201, ASSIGNMENT), refused), delegated=True
+    )
     assert result["error"]["done"] == ["grant full_access_as_app (application) of exchange_online"]
     assert "DelegatedPermissionGrant.ReadWrite.All" in result["msg"]
 
@@ -393,14 +409,14 @@ def test_an_exact_list_wins_over_a_grant_that_others_just_made() -> None:
         {"error": {"code": "Request_MultipleObjectsWithSameKeyValue", "message": "Permission entry already exists."}},
     )
     result, *_rest = grant(
-        batch(SEEN, listed(ASSIGNMENT), listed(), RESOURCE),
+        batch(SEEN, listed(ASSIGNMENT), listed(), *HERE, RESOURCE),
         batch(exists),
         Exchange("GET", "/servicePrincipals/principal/oauth2PermissionGrants", answer(200, {"value": []})),
         Exchange("GET", "/servicePrincipals/principal/oauth2PermissionGrants", answer(200, {"value": [theirs]})),
         Exchange(
             "PATCH", "/oauth2PermissionGrants/g1", answer(204), lambda body: body == {"scope": "EWS.AccessAsUser.All"}
         ),
-        batch(SEEN, listed(ASSIGNMENT), listed({**GRANT, "scope": "EWS.AccessAsUser.All"}), RESOURCE),
+        batch(SEEN, listed(ASSIGNMENT), listed({**GRANT, "scope": "EWS.AccessAsUser.All"}), *HERE, RESOURCE),
         delegated=True,
         exclusive=True,
     )

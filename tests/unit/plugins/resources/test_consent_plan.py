@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
+from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access, Trust
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import consent
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.consent import Assignment, Desired, Grant, State
 
+NOW = dt.datetime(2026, 11, 27, 12, 0, tzinfo=dt.UTC)
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 GRAPH = "00000003-0000-0000-c000-000000000000"
 FULL = "dc890d15-9560-4a4c-9b7f-a736ec74ec40"
@@ -66,7 +69,7 @@ def grant(*scopes: str, ident: str = "g", resource: str = GRAPH_SP, user: str | 
 
 
 def planned(current: State, desired: Desired = WANTED, **options: t.Any) -> Plan:
-    return consent.plan(current, dataclasses.replace(desired, **options))
+    return consent.plan(current, dataclasses.replace(desired, **options), NOW)
 
 
 def having(*assignments: Assignment, grants: t.Sequence[Grant] = ()) -> State:
@@ -74,7 +77,7 @@ def having(*assignments: Assignment, grants: t.Sequence[Grant] = ()) -> State:
 
 
 def calls(plan: Plan) -> list[tuple[str, str, t.Any]]:
-    return [(step.arguments["method"], step.arguments["path"], step.arguments["body"]) for step in plan.steps]
+    return [(step.method, step.path, step.body) for step in plan.steps]
 
 
 def entry(resource: str, application: t.Sequence[str] = (), delegated: t.Sequence[str] = ()) -> dict[str, t.Any]:
@@ -186,7 +189,7 @@ def test_exclusive_reaches_resources_that_nobody_declared() -> None:
 def test_a_users_own_grant_is_shown_and_never_touched(exclusive: bool, state: str) -> None:
     own = grant("User.Read", user="u1", ident="g-user")
     plan = planned(having(grants=[own]), permissions=(EWS,), exclusive=exclusive, state=state)
-    assert not [step for step in plan.steps if "oauth2PermissionGrants" in step.arguments["path"]]
+    assert not [step for step in plan.steps if "oauth2PermissionGrants" in step.path]
     assert plan.result["foreign"] == [
         {**entry("microsoft_graph"), "users": [{"principal_id": "u1", "delegated": ["User.Read"]}]}
     ]
@@ -322,9 +325,46 @@ def test_in_force_names_what_it_can() -> None:
 
 def test_only_what_was_not_held_before_is_added() -> None:
     first = planned(having(HAS_FULL), permissions=(EWS, SCOPES))
-    assert first.added == {
-        "app_id": APP_ID,
-        "permissions": [entry("microsoft_graph", delegated=["Mail.Read", "User.Read"])],
-    }
-    assert planned(having(HAS_FULL), permissions=(EWS,)).added == {}
-    assert planned(having(HAS_FULL), permissions=(EWS,), state="absent").added == {}
+    assert first.added == _added.permissions(
+        "consent", APP_ID, [entry("microsoft_graph", delegated=["Mail.Read", "User.Read"])]
+    )
+    assert planned(having(HAS_FULL), permissions=(EWS,)).added == []
+    assert planned(having(HAS_FULL), permissions=(EWS,), state="absent").added == []
+
+
+# --- who else could use it -----------------------------------------------------------------------------------
+
+
+def test_nothing_is_granted_while_somebody_else_can_sign_in() -> None:
+    application = {"appId": APP_ID, "passwordCredentials": [{"keyId": "k1", "endDateTime": "2027-01-01T00:00:00Z"}]}
+    current = dataclasses.replace(having(), access=Access(application, {}))
+    plan = planned(current, permissions=(EWS,), trust=Trust(known_key_ids=frozenset()))
+    assert plan.blocked is not None
+    assert "client secret" in plan.blocked.message
+    assert planned(current, permissions=(EWS,), trust=Trust(known_key_ids=frozenset({"k1"}))).blocked is None
+    assert planned(current, permissions=(EWS,), state="absent").blocked is None
+
+
+def test_an_application_of_another_tenant_is_named_first() -> None:
+    current = dataclasses.replace(having(), access=Access({}, {}), away=True)
+    assert "another tenant" in str(planned(current, permissions=(EWS,)).blocked)
+    trusted = Trust(trusted_app_ids=frozenset({APP_ID}))
+    assert planned(current, permissions=(EWS,), trust=trusted).blocked is None
+
+
+def test_what_no_policy_limits_is_named_word_for_word() -> None:
+    wide = Wanted(SCOPES.app_id, delegated=("Mail.Read",))
+    assert planned(having(), permissions=(wide,)).blocked is None, "a task names it in words by declaring it"
+    assert "extra_permissions" in str(planned(having(), permissions=(wide,), extra_permissions=()).blocked)
+    assert planned(having(), permissions=(wide,), extra_permissions=("mail.read",)).blocked is not None
+    assert planned(having(), permissions=(wide,), extra_permissions=("Mail.Read",)).blocked is None
+
+
+def test_by_hand_nothing_is_written_and_a_person_is_told_what_to_do() -> None:
+    plan = planned(having(), permissions=(EWS,), consent="by_hand", address="https://login.example/adminconsent")
+    assert (plan.outcome, plan.steps, plan.added) == ("pending", [], [])
+    assert plan.pending is not None
+    assert "full_access_as_app" in plan.pending
+    assert "https://login.example/adminconsent" in plan.pending
+    done = planned(having(HAS_FULL), permissions=(EWS,), consent="by_hand")
+    assert (done.outcome, done.result["by_hand"]) == ("ok", None)

@@ -23,7 +23,7 @@ APP_ID = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
 OTHER = "2cb8b5d2-8724-4f32-8152-a16a230b682b"
 OPERATOR, OPERATOR_ID = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-0000000000ff"
 STRANGER = "66666666-0000-4000-8000-000000000001"
-TRUST = Trust(operator_app_id=OPERATOR, operator_id=OPERATOR_ID)
+TRUST = Trust(operator_app_id=OPERATOR, operator_id=OPERATOR_ID, known_key_ids=frozenset())
 
 
 def document(**more: t.Any) -> dict[str, t.Any]:
@@ -152,6 +152,11 @@ def test_ours_is_passed_over() -> None:
     )
     assert kinds(access, known_key_ids=frozenset({"k9"}), trusted_app_ids=frozenset({OTHER})) == []
     assert kinds(access) == ["client_secret", "owner"]
+
+
+def test_where_nobody_says_which_secrets_are_ours_only_they_are_not_judged() -> None:
+    both = {"passwordCredentials": [secret()], "keyCredentials": [secret("c1")]}
+    assert kinds(Access(document(**both), both), known_key_ids=None) == ["certificate", "certificate", "client_secret"]
 
 
 def test_many_are_counted() -> None:
