@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .exchange import member_addresses
 from .faults import FaultRuleError
-from .model import Document, Tenant, public
+from .model import Collection, Document, Tenant, public
 
 if t.TYPE_CHECKING:
     from .server import Services
@@ -42,8 +42,34 @@ def state_of(tenant: Tenant) -> Document:
         "mailboxes": [public(mailbox) for mailbox in tenant.mailboxes.values()],
         "applicationAccessPolicies": [public(policy) for policy in tenant.application_access_policies.values()],
         "organizationConfig": public(tenant.settings.get("organization_config", {})),
+        "exchangeServicePrincipals": [public(one) for one in tenant.exchange_service_principals.values()],
+        "managementScopes": [public(one) for one in tenant.management_scopes.values()],
+        "roleAssignments": [public(one) for one in tenant.role_assignments.values()],
+        "mailboxPermissions": _rights(tenant, tenant.mailbox_permissions),
+        "recipientPermissions": _rights(tenant, tenant.recipient_permissions),
+        "casMailboxes": [
+            {name: box.get(name) for name in ("Identity", "PrimarySmtpAddress", *_PROTOCOLS)}
+            for box in tenant.mailboxes.values()
+            if "ImapEnabled" in box
+        ],
+        "transportConfig": public(tenant.settings.get("transport_config", {})),
         "signIns": public(tenant.settings.get("sign_ins", {}).get("items", [])),
     }
+
+
+_PROTOCOLS = ("ImapEnabled", "PopEnabled", "SmtpClientAuthenticationDisabled", "EwsEnabled")
+
+
+def _rights(tenant: Tenant, entries: Collection) -> list[Document]:
+    return [
+        {
+            "Identity": tenant.mailboxes.get(entry["_mailbox"], {}).get("PrimarySmtpAddress", entry["_mailbox"]),
+            "Sid": entry["_sid"],
+            "AccessRights": list(entry["_rights"]),
+            "Deny": entry["_deny"],
+        }
+        for entry in entries.values()
+    ]
 
 
 def _without_secrets(document: Document) -> Document:

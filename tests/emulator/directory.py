@@ -362,6 +362,13 @@ def delete_service_principal(world: World, tenant: Tenant, principal: Document) 
     for grant in [g for g in tenant.oauth2_permission_grants.values() if own in (g["clientId"], g["resourceId"])]:
         aside["oauth2_permission_grants"].append(tenant.oauth2_permission_grants.pop(grant["id"]))
     principal[_ASIDE] = aside
+    # Exchange's pointer goes by itself, with its role assignments; rights on mailboxes stay, of a SID nobody knows.
+    for key, pointer in list(tenant.exchange_service_principals.items()):
+        if pointer["ObjectId"] == own:
+            tenant.exchange_service_principals.pop(key)
+            for name, one in list(tenant.role_assignments.items()):
+                if one["App"] == own:
+                    tenant.role_assignments.pop(name)
     principal["deletedDateTime"] = stamp(world.clock.now())
     principal["@odata.type"] = SERVICE_PRINCIPAL_TYPE
     tenant.deleted_items[own] = principal

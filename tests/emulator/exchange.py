@@ -16,6 +16,7 @@ import urllib.parse
 import uuid
 import zlib
 
+from . import exchange_rbac_cmdlets  # noqa: F401 - registers its cmdlets
 from .exchange_cmdlets import CMDLETS, ORGANIZATION, RECIPIENTS, ROLE_MANAGEMENT, VIEW, Cmdlet, CmdletError, invoke
 from .exchange_directory import TEXTS, ews_gate, member_addresses, new_group, new_mailbox, new_policy, policy_verdict
 from .model import Answer, Document, Principal, Tenant, World

@@ -389,7 +389,7 @@ def _get_organization_config(call: Call) -> list[Document]:
         "Identity": name,
         "DisplayName": settings.get("DisplayName") or call.tenant.default_domain.partition(".")[0],
         "Guid": str(uuid.uuid5(uuid.UUID(call.tenant.id), "organization")),
-        "IsDehydrated": False,
+        "IsDehydrated": bool((call.tenant.settings.get("customization") or {}).get("dehydrated")),
         "OrganizationId": f"{TEXTS['directory']['organization_prefix']}{name} - {TEXTS['directory']['partition']}",
         "EwsEnabled": settings.get("EwsEnabled"),
         "EwsAllowedAppIDs": settings.get("EwsAllowedAppIDs"),
@@ -533,13 +533,33 @@ def _get_cas_mailbox(call: Call) -> list[Document]:
     return _print(call, _list(call, MAILBOX_TYPES), "common", "cas_mailbox")
 
 
-@_cmdlet("Set-CASMailbox", RECIPIENTS, Identity=_must(_text), EwsEnabled=Parameter(_flag_or_null))
+_PROTOCOLS: t.Final = ("ImapEnabled", "PopEnabled", "SmtpClientAuthenticationDisabled")
+
+
+@_cmdlet(
+    "Set-CASMailbox",
+    RECIPIENTS,
+    Identity=_must(_text),
+    EwsEnabled=Parameter(_flag_or_null),
+    ImapEnabled=FLAG,
+    PopEnabled=FLAG,
+    SmtpClientAuthenticationDisabled=Parameter(_flag_or_null),
+)
 def _set_cas_mailbox(call: Call) -> list[Document]:
     mailbox = _one(call, call.given["Identity"], MAILBOX_TYPES)
-    if "EwsEnabled" not in call.given or mailbox.get("EwsEnabled") == call.given["EwsEnabled"]:
+    changes: Document = {}
+    for key in _PROTOCOLS:
+        if key in call.given and mailbox.get(key) != call.given[key]:
+            changes[key] = call.given[key]
+    ews = "EwsEnabled" in call.given and mailbox.get("EwsEnabled") != call.given["EwsEnabled"]
+    if not ews and not changes:
         call.warn("unchanged", identity=mailbox["Identity"])
         return []
-    set_ews(call.world, call.tenant.mailboxes, mailbox["Guid"], {"EwsEnabled": call.given["EwsEnabled"]})
+    if changes:
+        mailbox |= changes
+        call.tenant.mailboxes[mailbox["Guid"]] = mailbox
+    if ews:
+        set_ews(call.world, call.tenant.mailboxes, mailbox["Guid"], {"EwsEnabled": call.given["EwsEnabled"]})
     return []
 
 

@@ -81,6 +81,10 @@ def new_mailbox(
     admin: bool = False,
     ews_enabled: bool | None = None,
     ews_agents: Document | None = None,
+    imap: bool = True,
+    pop: bool = True,
+    smtp_auth: bool | None = None,
+    licence: str | None = None,
     alias: str | None = None,
     name: str | None = None,
     user_principal_name: str | None = None,
@@ -92,8 +96,9 @@ def new_mailbox(
     """Store a recipient of any kind in ``RECIPIENT_TYPES`` and return it.
 
     ``address`` is its PrimarySmtpAddress (for a contact the external one), ``aliases`` are further addresses without
-    prefix. ``ews_agents`` is ``EwsApplicationAccessPolicy`` with its lists. ``alias`` and ``name`` default to the local
-    part of the address, with a number when that is taken.
+    prefix. ``imap``, ``pop`` and ``smtp_auth`` are its protocols (smtp_auth None: as the organization says);
+    ``licence`` names what it is licensed by. ``ews_agents`` is ``EwsApplicationAccessPolicy`` with its lists.
+    ``alias`` and ``name`` default to the local part of the address, with a number when that is taken.
     Raises ValueError on a kind that does not exist.
     """
     if type not in RECIPIENT_TYPES:
@@ -132,8 +137,10 @@ def new_mailbox(
             "EwsAllowList": None,
             "EwsBlockList": None,
             **(ews_agents or {}),
-            "ImapEnabled": True,
-            "PopEnabled": True,
+            "ImapEnabled": imap,
+            "PopEnabled": pop,
+            "SmtpClientAuthenticationDisabled": None if smtp_auth is None else not smtp_auth,
+            "_licence": licence,
             "OWAEnabled": True,
             "MAPIEnabled": True,
             "ActiveSyncEnabled": True,

@@ -56,6 +56,9 @@ class Profile:
     ews_in_force_s: tuple[float, float] = (0.0, 0.0)  # EwsEnabled and EwsAllowedAppIDs
     membership_visible_s: tuple[float, float] = (0.0, 0.0)  # Get-DistributionGroupMember
     group_entra_id_s: tuple[float, float] = (0.0, 0.0)  # ExternalDirectoryObjectId of a new group is empty until then
+    pointer_visible_s: tuple[float, float] = (0.0, 0.0)  # a new service principal in Exchange, to other cmdlets
+    rbac_in_force_s: tuple[float, float] = (0.0, 0.0)  # a role assignment, and its removal
+    customization_s: tuple[float, float] = (0.0, 0.0)  # after Enable-OrganizationCustomization
     conflict_probability: float = 0.0  # 409 Directory_ConcurrencyViolation on a second write within two seconds
     stale_read_probability: float = 0.0  # a read of what was changed within graph_visible_s shows it unchanged
     throttle_probability: float = 0.0  # 429 with Retry-After: 1
@@ -73,6 +76,9 @@ PROFILES = {
         ews_in_force_s=(4.0, 12.0),
         membership_visible_s=(0.5, 3.0),
         group_entra_id_s=(1.0, 4.0),
+        pointer_visible_s=(1.0, 4.0),
+        rbac_in_force_s=(1800.0, 7200.0),
+        customization_s=(2400.0, 3600.0),
         conflict_probability=0.05,
         stale_read_probability=0.25,
         throttle_probability=0.01,
@@ -87,6 +93,9 @@ PROFILES = {
         ews_in_force_s=(10.0, 40.0),
         membership_visible_s=(1.0, 8.0),
         group_entra_id_s=(2.0, 10.0),
+        pointer_visible_s=(5.0, 60.0),
+        rbac_in_force_s=(1800.0, 7200.0),
+        customization_s=(2400.0, 4500.0),
         conflict_probability=0.25,
         stale_read_probability=0.5,
         throttle_probability=0.10,
@@ -132,6 +141,11 @@ COLLECTIONS = (
     "groups",  # Guid -> Exchange group (facts section 7.1) plus "_members", "_owners": [Guid of a recipient]
     "mailboxes",  # Guid -> Exchange recipient of any type (UserMailbox … MailContact) plus "_admin": bool
     "application_access_policies",  # Identity -> policy (facts section 7.2)
+    "exchange_service_principals",  # Guid -> Exchange's pointer to a service principal (exchange_rbac.py)
+    "management_scopes",  # name in lower case -> management scope
+    "role_assignments",  # name in lower case -> management role assignment of an application
+    "mailbox_permissions",  # mailbox:SID:deny -> rights on a mailbox
+    "recipient_permissions",  # mailbox:SID:deny -> SendAs
     "settings",  # "organization_config", "app_management_policy", "sign_ins": one document each
 )
 
@@ -153,6 +167,11 @@ class Tenant:
     groups: Collection = field(default_factory=lambda: Collection("groups"))
     mailboxes: Collection = field(default_factory=lambda: Collection("mailboxes"))
     application_access_policies: Collection = field(default_factory=lambda: Collection("application_access_policies"))
+    exchange_service_principals: Collection = field(default_factory=lambda: Collection("exchange_service_principals"))
+    management_scopes: Collection = field(default_factory=lambda: Collection("management_scopes"))
+    role_assignments: Collection = field(default_factory=lambda: Collection("role_assignments"))
+    mailbox_permissions: Collection = field(default_factory=lambda: Collection("mailbox_permissions"))
+    recipient_permissions: Collection = field(default_factory=lambda: Collection("recipient_permissions"))
     settings: Collection = field(default_factory=lambda: Collection("settings"))
 
     @property

@@ -13,12 +13,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from . import directory
+from . import directory, exchange_rbac
 from .exchange_directory import MAILBOX_TYPES
 from .hosts import EXCHANGE_APP_ID, GRAPH_APP_ID
 from .model import Document, Tenant, World
 
 _GRAPH_KINDS: t.Final = ("Mail.", "Calendars.", "Contacts.", "MailboxSettings.")
+_BY_RIGHT: t.Final = frozenset({"imap", "pop", "smtp"})
 _SHOWN: t.Final = 1000
 """How many mailboxes an exposure names at most."""
 
@@ -56,10 +57,11 @@ class Reach:
 
 
 def protocol_of(resource_app_id: str, permission: str) -> str | None:
-    """The protocol by which an application permission opens mailboxes by itself; None if it opens none so."""
+    """The protocol by which an application permission opens mailboxes; None if it opens none."""
     if resource_app_id == EXCHANGE_APP_ID:
-        # IMAP, POP and SMTP permissions open nothing without a right on the mailbox; the others are of no use any more.
-        return "ews" if permission == "full_access_as_app" else None
+        # Those of the mail protocols open nothing without a right on the mailbox; the others are of no use any more.
+        mail = {"IMAP.AccessAsApp": "imap", "POP.AccessAsApp": "pop", "SMTP.SendAsApp": "smtp"}
+        return "ews" if permission == "full_access_as_app" else mail.get(permission)
     if resource_app_id == GRAPH_APP_ID and permission.startswith(_GRAPH_KINDS):
         return "graph"
     return None
@@ -74,21 +76,84 @@ def reaches(world: World, tenant: Tenant) -> list[Reach]:
         for guid, mailbox in tenant.mailboxes.items()
         if mailbox.get("RecipientTypeDetails") in MAILBOX_TYPES
     }
+    pointers = {str(pointer["AppId"]): str(pointer["DisplayName"]) for pointer in _pointers(tenant)}
     found = []
-    for app_id in sorted({*granted, *alive}):
+    for app_id in sorted({*granted, *alive, *pointers}):
         name, now = granted.get(app_id, ("", frozenset()))
         old_name, old = alive.get(app_id, ("", frozenset()))
-        opened, everything, limits = _by_policies(tenant, app_id, set(addresses))
-        boxes = frozenset(addresses[guid] for guid in opened)
-        if not boxes:
+        ways: list[tuple[Way, set[str], bool]] = []
+        opened, unlimited, limits = _by_policies(tenant, app_id, set(addresses))
+        model = "application_access_policy" if limits else "tenant_wide"
+        for permissions, token in ((now, False), (old - now, True)):
+            for protocol, permission in sorted(permissions):
+                if protocol in _BY_RIGHT:
+                    rights = _by_rights(tenant, app_id, protocol) & set(addresses)
+                    ways.append((Way(protocol, permission, "mailbox_permission", (), token), rights, False))
+                else:
+                    ways.append((Way(protocol, permission, model, limits, token), opened, unlimited))
+        ways += _by_roles(tenant, app_id, set(addresses))
+        ways = [way for way in ways if way[1]]
+        if not ways:
             continue
-        ways = [
-            Way(protocol, permission, "application_access_policy" if limits else "tenant_wide", limits, token)
-            for permissions, token in ((now, False), (old - now, True))
-            for protocol, permission in sorted(permissions)
-        ]
-        found.append(Reach(app_id, name or old_name, boxes, everything, tuple(ways), frozenset() if now else boxes))
+        boxes, without_tokens = set().union(*(way[1] for way in ways)), set()
+        for way, held, _unused in ways:
+            without_tokens |= set() if way.by_token else held
+        found.append(
+            Reach(
+                app_id,
+                name or old_name or pointers.get(app_id, ""),
+                frozenset(addresses[guid] for guid in boxes),
+                any(everything for _way, _held, everything in ways),
+                tuple(way for way, _held, _everything in ways),
+                frozenset(addresses[guid] for guid in boxes - without_tokens),
+            )
+        )
     return found
+
+
+def _pointers(tenant: Tenant) -> list[Document]:
+    """Those that lead to the service principal of their application; a wrong object id leads nowhere."""
+    principals = {str(sp["appId"]).lower(): sp for sp in tenant.service_principals.values()}
+    return [
+        pointer
+        for pointer in tenant.exchange_service_principals.values()
+        if principals.get(pointer["AppId"], {}).get("id") == pointer["ObjectId"]
+        and principals[pointer["AppId"]]["accountEnabled"]
+    ]
+
+
+def _by_rights(tenant: Tenant, app_id: str, protocol: str) -> set[str]:
+    """The mailboxes on which the application has a right that the protocol asks for. A denial wins."""
+    sids = {pointer["Sid"] for pointer in tenant.exchange_service_principals.values() if pointer["AppId"] == app_id}
+    wanted = {"FullAccess", "SendAs"} if protocol == "smtp" else {"FullAccess"}
+    allowed: set[tuple[str, str]] = set()
+    denied: set[tuple[str, str]] = set()
+    for entry in [*tenant.mailbox_permissions.values(), *tenant.recipient_permissions.values()]:
+        if entry["_sid"] in sids:
+            pairs = {(str(entry["_mailbox"]), right) for right in entry["_rights"] if right in wanted}
+            (denied if entry["_deny"] else allowed).update(pairs)
+    return {mailbox for mailbox, _right in allowed - denied}
+
+
+def _by_roles(tenant: Tenant, app_id: str, mailboxes: set[str]) -> list[tuple[Way, set[str], bool]]:
+    found = []
+    for pointer in _pointers(tenant):
+        for one in tenant.role_assignments.values():
+            if pointer["AppId"] != app_id or one["App"] != pointer["ObjectId"] or not one["Enabled"]:
+                continue
+            scope = tenant.management_scopes.get(one["_scope"] or "")
+            held = {guid for guid in mailboxes if one["_scope"] is None or _in_filter(tenant, scope, guid)}
+            for permission in exchange_rbac.TEXTS["roles"].get(one["Role"], ()):
+                protocol = {"EWS": "ews", "SMTP": "smtp"}.get(permission.partition(".")[0], "graph")
+                limits = () if scope is None else (str(scope["Name"]),)
+                found.append(
+                    (Way(protocol, permission, "application_role", limits, False), held, one["_scope"] is None)
+                )
+    return found
+
+
+def _in_filter(tenant: Tenant, scope: Document | None, guid: str) -> bool:
+    return scope is not None and exchange_rbac.in_scope(tenant, scope, tenant.mailboxes[guid])
 
 
 def _granted(tenant: Tenant) -> dict[str, tuple[str, frozenset[tuple[str, str]]]]:

@@ -25,6 +25,13 @@ a tenant, all but ``id`` and ``domains`` optional:
   a ``GroupMailbox`` or ``DynamicDistributionGroup`` is there without its members
 * ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``,
   ``description``
+* ``exchange_service_principals``: ``app_id``, ``object_id`` (the service principal's, unless said), ``display_name``;
+  ``management_scopes``: ``name`` with ``filter`` or ``group``; ``role_assignments``: ``name``, ``app_id``, ``role``,
+  ``scope`` (null: the whole organization); ``mailbox_permissions``: ``mailbox``, ``app_id``, ``sid`` or ``user``,
+  ``rights`` (FullAccess, SendAs, ...), ``deny``
+* ``transport_config``, ``dehydrated`` (a tenant that was never customized), ``switches`` (how this tenant's Exchange
+  behaves where real ones differ: ``unknown_service_principal``, ``wrong_pointer_refused``, ``filters_as_sent``,
+  ``trustee_form``)
 * ``organization_config``
 * ``app_management_policy``: ``max_lifetime_days``, ``secrets: forbidden``, ``exempt`` (client ids),
   ``restrict_for_apps_created_after``, and ``assigned``: by client id, unique name or display name of an application,
@@ -42,8 +49,9 @@ import uuid
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from . import directory
+from . import directory, exchange_rbac
 from .exchange import new_group, new_mailbox, new_policy
+from .exchange_cmdlets import CMDLETS, CmdletError, invoke
 from .exchange_directory import by_address, derived_alias
 from .hosts import CLOUDS, EXCHANGE_APP_ID, GRAPH_APP_ID, MANAGEMENT_APP_ID
 from .model import Document, Tenant, World, load_yaml
@@ -52,6 +60,8 @@ MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 TENANT_KEYS = {
     *("id", "domains", "operators", "mailboxes", "groups", "applications", "service_principals", "organization_config"),
     *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources", "quota"),
+    *("exchange_service_principals", "management_scopes", "role_assignments", "mailbox_permissions", "switches"),
+    *("transport_config", "dehydrated"),
 }
 
 
@@ -98,6 +108,20 @@ def build(world: World, entry: Document) -> Tenant:
         builder.filler(number)
     for policy in entry.get("policies") or []:
         builder.policy(policy)
+    tenant.settings["switches"] = dict(entry.get("switches") or {})
+    tenant.settings["customization"] = {"dehydrated": bool(entry.get("dehydrated"))}
+    tenant.settings["transport_config"] = {
+        "SmtpClientAuthenticationDisabled": True,
+        **(entry.get("transport_config") or {}),
+    }
+    for pointer in entry.get("exchange_service_principals") or []:
+        builder.pointer(pointer)
+    for scope in entry.get("management_scopes") or []:
+        builder.scope(scope)
+    for assignment in entry.get("role_assignments") or []:
+        builder.assignment(assignment)
+    for permission in entry.get("mailbox_permissions") or []:
+        builder.permission(permission)
     tenant.settings["organization_config"] = {
         "EwsEnabled": None,
         "EwsAllowedAppIDs": None,
@@ -361,6 +385,62 @@ class _Builder:
         self._service_principal(
             app, {"tags": ["WindowsAzureActiveDirectoryIntegratedApp"]}, owner_tenant=MICROSOFT_TENANT
         )
+
+    def _must(self, cmdlet: str, **parameters: t.Any) -> list[Document]:
+        """Run a cmdlet for the file; what it refuses cannot be built."""
+        try:
+            return invoke(self.world, self.tenant, CMDLETS[cmdlet.lower()], parameters)[0]
+        except CmdletError as error:
+            raise TenantsFileError(f"{cmdlet} {parameters}: {error}") from None
+
+    def pointer(self, keys: Document) -> None:
+        principal = directory.service_principal_of(self.tenant, str(keys["app_id"]))
+        object_id = keys.get("object_id") or (principal["id"] if principal else None)
+        if object_id is None:
+            raise TenantsFileError(f"the application {keys['app_id']} has no service principal")
+        made = exchange_rbac.new_pointer(
+            self.world,
+            self.tenant,
+            app_id=str(keys["app_id"]),
+            object_id=str(object_id),
+            display_name=keys.get("display_name"),
+        )
+        made["_visible_at"] = None
+        self.tenant.exchange_service_principals[made["Guid"]] = made
+
+    def scope(self, keys: Document) -> None:
+        text = keys.get("filter")
+        if text is None:
+            found = [g for g in self.tenant.groups.values() if keys["group"].lower() in (g["Name"].lower(), g["Alias"])]
+            if len(found) != 1:
+                raise TenantsFileError(f"scope {keys['name']}: there is no group {keys['group']!r}")
+            quoted = found[0]["DistinguishedName"].replace("'", "''")
+            text = f"MemberOfGroup -eq '{quoted}'"
+        customization = self.tenant.settings["customization"]
+        self.tenant.settings["customization"] = {}
+        self._must("New-ManagementScope", Name=keys["name"], RecipientRestrictionFilter=text)
+        self.tenant.settings["customization"] = customization
+
+    def assignment(self, keys: Document) -> None:
+        customization = self.tenant.settings["customization"]
+        self.tenant.settings["customization"] = {}
+        scope = {"CustomResourceScope": keys["scope"]} if keys.get("scope") else {}
+        (made,) = self._must(
+            "New-ManagementRoleAssignment", Name=keys["name"], Role=keys["role"], App=str(keys["app_id"]), **scope
+        )
+        self.tenant.settings["customization"] = customization
+        held = self.tenant.role_assignments[made["Name"].lower()]
+        held["_in_force_at"] = None
+        self.tenant.role_assignments[made["Name"].lower()] = held
+
+    def permission(self, keys: Document) -> None:
+        who = str(keys.get("app_id") or keys.get("sid") or keys.get("user"))
+        rights = [right for right in keys["rights"] if right != "SendAs"]
+        if rights:
+            deny = {"Deny": True} if keys.get("deny") else {}
+            self._must("Add-MailboxPermission", Identity=keys["mailbox"], User=who, AccessRights=rights, **deny)
+        if "SendAs" in keys["rights"]:
+            self._must("Add-RecipientPermission", Identity=keys["mailbox"], Trustee=who, AccessRights=["SendAs"])
 
     def policy(self, keys: Document) -> None:
         wanted = str(keys["group"]).lower()

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Service principals in Exchange, management scopes, role assignments, rights on mailboxes: data, and who may what.
+
+Nothing here knows of HTTP or of cmdlets. Own keys:
+
+* pointer ``_visible_at``: from then on other cmdlets find it
+* role assignment ``_scope``: the name of its management scope in lower case, or None for the whole organization;
+  ``_in_force_at``: real access obeys it from then on; a removed one is enforced until ``_until`` (kept in
+  ``settings["removed_role_assignments"]``)
+* right ``_mailbox``: Guid of the mailbox; ``_sid``: whose it is
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import typing as t
+import uuid
+
+import yaml
+
+from . import exchange_filter
+from .exchange_directory import initial_domain, organizational_unit, timestamp
+from .model import Collection, Document, Tenant, World
+
+TEXTS: t.Final[Document] = yaml.safe_load(pathlib.Path(__file__).with_name("rbac_texts.yml").read_text("utf-8"))
+REMOVED: t.Final = "removed_role_assignments"
+SELF: t.Final = "NT AUTHORITY\\SELF"
+_FILTERABLE: t.Final = frozenset(
+    {
+        *("primarysmtpaddress", "userprincipalname", "externaldirectoryobjectid", "recipienttypedetails", "alias"),
+        *("name", "displayname", "guid", *(f"customattribute{number}" for number in range(1, 16))),
+    }
+)
+
+
+def switch(tenant: Tenant, name: str, default: t.Any = None) -> t.Any:
+    """What the tenants file says of how this tenant's Exchange behaves where real ones differ."""
+    return (tenant.settings.get("switches") or {}).get(name, default)
+
+
+# ---- pointers -------------------------------------------------------------------------------------------------------
+
+
+def new_pointer(world: World, tenant: Tenant, *, app_id: str, object_id: str, display_name: str | None) -> Document:
+    guid = str(uuid.uuid5(uuid.UUID(tenant.id), f"pointer:{object_id}:{len(tenant.exchange_service_principals)}"))
+    number = uuid.UUID(guid).int
+    # A new one has a new SID, also where an earlier one was of the same service principal.
+    born = switch(tenant, "pointers_made", 0) + 1
+    tenant.settings["switches"] = {**(tenant.settings.get("switches") or {}), "pointers_made": born}
+    now = timestamp(world)
+    document: Document = {
+        "DisplayName": display_name or "",
+        "AppId": app_id.lower(),
+        "ObjectId": object_id.lower(),
+        "Sid": f"S-1-5-21-{number % 10**9}-{number // 7 % 10**9}-{number // 49 % 10**9}-{40000 + born}",
+        "SidHistory": [],
+        "Identity": object_id.lower(),
+        "Id": object_id.lower(),
+        "IsValid": True,
+        "ExchangeVersion": TEXTS["pointer"]["exchange_version"],
+        "Name": object_id.lower(),
+        "DistinguishedName": f"CN={object_id.lower()},{organizational_unit(tenant)}",
+        "ObjectCategory": TEXTS["pointer"]["object_category"],
+        "ObjectClass": list(TEXTS["pointer"]["object_class"]),
+        "ExchangeObjectId": guid,
+        "OrganizationalUnitRoot": initial_domain(tenant),
+        "OrganizationId": initial_domain(tenant),
+        "Guid": guid,
+        **dict.fromkeys(("WhenChanged", "WhenCreated", "WhenChangedUTC", "WhenCreatedUTC"), now),
+        "_visible_at": world.instant(world.profile.pointer_visible_s),
+    }
+    tenant.exchange_service_principals[guid] = document
+    return document
+
+
+def find_pointer(tenant: Tenant, identity: str) -> Document | None:
+    """By any of the names that Exchange takes."""
+    wanted = identity.strip().lower()
+    keys = ("Name", "DistinguishedName", "Guid", "AppId", "ObjectId", "DisplayName", "Sid", "Identity")
+    for pointer in tenant.exchange_service_principals.values():
+        if wanted and wanted in (str(pointer[key]).lower() for key in keys):
+            return pointer
+    return None
+
+
+def pointer_of(tenant: Tenant, app_id: str) -> Document | None:
+    """The pointer that leads to the application's service principal; one with another object id leads nowhere."""
+    principal = next((sp for sp in tenant.service_principals.values() if sp["appId"].lower() == app_id.lower()), None)
+    for pointer in tenant.exchange_service_principals.values():
+        if pointer["AppId"] == app_id.lower() and principal is not None and pointer["ObjectId"] == principal["id"]:
+            return pointer
+    return None
+
+
+# ---- scopes ---------------------------------------------------------------------------------------------------------
+
+
+def in_scope(tenant: Tenant, scope: Document | None, mailbox: Document) -> bool:
+    """Whether a management scope holds the mailbox; no scope is the whole organization. Direct members only."""
+    if scope is None:
+        return True
+    try:
+        test = exchange_filter.parse(scope["RecipientFilter"])
+        return test(_reader(tenant, mailbox))
+    except (exchange_filter.FilterError, KeyError):
+        return False
+
+
+def _reader(tenant: Tenant, mailbox: Document) -> exchange_filter.Read:
+    folded = {key.lower(): value for key, value in mailbox.items() if not key.startswith("_")}
+
+    def read(name: str) -> t.Any:
+        if name == "memberofgroup":
+            return [g["DistinguishedName"] for g in tenant.groups.values() if mailbox["Guid"] in g["_members"]]
+        if name not in _FILTERABLE:
+            raise KeyError(name)
+        return folded.get(name)
+
+    return read
+
+
+def as_read_back(text: str) -> str:
+    """A compound filter comes back with every clause in brackets of its own, and the whole in one more pair."""
+    clauses = re.split(r"\s+-or\s+", text.strip(), flags=re.IGNORECASE)
+    if len(clauses) < 2 or any(clause.count("(") != clause.count(")") for clause in clauses):
+        return text.strip()
+    return "(" + " -or ".join(f"({clause.strip().strip('()')})" for clause in reversed(clauses)) + ")"
+
+
+# ---- role assignments -----------------------------------------------------------------------------------------------
+
+
+def assignments_of(world: World, tenant: Tenant, pointer: Document, *, in_force: bool = False) -> list[Document]:
+    """Enabled ones: as configured, or as real access obeys them now."""
+    found = [one for one in tenant.role_assignments.values() if one["App"] == pointer["ObjectId"] and one["Enabled"]]
+    if in_force:
+        found = [one for one in found if world.reached(one.get("_in_force_at"))]
+        gone = (tenant.settings.get(REMOVED) or {}).get("assignments", [])
+        found += [one for one in gone if one["App"] == pointer["ObjectId"] and not world.reached(one["_until"])]
+    return found
+
+
+def scope_of(tenant: Tenant, assignment: Document) -> Document | None:
+    """Raises KeyError for a scope that is gone."""
+    return None if assignment["_scope"] is None else tenant.management_scopes[assignment["_scope"]]
+
+
+def role_grants(
+    world: World, tenant: Tenant, app_id: str, mailbox: Document, permission: str, *, in_force: bool
+) -> bool:
+    """Whether a role assignment lets the application use ``permission`` (a role's word) on the mailbox."""
+    pointer = pointer_of(tenant, app_id)
+    if pointer is None:
+        return False
+    for assignment in assignments_of(world, tenant, pointer, in_force=in_force):
+        if permission in TEXTS["roles"].get(assignment["Role"], ()) and in_scope(
+            tenant, scope_of(tenant, assignment), mailbox
+        ):
+            return True
+    return False
+
+
+def remove_assignment(world: World, tenant: Tenant, key: str) -> None:
+    """Out of the configuration; what was in force stays so for the cache's time."""
+    assignment = tenant.role_assignments.pop(key)
+    if not world.reached(assignment.get("_in_force_at")):
+        return
+    gone = (tenant.settings.get(REMOVED) or {}).get("assignments", [])
+    gone = [one for one in gone if not world.reached(one["_until"])]
+    until = world.instant(world.profile.rbac_in_force_s)
+    tenant.settings[REMOVED] = {"assignments": [*gone, {**assignment, "_until": until}]}
+
+
+# ---- rights on mailboxes --------------------------------------------------------------------------------------------
+
+
+def rights_of(tenant: Tenant, mailbox_guid: str, sid: str) -> set[str]:
+    """What the pointer of this SID may on the mailbox: FullAccess, SendAs, …; a denial wins."""
+    allowed: set[str] = set()
+    denied: set[str] = set()
+    for collection in (tenant.mailbox_permissions, tenant.recipient_permissions):
+        for entry in collection.values():
+            if entry["_mailbox"] == mailbox_guid and entry["_sid"] == sid:
+                (denied if entry["_deny"] else allowed).update(entry["_rights"])
+    return allowed - denied
+
+
+def put_right(
+    collection: Collection, *, mailbox: str, sid: str, rights: t.Iterable[str], deny: bool, shown: Document
+) -> bool:
+    """Add to a trustee's entry on a mailbox; whether anything was new."""
+    key = f"{mailbox}:{sid}:{deny}"
+    entry = collection.get(key) or {**shown, "_mailbox": mailbox, "_sid": sid, "_deny": deny, "_rights": []}
+    new = [right for right in rights if right not in entry["_rights"]]
+    if new:
+        entry["_rights"] = [*entry["_rights"], *new]
+        collection[key] = entry
+    return bool(new)
+
+
+def take_right(collection: Collection, *, mailbox: str, sid: str, rights: t.Iterable[str], deny: bool) -> bool:
+    """Take from a trustee's entry; whether anything was there."""
+    key = f"{mailbox}:{sid}:{deny}"
+    entry = collection.get(key)
+    if entry is None or not set(entry["_rights"]) & set(rights):
+        return False
+    entry["_rights"] = [right for right in entry["_rights"] if right not in set(rights)]
+    if entry["_rights"]:
+        collection[key] = entry
+    else:
+        del collection[key]
+    return True
