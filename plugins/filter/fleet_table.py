@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet, _shown
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet, _lines
 
 DOCUMENTATION = r"""
 name: fleet_table
@@ -43,8 +43,10 @@ options:
       - V(text) is one string, V(lines) a list.
       - V(auto) is what P(ansible.builtin.default#callback) shows best, one string if it shows results as YAML, and
         a list if it shows them as JSON.
+      - V(verdict) is V(auto), and goes to standard error as well where results that are ok are not shown
+        (C(display_ok_hosts)).
     type: str
-    choices: [auto, text, lines]
+    choices: [auto, text, lines, verdict]
     default: auto
 """
 
@@ -76,7 +78,7 @@ def fleet_table(hosts: t.Any, variables: t.Any, width: int = 90, shape: str = "a
         stopped = known.get("mail2fax_stopped") or {}
         rows.append(_fleet.row(str(host), document, None if document or stopped else left_out, stopped=stopped))
     try:
-        return _shown.shaped(_fleet.table(rows, int(width)), shape)
+        return _lines.laid_out(_fleet.table(rows, int(width)), shape)
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.fleet_table: {exc}") from exc
 

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _shown
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _lines
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import table
 
 DOCUMENTATION = r"""
@@ -34,8 +34,10 @@ options:
       - V(text) is one string, V(lines) a list.
       - V(auto) is what P(ansible.builtin.default#callback) shows best, one string if it shows results as YAML, and
         a list if it shows them as JSON.
+      - V(verdict) is V(auto), and goes to standard error as well where results that are ok are not shown
+        (C(display_ok_hosts)).
     type: str
-    choices: [auto, text, lines]
+    choices: [auto, text, lines, verdict]
     default: auto
 """
 
@@ -57,7 +59,7 @@ def outcome_table(document: t.Any, width: int = 90, shape: str = "auto") -> str 
     if not isinstance(document, t.Mapping) or "steps" not in document:
         raise AnsibleFilterError("mail2fax.m365.outcome_table takes the document of a run")
     try:
-        return _shown.shaped(table.table(dict(document), int(width)), shape)
+        return _lines.laid_out(table.table(dict(document), int(width)), shape)
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.outcome_table: {exc}") from exc
 

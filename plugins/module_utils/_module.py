@@ -35,6 +35,11 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, R
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
+try:
+    from ansible.module_utils.secrets import register_secret
+except ImportError:  # before ansible-core 2.22
+    register_secret = None
+
 Json = dict[str, t.Any]
 NOTHING_SETTLED = Settled()
 LONG_S = 15.0
@@ -193,12 +198,21 @@ def perform(
             result = refusal(exc)
         except Exception as exc:
             result = unforeseen(exc)
+        _tell_ansible(secrets)
         in_clear = {name: result.pop(name) for name in door.in_clear if name in result}
         result = t.cast("Json", redactor.clean(prepare(result)))
         result.update(prepare(in_clear))
         if (result.get("error") or {}).get("kind") != InvalidInput.__name__:
             result["invocation"] = {"module_args": _redact.invocation(spec, prepare(params))}
         return result
+
+
+def _tell_ansible(secrets: _redact.Secrets) -> None:
+    """What Ansible knows as a secret it takes out of what others show, as an addition. Nothing that may be a word."""
+    if register_secret is not None:
+        for value in [*secrets.issued, *secrets.typed]:
+            if len(value) >= 2 * _redact.SHORT:
+                register_secret(value)
 
 
 def cleaner(door: Door, params: Json, secrets: _redact.Secrets | None = None) -> _redact.Redactor:

@@ -257,6 +257,13 @@ steps:
   returned: changed
   type: list
   elements: str
+waited:
+  description:
+    - What the task waited for (C(for)) and how many C(seconds) in all, the longest first. What took less than 15
+      seconds is left out.
+  returned: when something took that long
+  type: list
+  elements: dict
 error:
   description: What went wrong, for machines; C(msg) says the same to people.
   returned: failure

@@ -14,15 +14,20 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import pkgutil
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 
 PLUGINS = "ansible_collections.mail2fax.m365.plugins"
+SWITCH = "MAIL2FAX_PRELOAD"
+"""An environment variable; 0 leaves it to each task to import what it needs."""
 
 
 def preload() -> None:
     """The modules (with all they stand on), filters and lookups, and the collection's own profiles."""
+    if os.environ.get(SWITCH, "").strip() == "0":
+        return
     for kind in ("modules", "filter", "lookup"):
         for found in pkgutil.iter_modules(importlib.import_module(f"{PLUGINS}.{kind}").__path__):
             importlib.import_module(f"{PLUGINS}.{kind}.{found.name}")

@@ -278,6 +278,16 @@ class Running:
         return lines_of(self._events)
 
 
+def is_write(row: Json) -> bool:
+    """Whether a request of the journal changes a tenant; of a batch its parts count, not itself."""
+    path = row["path"].lower()
+    if row["cmdlet"]:
+        return not row["cmdlet"].startswith(("Get-", "Test-"))
+    if path.endswith(("/token", "/$batch")) or "/ews/" in path or "/adminapi/" in path:
+        return False
+    return row["method"] not in ("GET", "HEAD", "CONNECT")
+
+
 def lines_of(path: pathlib.Path) -> list[t.Any]:
     """A file of JSON lines; a line that is still being written is left out."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""

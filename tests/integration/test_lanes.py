@@ -9,16 +9,15 @@ The same playbook runs twice, from the same tenant, once through each lane; a ca
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
 import pathlib
-import re
 import typing as t
 from dataclasses import dataclass, field
 
 import pytest
 
 from tests.emulator.testing import Emulator, start_emulator
+from tests.integration.alike import comparable
 from tests.integration.fleet import OPERATOR_SECRET, Fleet, Place, Run, tenants
 from tests.tools import layout
 
@@ -211,29 +210,7 @@ def lanes(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[bool, Lan
         }
 
 
-GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-INSTANT = re.compile(r"\b20\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)?)?")
-SID = re.compile(r"S-1-5-21(-\d+){4}")
-GRANT = re.compile(r"(?<=/)[A-Za-z0-9_-]{43}(?=\")")
-FOLDER = re.compile(r"/\S*?/lane\d+/")
-
-
 KEYS = ("host", "method", "path", "cmdlet", "status")
-
-
-def comparable(value: t.Any) -> t.Any:
-    """The value with ids by order of appearance, and without what two runs cannot share."""
-    ids: dict[str, str] = {}
-    numbers = itertools.count(1)
-
-    def named(found: re.Match[str]) -> str:
-        known = found[0].lower()
-        if known not in ids:
-            ids[known] = f"<id {next(numbers)}>"
-        return ids[known]
-
-    text = GRANT.sub("<grant>", SID.sub("<sid>", GUID.sub(named, json.dumps(value, sort_keys=True))))
-    return json.loads(FOLDER.sub("<folder>/", INSTANT.sub("<time>", text)))
 
 
 def shown(event: Json) -> Json:

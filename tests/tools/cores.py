@@ -31,7 +31,13 @@ from tests.tools import layout
 
 CORES = layout.BUILD / "cores"
 # What is tested, the oldest first, and the Pythons (3.x) that each starts on.
-PYTHONS = {"2.18.19": (11, 12, 13), "2.19.14": (11, 12, 13), "2.21.5": (12, 13, 14)}
+PYTHONS = {
+    "2.18.19": (11, 12, 13),
+    "2.19.14": (11, 12, 13),
+    "2.20.10": (12, 13, 14),
+    "2.21.5": (12, 13, 14),
+    "2.22.0rc1": (13, 14),
+}
 OLDEST = next(iter(PYTHONS))
 HERE = sys.version_info.minor
 PROBE = "import ensurepip, ssl, sys, venv; print(sys.version_info[1], sys.executable)"
@@ -182,6 +188,19 @@ def at_hand() -> list[Core]:
     return found
 
 
+def on_the_newest(version: str) -> Core | None:
+    """One version on the newest Python at hand that runs it; None where there is none.
+
+    The tests' own version runs in the tests' own environment, which has been made already.
+    """
+    pythons = interpreters()
+    if version == USUAL:
+        return Core(version, HERE, Path(sys.executable))
+    minors = sorted(minor for minor in PYTHONS[version] if minor in pythons)
+    return Core(version, minors[-1], pythons[minors[-1]]) if minors else None
+
+
 if __name__ == "__main__":
-    for core in at_hand():
-        print(f"{core.name}: {core.python()}")
+    for wanted in PYTHONS:
+        chosen = on_the_newest(wanted)
+        print(f"{chosen.name}: {chosen.python()}" if chosen else f"core {wanted}: not run, no Python at hand runs it")

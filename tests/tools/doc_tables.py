@@ -22,7 +22,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2] / ".build"))
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _steps, _texts
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _variables
-from tests.tools import layout
+from tests.tools import core_differences, layout
 
 GUIDES = layout.ROOT / "docs/docsite/rst"
 PLUGINS = layout.ROOT / "plugins"
@@ -249,6 +249,14 @@ def told(row: _variables.Variable) -> str:
 
 # --- in the guides -------------------------------------------------------------------------------------------
 
+
+def versions() -> str:
+    """What the versions of ansible-core do differently, a column for each, as make cores saw it."""
+    names = [".".join(version.split(".")[:2]) for version in core_differences.known()]
+    widths = " ".join(["30", *["14"] * len(names)])
+    return list_table(["", *names], core_differences.rows(), widths)
+
+
 TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "the operator's rights": (GUIDES / "operator.rst", powers),
     "who gives them": (GUIDES / "operator.rst", granters),
@@ -258,6 +266,7 @@ TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
         f"variables: {group}": (GUIDES / "playbooks.rst", functools.partial(of_group, group))
         for group in dict.fromkeys(row.group for row in _variables.variables().values())
     },
+    "versions of ansible-core": (GUIDES / "when_it_fails.rst", versions),
 }
 
 

@@ -19,7 +19,7 @@ from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _handed
+from ansible_collections.mail2fax.m365.plugins.module_utils import _handed, _module
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
@@ -427,6 +427,14 @@ def test_a_password_that_this_sign_in_does_not_use_changes_nothing(monkeypatch: 
     assert (result["summary"], result["steps"]) == ("fax made", ["make fax"])
     assert result["invocation"]["module_args"]["winrm_password"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
     assert result["invocation"]["module_args"]["name"] == "fax"
+
+
+def test_ansible_is_told_of_secrets_but_of_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(_module, "register_secret", told.append)
+    run({"client_secret": "imagicle"})
+    run({"client_secret": "a-secret-of-26-characters!"})
+    assert told == ["a-secret-of-26-characters!"]
 
 
 def test_deprecations_and_twice_named_options_are_told() -> None:
