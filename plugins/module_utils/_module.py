@@ -219,8 +219,9 @@ def cleaner(door: Door, params: Json, secrets: _redact.Secrets | None = None) ->
     """What cleans the results of a task with these options, of those secrets and of what else is noted in them."""
     secrets = _redact.Secrets() if secrets is None else secrets
     declared = _redact.declared_texts(door.argument_spec.options, params)
-    proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
-    for text in [*itertools.chain(*_live(door, params).values()), *_redact.user_info([*declared, *proxies])]:
+    proxies = [value for name, value in [*os.environ.items(), *params.items()] if _redact.is_proxy(name)]
+    hidden = [*_redact.user_info(declared), *_redact.proxy_secrets(proxies)]
+    for text in [*itertools.chain(*_live(door, params).values()), *hidden]:
         secrets.add_typed(text)
     return _redact.Redactor(secrets, declared)
 

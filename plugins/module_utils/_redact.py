@@ -499,6 +499,8 @@ def invocation(spec: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> Js
         about = spec.get(name) or {}
         if about.get("no_log"):
             found[name] = _hidden(value)
+        elif is_proxy(name) and isinstance(value, str):
+            found[name] = proxy_shown(value)
         elif about.get("options") and isinstance(value, dict):
             found[name] = invocation(about["options"], value)
         elif about.get("options") and isinstance(value, list):
@@ -524,6 +526,33 @@ def _shown(value: t.Any) -> t.Any:
     if isinstance(value, list):
         return [_shown(item) for item in value]
     return without_user_info(value) if isinstance(value, str) else value
+
+
+def is_proxy(name: str) -> bool:
+    """Whether an option or a variable of the environment names a proxy."""
+    return name.lower().endswith("proxy") and name.lower() != "no_proxy"
+
+
+def proxy_shown(value: str) -> str:
+    """A proxy's address without user and password: its scheme may be missing, its password may hold anything."""
+    start, user, place = _proxy_parts(value)
+    return f"{start}{MASK}@{place}" if user is not None else value
+
+
+def proxy_secrets(values: t.Iterable[str | None]) -> t.Iterator[str]:
+    """The passwords in proxies' addresses, as they stand there and as they are meant."""
+    for value in values:
+        password = (_proxy_parts(str(value or ""))[1] or "").partition(":")[2]
+        if password:
+            yield password
+            yield urllib.parse.unquote(password)
+
+
+def _proxy_parts(value: str) -> tuple[str, str | None, str]:
+    scheme, separator, rest = value.partition("://")
+    start = scheme + separator if separator else ""
+    user, at, place = (rest if separator else value).rpartition("@")
+    return start, user if at else None, place
 
 
 def user_info(urls: t.Iterable[str | None]) -> t.Iterator[str]:

@@ -235,3 +235,30 @@ def test_options_are_shown_without_their_secrets() -> None:
 )
 def test_what_a_sign_in_does_not_use(params: dict[str, t.Any], windows_host: bool, idle: set[str]) -> None:
     assert _redact.idle_options(params, windows_host=windows_host) == idle
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "http://fax:{}@proxy:3128",
+        "fax:{}@proxy:3128",
+        "HTTPS://fax:{}@proxy",
+        "http://{}@proxy",
+        "http://fax:{}@[::1]:3128/",
+    ],
+)
+@pytest.mark.parametrize("password", ["canary123", "p@canary", "ca/nary?x#y", "ca nary", "c%40nary:z"])
+@pytest.mark.parametrize("option", ["proxy", "winrm_proxy"])
+def test_a_proxy_s_user_is_in_no_invocation(written, password, option):
+    shown = _redact.invocation({option: {"type": "str"}}, {option: written.format(password)})[option]
+    assert shown.rpartition("@")[2] == written.rpartition("@")[2]
+    for piece in ("fax", "nary", password):
+        assert piece not in shown
+    if "fax" in written:
+        assert password in _redact.proxy_secrets([written.format(password)])
+
+
+def test_a_proxy_without_a_user_is_shown_as_it_is():
+    for value in ("http://proxy:3128", "proxy:3128", "http://proxy"):
+        assert _redact.proxy_shown(value) == value
+    assert not _redact.is_proxy("NO_PROXY")
