@@ -27,6 +27,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.winrm import WinRmTransport
 
 
+CLOCK_OFF_S = 300.0
+"""How far this machine's clock may be off before it is told."""
+
+
 class Tenant:
     """The connection options of one task, and what they open.
 
@@ -135,6 +139,17 @@ class Tenant:
     def now(self) -> dt.datetime:
         """The service's time: every wait and every expiry goes by it. The clock here before the first answer."""
         return self.http.service_time() if "http" in self.__dict__ else self.clock.now()
+
+    def remarks(self) -> list[str]:
+        """What is worth a word about this machine, and stands in nothing's way."""
+        off = self.http.clock_off_s() if "http" in self.__dict__ else None
+        if off is None or abs(off) <= CLOCK_OFF_S:
+            return []
+        minutes = round(abs(off) / 60)
+        return [
+            f"The clock of this machine is {minutes} minutes {'ahead of' if off > 0 else 'behind'} the services'. "
+            "Times and waits go by theirs; set it right all the same, because certificates are judged by it."
+        ]
 
     def wanted(self, purpose: str = "") -> None:
         """Raises NoLongerWanted when the run that started the task has ended. Asked before what is not a request."""

@@ -90,7 +90,9 @@ class TenantInfo(ReadOnly):
         )
 
     def plan(self, current: State) -> Plan:
-        return plan(current, self._desired, self._tenant.clock.now())
+        made = plan(current, self._desired, self._tenant.now())
+        made.warnings += self._tenant.remarks()
+        return made
 
 
 def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:

@@ -289,3 +289,19 @@ def test_a_wait_with_a_bound_above_the_patience_counts_apart():
     assert part.pause(9.0)
     assert not part.pause(2.0)
     assert patience.left_s == 11.0
+
+
+@pytest.mark.parametrize(
+    ("date", "words"),
+    [
+        ("Sat, 21 Nov 2026 11:05:00 GMT", "55 minutes ahead of"),
+        ("Sat, 21 Nov 2026 13:00:00 GMT", "60 minutes behind"),
+        ("Sat, 21 Nov 2026 12:04:30 GMT", None),
+    ],
+)
+def test_a_clock_that_is_off_is_told(date, words):
+    tenant = Tenant({}, clock=FakeClock(), transport=Answers(iter([answer(date=date)])))
+    assert tenant.remarks() == []
+    assert tenant.now() == NOW
+    tenant.http.send(READ)
+    assert [words in remark for remark in tenant.remarks()] == ([True] if words else [])
