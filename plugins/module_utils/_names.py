@@ -12,7 +12,7 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._redact import looks_issued
 
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
@@ -34,6 +34,17 @@ def quoted(value: t.Any) -> str:
     """A refused value as a message may show it: not if it has the look of a secret."""
     text = str(value)
     return hidden(text) if looks_issued(text) else repr(value)
+
+
+def decrypted(value: t.Any, option: str, shown: str = "") -> None:
+    """Blocked where a secret is still the text that Ansible Vault made of it: it would be sent as it is."""
+    if str(value or "").lstrip().startswith("$ANSIBLE_VAULT;"):
+        raise Blocked(
+            f"{shown or option} is still encrypted with Ansible Vault",
+            cure="Ansible opens a vaulted value only where it stands in a file with the tag !vault, and with the vault "
+            "password of its vault ID (--vault-id); an extra variable and a quoted text it takes as they are",
+            options=(option,),
+        )
 
 
 def is_guid(value: str) -> bool:

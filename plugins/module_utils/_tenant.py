@@ -65,6 +65,10 @@ class Tenant:
         for option, check in (("tenant", _names.tenant), ("client_id", _names.guid)):
             if self.options.get(option):
                 self.options[option] = check(self.options[option], option)
+        for option in ("client_secret", "certificate_passphrase", "winrm_password"):
+            _names.decrypted(self.options.get(option), option)
+        for audience, token in (self.options.get("access_token") or {}).items():
+            _names.decrypted(token, "access_token", f"access_token.{audience}")
         if _names.is_guid(str(self.options.get("client_secret") or "")):
             raise InvalidInput(
                 "client_secret has the shape of a GUID, so it is the secret's id and not its value",

@@ -683,3 +683,15 @@ def test_without_a_receiver_nothing_is_made(world: World):
     result = world.run(services={}, store_option={"backend": "vault_file", "path": "x"})
     assert "only where Ansible itself runs" in result["msg"]
     assert world.emulator.journal() == []
+
+
+def test_a_file_that_others_may_read_is_shut_though_nothing_else_is_to_do(world: World):
+    first = world.run()
+    path = world.folder / "secret.yml"
+    path.chmod(0o644)
+    checked = world.run(check_mode=True)
+    assert (checked["changed"], path.stat().st_mode & 0o777) == (True, 0o644)
+    result = world.run()
+    assert (result["outcome"], result["key_id"]) == ("changed", first["key_id"])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert world.run()["changed"] is False

@@ -27,7 +27,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Store, misplaced
+from ansible_collections.mail2fax.m365.plugins.module_utils._names import decrypted
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, misplaced
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import Logins
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.azure_key_vault import AzureKeyVault
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
@@ -87,6 +88,9 @@ def _check(options: t.Mapping[str, t.Any]) -> None:
             f"store.backend is {options.get('backend')!r}",
             cure=f"choose one of {', '.join(sorted([*BACKENDS, NO_BACKEND]))}",
         )
+    for name, spec in STORE_OPTIONS.items():
+        if spec.get("no_log"):
+            decrypted(options.get(name), "store", f"store.{name}")
     wrong = misplaced(options)
     if wrong:
         raise InvalidInput(

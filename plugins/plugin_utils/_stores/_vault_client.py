@@ -17,7 +17,7 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _redact
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Blocked,
     Conflict,
@@ -71,6 +71,7 @@ class Settings:
             raise InvalidInput(
                 "the store lacks url", cure="set store.url, or VAULT_ADDR of the run", options=("store",)
             )
+        _names.decrypted(environment.get("VAULT_TOKEN"), "store", "VAULT_TOKEN")
         ca_path = said("ca_path", "VAULT_CACERT")
         return cls(
             address(url),

@@ -12,7 +12,9 @@ import fcntl
 import glob
 import os
 import pathlib
+import stat
 import tempfile
+import time
 import typing as t
 
 import yaml
@@ -28,6 +30,12 @@ if t.TYPE_CHECKING:
 
 
 BESIDE = "m365-"
+LOCKED_AT_MOST_S = 30.0
+"""Somebody else's write takes an instant; who holds the lock for longer than this does something else."""
+PAUSE_S = 0.1
+LARGEST = 4 * 1024 * 1024
+"""Bytes: an entry has some thousand."""
+PRIVATE = 0o600
 
 
 class VaultFile:
@@ -38,13 +46,19 @@ class VaultFile:
     """
 
     def __init__(
-        self, path: pathlib.Path, secrets: t.Sequence[tuple[str, t.Any]], *, vault_id: str | None = None
+        self,
+        path: pathlib.Path,
+        secrets: t.Sequence[tuple[str, t.Any]],
+        *,
+        vault_id: str | None = None,
+        pause: t.Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = pathlib.Path(os.path.realpath(path))
         self._named = path
         self._vault = VaultLib(list(secrets))
         self._seen: bytes | None = None
         self._was_read = False
+        self._pause = pause
         try:
             chosen = match_encrypt_secret(secrets, encrypt_vault_id=vault_id)
         except AnsibleError:
@@ -56,6 +70,7 @@ class VaultFile:
                 attempted=f"open {self.describe()}",
                 cure="start the run with --vault-id or --vault-password-file (ANSIBLE_VAULT_PASSWORD_FILE), or set "
                 "password_file in the store",
+                options=("store",),
             )
         self._encrypting_id, self._encrypting = chosen
 
@@ -67,10 +82,11 @@ class VaultFile:
         secrets: list[tuple[str, t.Any]] = []
         if options.get("password_file"):
             vault_id = options.get("vault_id") or "default"
+            name = os.path.expanduser(options["password_file"])
             try:
-                secret = get_file_vault_secret(
-                    filename=os.path.expanduser(options["password_file"]), vault_id=vault_id, loader=loader
-                )
+                if not stat.S_ISREG(os.stat(name).st_mode):
+                    raise OSError("a pipe can be read only once, and waits for whoever writes into it")
+                secret = get_file_vault_secret(filename=name, vault_id=vault_id, loader=loader)
                 secret.load()
             except (AnsibleError, OSError):
                 raise Blocked(
@@ -139,10 +155,7 @@ class VaultFile:
         text = yaml.safe_dump(entry.as_mapping(), sort_keys=False, allow_unicode=True)
         encrypted = self._vault.encrypt(text, self._encrypting, vault_id=self._encrypting_id)
         content = encrypted if isinstance(encrypted, bytes) else str(encrypted).encode()
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as exc:
-            raise self._refused(exc) from None
+        self._make_folders()
         with self._locked():
             if self._was_read and self._content() != self._seen:
                 raise Conflict(
@@ -154,6 +167,21 @@ class VaultFile:
             self._write_beside(content, keep=True)
         self._seen, self._was_read = content, True
 
+    def is_open(self) -> bool:
+        """Whether others than its owner may read or write the file."""
+        try:
+            return bool(stat.S_IMODE(self._path.stat().st_mode) & ~PRIVATE)
+        except OSError:
+            return False
+
+    def shut(self) -> None:
+        try:
+            self._path.chmod(PRIVATE)
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            raise self._refused(exc) from None
+
     def remove(self) -> None:
         try:
             self._path.unlink(missing_ok=True)
@@ -163,20 +191,50 @@ class VaultFile:
             raise self._refused(exc) from None
         self._seen, self._was_read = None, True
 
+    def _make_folders(self) -> None:
+        """What is missing above the file, each folder for its owner alone."""
+        missing = [folder for folder in self._path.parents if not os.path.lexists(folder)]
+        try:
+            for folder in reversed(missing):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            if not self._path.parent.is_dir():
+                raise NotADirectoryError(0, f"{self._path.parent} is not a folder")
+        except OSError as exc:
+            raise self._refused(exc) from None
+
     @contextlib.contextmanager
     def _locked(self) -> t.Iterator[None]:
         """Two runs that write into one folder take turns, so that comparing and replacing is one step. A file system
-        without locks goes without."""
+        without locks goes without. Raises Blocked where somebody keeps the lock."""
         try:
             folder = os.open(self._path.parent, os.O_RDONLY)
         except OSError as exc:
             raise self._refused(exc) from None
         try:
             with contextlib.suppress(OSError):
-                fcntl.flock(folder, fcntl.LOCK_EX)
+                self._take_turn(folder)
             yield
         finally:
             os.close(folder)
+
+    def _take_turn(self, folder: int) -> None:
+        waited = 0.0
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waited >= LOCKED_AT_MOST_S:
+                    raise Blocked(
+                        f"{self.describe()} cannot be used: another process has held the lock on its folder for "
+                        f"{LOCKED_AT_MOST_S:.0f} seconds",
+                        attempted="take a turn at the store",
+                        cure="let that process end (lsof or fuser on the folder names it), then run again",
+                        options=("store",),
+                    ) from None
+                self._pause(PAUSE_S)
+                waited += PAUSE_S
+            else:
+                return
 
     def _sweep(self) -> None:
         """Away with what killed runs left beside the file: encrypted, and of no use. Whoever writes holds the lock."""
@@ -192,7 +250,17 @@ class VaultFile:
 
     def _content(self) -> bytes | None:
         try:
-            return self._path.read_bytes()
+            # Whoever opens a pipe waits for a writer, unless told not to.
+            handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(handle, "rb") as stream:
+                found = os.fstat(handle)
+                if stat.S_ISDIR(found.st_mode):
+                    raise IsADirectoryError(0, "it is a folder")
+                if not stat.S_ISREG(found.st_mode):
+                    raise OSError(0, "it is not a file, but a pipe or a device")
+                if found.st_size > LARGEST:
+                    raise OSError(0, f"it has {found.st_size} bytes, so it is not one of this collection")
+                return stream.read()
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -227,6 +295,7 @@ class VaultFile:
             f"{self.describe()} cannot be {'read' if verb == 'read' else 'written'} ({exc.strerror})",
             attempted=f"{verb} the secret",
             cure="give the run's user the right to write in that folder, make room on the disk, or choose another path",
+            options=("store",),
         )
 
 

@@ -19,7 +19,7 @@ from ansible.parsing.vault import VaultSecret
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput, MissingLibrary
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput, MissingLibrary
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Response
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
     STORE_OPTIONS,
@@ -251,3 +251,32 @@ def test_a_missing_library_is_said(monkeypatch, private_key):
         monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingLibrary, match="cryptography"):
         Sealed.from_options({"seal_to": "x"})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backend": "hashi_vault", "path": "x", "url": "https://x", "token": "$ANSIBLE_VAULT;1.1;AES256 canary"},
+        {
+            "backend": "hashi_vault",
+            "path": "x",
+            "role_id": "r",
+            "secret_id": "\n $ANSIBLE_VAULT;1.2;AES256;p canary",
+        },
+    ],
+)
+def test_a_text_that_is_still_encrypted_is_never_sent(options, monkeypatch):
+    with pytest.raises(Blocked, match="still encrypted with Ansible Vault") as caught:
+        open_store(options, Controller(None))
+    assert caught.value.options == ("store",)
+    assert "canary" not in str(caught.value)
+    monkeypatch.setenv("VAULT_TOKEN", "$ANSIBLE_VAULT;1.1;AES256 canary")
+    with pytest.raises(Blocked, match="VAULT_TOKEN is still encrypted"):
+        open_store({"backend": "hashi_vault", "path": "x", "url": "https://x"}, Controller(None))
+
+
+def test_a_sign_in_that_is_still_encrypted_is_never_sent():
+    for option in ("client_secret", "certificate_passphrase"):
+        with pytest.raises(Blocked, match=f"{option} is still encrypted") as caught:
+            Tenant({option: "$ANSIBLE_VAULT;1.1;AES256 canary"}, environment={})
+        assert caught.value.options == (option,)

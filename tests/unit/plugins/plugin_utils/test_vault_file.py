@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
@@ -263,3 +264,77 @@ def test_of_several_passwords_ansible_s_own_choice_encrypts(tmp_path, monkeypatc
 def test_options_that_cannot_be_right(options):
     with pytest.raises(InvalidInput):
         open_store(options, Controller(DataLoader()))
+
+
+# --- what hangs, and what others may read ------------------------------------------------------------------------
+
+
+def test_a_held_lock_is_told_and_not_waited_for_for_ever(tmp_path):
+    waited = []
+    store = VaultFile(tmp_path / "s.yml", SECRETS, pause=waited.append)
+    store.write(entry())
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        for ask in (store.probe, lambda: store.write(entry("new"))):
+            with pytest.raises(Blocked, match="held the lock on its folder for 30 seconds"):
+                ask()
+    finally:
+        os.close(folder)
+    assert sum(waited) < 70
+    store.write(entry("new"))
+
+
+def test_a_lock_that_is_let_go_is_waited_for(tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    store = VaultFile(tmp_path / "s.yml", SECRETS, pause=lambda _seconds: fcntl.flock(folder, fcntl.LOCK_UN))
+    store.write(entry())
+    os.close(folder)
+    assert store.read() == entry()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_told_at_once(tmp_path, make):
+    make(tmp_path / "s.yml")
+    with pytest.raises(Blocked, match="cannot be read"):
+        VaultFile(tmp_path / "s.yml", SECRETS).read()
+
+
+def test_what_is_too_large_is_not_read(tmp_path):
+    with (tmp_path / "s.yml").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(Blocked, match="not one of this collection"):
+        VaultFile(tmp_path / "s.yml", SECRETS).read()
+
+
+def test_a_pipe_for_the_password_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "password")
+    options = {"backend": "vault_file", "path": str(tmp_path / "s.yml"), "password_file": str(tmp_path / "password")}
+    with pytest.raises(Blocked, match="cannot be used"):
+        open_store(options, Controller(DataLoader()))
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o660, 0o606, 0o700])
+def test_a_file_that_others_may_read_is_shut(tmp_path, mode):
+    store = VaultFile(tmp_path / "s.yml", SECRETS)
+    assert not store.is_open()
+    store.write(entry())
+    assert not store.is_open()
+    (tmp_path / "s.yml").chmod(mode)
+    assert store.is_open()
+    store.shut()
+    assert stat.S_IMODE((tmp_path / "s.yml").stat().st_mode) == 0o600
+    store.remove()
+    store.shut()
+
+
+def test_new_folders_are_the_owner_s_alone_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        VaultFile(tmp_path / "a" / "b" / "c" / "s.yml", SECRETS).write(entry())
+    finally:
+        os.umask(before)
+    for folder in ("a", "a/b", "a/b/c"):
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "a/b/c/s.yml").stat().st_mode) == 0o600
