@@ -47,6 +47,12 @@ options:
         description: Key IDs of the secrets that the application had then.
         type: list
         elements: str
+  adopting:
+    description:
+      - The application is taken for the first time. Who can sign in as it by now, or let others do so, is told and
+        returned, and stops nothing.
+    type: bool
+    default: false
   recorded_app_id:
     description:
       - Application (client) ID that the record of an earlier run names. It is looked up by this ID before

@@ -36,6 +36,7 @@ TRUST_OPTIONS: dict[str, t.Any] = {
         "options": {"at": {"type": "str"}, "keys": {"type": "list", "elements": "str", "no_log": False}},
     },
     "recorded_app_id": {"type": "str"},
+    "adopting": {"type": "bool", "default": False},
 }
 """The options by which a task says what is ours, the same in every module that asks."""
 
@@ -64,6 +65,8 @@ class Trust:
     recorded_app_id: str = ""
     intent: Intent | None = None
     """A secret that a run was about to make when it was cut short: the key that it made is ours."""
+    adopting: bool = False
+    """The application is taken for the first time: who can sign in as it by now is told, and stops nothing."""
 
     @property
     def creators(self) -> frozenset[str]:
@@ -112,6 +115,7 @@ def trust_of(params: t.Mapping[str, t.Any], prefix: str = "") -> Trust:
         accepted=frozenset(str(item).strip().lower() for item in params.get("accept_credentials") or () if item),
         known_key_ids=None if known is None else frozenset(str(item).strip().lower() for item in known if item),
         recorded_app_id=_names.guid(recorded, f"{prefix}recorded_app_id").lower() if recorded else "",
+        adopting=bool(params.get("adopting")),
         intent=Intent(str(intent["at"]), tuple(str(key).lower() for key in intent.get("keys") or ()))
         if intent
         else None,
@@ -305,6 +309,18 @@ def _redirects(access: Access) -> list[str]:
         for uri in (access.application.get(platform) or {}).get("redirectUris") or ()
     ]
     return sorted({*addresses, *map(str, (access.service_principal or {}).get("replyUrls") or ())})
+
+
+def taken_over(found: t.Sequence[Stranger], called: str) -> str:
+    """What is told of who else can sign in as an application that is adopted; empty where nobody can."""
+    if not found:
+        return ""
+    listed = "; ".join(item.words for item in found[:MOST_SHOWN])
+    more = f"; and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+    return (
+        f"somebody else can sign in as {called}, or let others do so: {listed}{more}. This is taken over with the "
+        "application and noted in its record; whatever comes later stops a run. Remove what nobody needs"
+    )
 
 
 def intruded(found: t.Sequence[Stranger], called: str) -> Blocked | None:

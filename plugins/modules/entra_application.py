@@ -252,6 +252,13 @@ recoverable_until:
   description: Until when a deleted application can be restored (ISO 8601, UTC).
   returned: when O(state=absent) and the application lies in the recycle bin
   type: str
+accepted:
+  description:
+    - What may sign in as the application, or let others do so, and was taken over with O(adopting), by C(kind) and
+      C(id). A later task names it in O(accept_credentials).
+  returned: when the application existed and who can sign in as it was looked at
+  type: list
+  elements: dict
 added:
   description: >-
     What was not there before and is now, or would be in check mode, a list of C(kind), C(of) and C(id):

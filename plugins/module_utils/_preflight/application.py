@@ -226,6 +226,9 @@ def judge(facts: Facts, desired: Desired, now: dt.datetime) -> Judged:
         # A deleted one hides whether the name is taken by a live one as well.
         reasons.append(_application.plan(replace(state, deleted=None), wanted, now).blocked)
     findings += [refused(STEP, what, reason) for reason in reasons if reason is not None]
+    if wanted.trust is not None and wanted.trust.adopting and state.access is not None:
+        told = _ownership.taken_over(_ownership.strangers(state.access, wanted.trust, now), wanted.called)
+        findings += [notes(STEP, what, told)] if told else []
     findings += _of_the_living(facts, desired, what)
     findings += _of_the_dead(facts, what)
     return Judged(_shown(state, now), (*findings, *about_permissions))

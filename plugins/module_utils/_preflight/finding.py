@@ -29,7 +29,8 @@ LISTED = 100
 class Finding:
     """``what`` was looked at, what was ``found``, what to do and who can. ``severity`` is blocked or warning.
 
-    ``step`` is a key of ``_steps.STEPS``, or the option that it is about. ``about`` holds as data what the words name.
+    ``step`` is a key of ``_steps.STEPS``, or the option that it is about. ``about`` holds as data what the words name,
+    ``options`` the options that decide.
     """
 
     severity: str
@@ -39,6 +40,7 @@ class Finding:
     cure: str = ""
     who: str = ""
     about: t.Mapping[str, t.Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.what}: {self.found}"
@@ -72,7 +74,8 @@ def notes(step: str, what: str, found: str, cure: str = "", who: str = "", **abo
 
 def refused(step: str, what: str, reason: Blocked, who: str = "", **about: t.Any) -> Finding:
     """What would stop a step, as the step itself says it."""
-    return stops(step, what, reason.message, reason.cure, reason.who or who, **about)
+    found = stops(step, what, reason.message, reason.cure, reason.who or who, **about)
+    return replace(found, options=reason.options)
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,15 @@ def few(items: t.Iterable[t.Any], separator: str = ", ", most: int = SHOWN) -> s
 
 def stop(grave: t.Sequence[Finding]) -> Blocked:
     """One reason out of all of them."""
+    options = tuple(dict.fromkeys(option for finding in grave for option in finding.options))
     if len(grave) == 1:
-        return Blocked(str(grave[0]), cure=grave[0].cure, who=grave[0].who, details={"findings": [grave[0].as_dict()]})
+        return Blocked(
+            str(grave[0]),
+            cure=grave[0].cure,
+            who=grave[0].who,
+            details={"findings": [grave[0].as_dict()]},
+            options=options,
+        )
     shown = grave[:SHOWN]
     numbered = few((f"({number}) {finding}" for number, finding in enumerate(grave, 1)), "; ")
     cures = [f"({number}) {finding.cure}" for number, finding in enumerate(shown, 1) if finding.cure]
@@ -103,4 +113,5 @@ def stop(grave: t.Sequence[Finding]) -> Blocked:
         cure="; ".join(cures),
         who=", ".join(dict.fromkeys(finding.who for finding in grave if finding.who)),
         details={"findings": [finding.as_dict() for finding in grave[:LISTED]]},
+        options=options,
     )

@@ -223,6 +223,11 @@ def _present(current: State, desired: Desired, now: dt.datetime) -> Plan:
     if blocked is not None:
         return _stopped(current, desired, blocked)
 
+    if desired.trust is not None and current.access is not None:
+        others = _ownership.strangers(current.access, desired.trust, now) if desired.trust.adopting else []
+        result["accepted"] = [{"kind": item.kind, "id": item.id} for item in others]
+        if others:
+            warnings.append(f"{_ownership.taken_over(others, desired.called)}.")
     changes = _differences(base or {}, desired, wanted)
     if base is None:
         changes["servicePrincipalLockConfiguration"] = LOCKED
@@ -321,7 +326,7 @@ def _claimed(document: Json, access: Access | None, desired: Desired, now: dt.da
         blocked = _ownership.foreign_holder(document, desired.trust)
         if blocked is not None:
             return blocked
-    if access is None or taken_back:
+    if access is None or taken_back or desired.trust.adopting:
         return None
     return _ownership.intruded(_ownership.strangers(access, desired.trust, now), f"{document.get('displayName')!r}")
 

@@ -76,6 +76,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
         "ours": _ours(run, state),
         "removing": _removing(run, state),
+        "accepted": facts.accepted(run, state),
         "last_good_at": watched.last_good_at(run, outcome),
     }
     if mode == "audit":

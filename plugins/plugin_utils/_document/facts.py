@@ -114,6 +114,24 @@ def mailboxes(run: Run) -> list[Json]:
     return sorted(rows.values(), key=lambda entry: bool(entry["expected"] != "granted"))
 
 
+def accepted(run: Run, state: str) -> Json | None:
+    """What could sign in as the application when it was taken over: ``of`` (its id) and ``credentials`` by kind and id.
+
+    None where no run has looked yet, as 0.1.0 did not.
+    """
+    before = run.previous.get("accepted")
+    if state == "removed":
+        return None
+    found = run.good("application")
+    app_id = known_id(found.get("app_id"))
+    if run.kind != "provision" or run.mode != "apply" or app_id is None:
+        return before
+    kept = before["credentials"] if before and before["of"] == app_id else []
+    told = found.get("accepted") or []
+    new = [entry for entry in told if entry not in kept]
+    return {"of": app_id, "credentials": [*kept, *new]}
+
+
 def unprotected(run: Run) -> str:
     """Whether the application may hold its grant while nothing limits it: ``none``, or what is wrong or unknown."""
     reachable = [

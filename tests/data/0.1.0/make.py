@@ -11,6 +11,7 @@ and sheet), ``secrets`` (the vault file; its password is ``vault-password``) and
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pathlib
@@ -67,6 +68,7 @@ def main(out: pathlib.Path) -> None:
 def made(folder: pathlib.Path, file: dict[str, t.Any], variables: dict[str, str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    file = copy.deepcopy(file)
     file["tenants"][0]["service_principals"] = 5
     (folder / "vault-password").write_text(PASSWORD, encoding="utf-8")
     host = {
