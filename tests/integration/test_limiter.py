@@ -10,6 +10,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.emulator.testing import Emulator
 from tests.integration.exchange_admin import (
     ADELE,
@@ -21,12 +23,14 @@ from tests.integration.exchange_admin import (
     OTHER_APP,
     TENANTS,
     admin,
+    at,
     changes,
     group_in,
     sent,
 )
-from tests.integration.harness import run
+from tests.integration.harness import OPERATOR, run
 from tests.integration.transports import start_emulator
+from tests.unit.plugins.scoping import test_limiter as random_tenants
 
 GROUP: dict[str, t.Any] = {"name": NAME, "alias": ALIAS, "members": [FAX], "owners": [], "app_id": APP}
 THIRD_APP = "3cb8b5d2-8724-4f32-8152-a16a230b682b"
@@ -217,3 +221,75 @@ def test_what_is_no_instant_is_refused(emulator: Emulator):
     result = group(emulator, state="absent", not_before="tomorrow")
     assert (result["outcome"], result["error"]["options"]) == ("failed", ["not_before"])
     assert sent(emulator) == []
+
+
+# ---- random tenants -------------------------------------------------------------------------------------------------
+
+PEOPLE = {name: f"user{number}" for number, name in enumerate(random_tenants.MAILBOXES)}
+
+
+def build(emulator: Emulator, world: random_tenants.World) -> None:
+    """A random tenant of the unit test, for real: groups, who is in them, and policies on them."""
+    emulator.reset()
+    somebody = Tenant({**OPERATOR, "patience": 20}, environment=emulator.env())
+    cmdlets = [
+        Cmdlet(
+            "New-DistributionGroup",
+            {
+                **{"Name": name, "Alias": name, "Type": "Security", "MemberJoinRestriction": "Closed"},
+                "Members": [PEOPLE.get(member, member) for member in sorted(members, reverse=True)],
+            },
+            "play somebody else",
+        )
+        for name, members in world.groups.items()
+    ]
+    cmdlets += [
+        Cmdlet(
+            "New-ApplicationAccessPolicy",
+            {"AppId": app_id, "PolicyScopeGroupId": PEOPLE.get(scope, scope), "AccessRight": right},
+            "play somebody else",
+        )
+        for app_id, right, scope in world.policies
+    ]
+    for output in somebody.exchange.invoke_many(cmdlets):
+        output.objects()
+    somebody.close()
+
+
+def opened(world: random_tenants.World) -> set[tuple[str, str]]:
+    others = (random_tenants.B, random_tenants.C, random_tenants.NOBODY_IN_PARTICULAR)
+    return {(app_id, box) for app_id in others for box in PEOPLE if world.opens(app_id, box)}
+
+
+def check(emulator: Emulator, seed: int) -> str:
+    world, adding, removing, accepted = random_tenants.invent(seed)
+    build(emulator, world)
+    before = opened(world)
+    inside = {member for member in world.groups["g0"] if member in PEOPLE}
+    options = {
+        **{"name": "g0", "alias": "g0", "app_id": random_tenants.OWN, "accept_shared_group": sorted(accepted)},
+        **{"members": [at(PEOPLE[name]) for name in sorted((inside | adding) - removing)]},
+        **{"on_foreign_members": "remove", "declared": []},
+    }
+    result = run("exchange_security_group", options, emulator)
+    assert result["outcome"] in ("ok", "changed", "blocked"), result
+    names = {at(alias).lower(): name for name, alias in PEOPLE.items()}
+    members = (group_in(emulator, "g0") or {})["members"]
+    world.groups["g0"] = {names[member.lower()] for member in members}
+    after = opened(world)
+    if result["outcome"] == "blocked":
+        assert after == before, seed
+    elif random_tenants.EVERY_APPLICATION not in accepted:
+        assert {app_id for app_id, _name in after - before} <= accepted, f"seed {seed}: {after - before}"
+    return str(result["outcome"])
+
+
+def test_nobody_elses_reach_grows_in_an_emulated_tenant(running: Emulator):
+    start = random_tenants.commit_seed()
+    assert {check(running, seed) for seed in range(start, start + 8)}
+
+
+@pytest.mark.soak
+def test_nobody_elses_reach_grows_in_many_emulated_tenants(running: Emulator):
+    became = [check(running, seed) for seed in range(150)]
+    assert {"changed", "blocked"} <= set(became)

@@ -157,7 +157,7 @@ def _mismatch(current: State, desired: Desired) -> Blocked:
         cure = (
             f"look at what denies: {listed(denying, separator='; ')}. Take the mailbox out of that policy's group, or "
             "remove the policy (on_other_policies of exchange_application_access_policy; one for every application by "
-            "hand)"
+            f"hand). {EVALUATION}"
         )
     return Blocked(
         f"the access policies do not say what is expected: {told}",
