@@ -231,8 +231,8 @@ members_removed:
   elements: str
 policies_of_others:
   description:
-    - The access policies of other applications on the group, or on a group that holds it, each with C(app_id),
-      C(access_right), C(scope_name), C(description), C(identity) and C(is_valid).
+    - The access policies of other applications on the group and, where members change, on a group that holds it, each
+      with C(app_id), C(access_right), C(scope_name), C(description), C(identity) and C(is_valid).
   returned: success
   type: list
   elements: dict

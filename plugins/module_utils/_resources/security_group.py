@@ -153,7 +153,8 @@ class SecurityGroup:
             return state  # who may look after groups alone sees no policies, and changes nothing that they hang on
         state = replace(state, policies=tuple(policies_of(policies)))
         group = state.group
-        if group is not None and limiter.elsewhere(state.facts, desired.app_id):
+        # Which groups hold it takes a request for each level, and matters only where somebody comes or goes.
+        if group is not None and _moves(state, desired) and limiter.elsewhere(state.facts, desired.app_id):
             state = replace(state, holders=hanging.holders(self._tenant.exchange, group.recipient))
         asked = limiter.questions(state.facts, desired.app_id, _coming(state, desired), desired.accepted)
         if asked:
@@ -264,7 +265,7 @@ class SecurityGroup:
     def settle(self, plan: Plan) -> Settled:
         seen = read_back(self._tenant, self)
         if seen.arrived:
-            return Settled({key: seen.plan.result[key] for key in ("group", "members", "policies_of_others")})
+            return Settled({key: seen.plan.result[key] for key in ("group", "members")})
         if seen.plan.blocked is not None:
             raise seen.plan.blocked
         if any(isinstance(step, (Create, Remove)) for step in seen.plan.steps):
