@@ -20,21 +20,28 @@ description:
     O(mail2fax.m365.handover#role:main:handover_stopped) takes.
   - Words are taken over from this collection's own tasks only. What Ansible itself says of a template that fails may
     quote the value that the template was to use; in its place the task is named.
-positional: task
+positional: task, action
 options:
   _input:
     description: The variable C(ansible_failed_result), or an empty dictionary.
     type: dict
     required: true
   task:
-    description: The variable C(ansible_failed_task), or an empty dictionary.
-    type: raw
+    description: The name of C(ansible_failed_task). Empty if there is none.
+    type: str
+    default: ''
+  action:
+    description: The action of C(ansible_failed_task).
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
 - name: Note what stopped the run
   ansible.builtin.set_fact:
-    stopped: "{{ ansible_failed_result | mail2fax.m365.what_stopped(ansible_failed_task) }}"
+    stopped: >-
+      {{ ansible_failed_result
+         | mail2fax.m365.what_stopped(ansible_failed_task.name, ansible_failed_task.action) }}
 """
 
 RETURN = r"""
@@ -44,9 +51,9 @@ _value:
 """
 
 
-def what_stopped(result: t.Any, task: t.Any = None) -> dict[str, t.Any]:
+def what_stopped(result: t.Any, task: t.Any = "", action: t.Any = "") -> dict[str, t.Any]:
     """See DOCUMENTATION."""
-    return _stopped.what_stopped(plain(result or {}), plain(task or {}))
+    return _stopped.what_stopped(plain(result or {}), str(task), str(action))
 
 
 class FilterModule:

@@ -156,7 +156,7 @@ def _wrong_list(row: Variable, value: t.Any, like: str) -> str | None:
     for item in _blanks.listed(value):
         if isinstance(item, (t.Mapping, list)):
             return f"has {_kind(item)} among its items, which has to be text.{like}"
-        if isinstance(item, str) and row.name in ADDRESSES and any(char in item for char in ";[]{}\"'<>\t "):
+        if isinstance(item, str) and row.name in ADDRESSES and any(char in item for char in ';[]{}"<>\t '):
             return (
                 f"has the item {_cut(item)}, which is not an address. What to do: put commas or line breaks between "
                 "addresses, or write a list of them, with nothing around."
@@ -198,11 +198,11 @@ def _lost(path: str, value: t.Any, host: Host) -> str:
         if isinstance(value, (int, float))
         else "a date or a time"
     )
-    forms = ['"0047" in a YAML file']
+    forms = ['"4711" in a YAML file']
     if name in host.extra:
         forms.insert(0, "with a word or a blank before it in a survey")
     elif host.ini:
-        forms.insert(0, "'\"0047\"' in an inventory in INI form")
+        forms.insert(0, "'\"4711\"' in an inventory in INI form")
     return (
         f"is {kind}, and has to be text: its digits may have changed on the way. What to do: write it so that it stays "
         f"text, {' or '.join(forms)}."

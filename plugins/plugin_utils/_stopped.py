@@ -20,10 +20,8 @@ _PLUGIN = re.compile(r"mail2fax\.m365\.[a-z_]+: ")
 """Stands before what our filters and look-ups say, wherever Ansible's own words begin."""
 
 
-def what_stopped(result: Json, task: Json) -> Json:
-    """``task``, ``msg``, ``outcome`` and ``error`` from a failed result and its task, either of which may be empty."""
-    name = str(task.get("name") or "")
-    action = str(task.get("action") or task.get("resolved_action") or "")
+def what_stopped(result: Json, name: str, action: str) -> Json:
+    """``task``, ``msg``, ``outcome`` and ``error`` from a failed result and its task's name, which may be empty."""
     outcome = result.get("outcome") if result.get("outcome") in ("blocked", "failed") else None
     found: Json = {"task": name, "outcome": outcome or "failed", "error": result.get("error")}
     message = str(result.get("msg") or "")

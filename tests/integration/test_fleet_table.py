@@ -44,7 +44,8 @@ def test_every_tenant_is_in_the_last_table(tmp_path: pathlib.Path) -> None:
         inventory = tmp_path / "tenants.yml"
         hosts = yaml.safe_load(inventory.read_text(encoding="utf-8"))
         # Out of reach, and with a typo: neither may be missing.
-        hosts["all"]["hosts"]["tenant03"].update(ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1)
+        ssh = {"ansible_connection": "ssh", "mail2fax_allowed_connection": "ssh"}
+        hosts["all"]["hosts"]["tenant03"].update(ssh, ansible_host="127.0.0.1", ansible_port=1)
         hosts["all"]["hosts"]["tenant04"].update(mail2fax_mailboxes=["fox@tenant04.onmicrosoft.com"])
         inventory.write_text(yaml.safe_dump(hosts), encoding="utf-8")
         bad = {"tenant02": "failed", "tenant03": "failed", "tenant04": "blocked"}
@@ -92,10 +93,15 @@ def test_every_tenant_is_in_the_last_table(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_fault_of_the_table_ends_no_run_and_hides_no_failure(tmp_path: pathlib.Path) -> None:
-    text = (layout.ROOT / "playbooks/provision.yml").read_text(encoding="utf-8")
+    text = (layout.ROOT / "playbooks/plays/sum_up.yml").read_text(encoding="utf-8")
     summing_up = yaml.safe_load(text.replace("mail2fax.m365.fleet_table", "mail2fax.m365.outcome_table"))[-1]
     complaint = "{{ 'there is one' if inventory_hostname == 'tenant02' else '' }}"
-    told = {"ansible.builtin.set_fact": {"handover_result": {"document": {}, "complaint": complaint}}}
+    told = {
+        "ansible.builtin.set_fact": {
+            "handover_result": {"document": {}, "complaint": complaint},
+            "mail2fax_inventory": {},
+        }
+    }
     with start_emulator(tenants(2)) as emulator:
         run = Fleet(tmp_path, emulator, count=2).play(
             [{"hosts": "all", "gather_facts": False, "tasks": [told]}, summing_up]
