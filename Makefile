@@ -46,6 +46,13 @@ soak: $(STAMP) ## What is exhaustive, whole (make test takes a sample of it); ta
 	@SOAK=1 $(RUN) -m pytest -q -n 2 --dist loadfile --durations 20 -o cache_dir=.build/pytest_cache/soak -m "not cores" \
 		tests/unit tests/fidelity tests/integration $(SOAK_ARGS)
 
+.PHONY: cores
+cores: $(STAMP) ## A tenant's life on every supported ansible-core, in both lanes; what differs goes into the guide's table
+	@$(RUN) tests/tools/core_differences.py
+	@$(RUN) tests/tools/doc_tables.py
+	@SOAK=1 $(RUN) -m pytest -q -n 2 --dist loadfile -rs --durations 10 -o cache_dir=.build/pytest_cache/cores -m cores \
+		tests/integration/test_canary.py tests/integration/test_cores.py $(CORES_ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2"), and a Windows host
 	@$(RUN) -m tests.bench.windows_host

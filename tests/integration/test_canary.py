@@ -89,7 +89,10 @@ def emulator() -> t.Iterator[Emulator]:
 
 @pytest.mark.parametrize(
     "core",
-    [pytest.param(core, marks=[] if core.version == cores.USUAL else [pytest.mark.cores]) for core in cores.at_hand()],
+    [
+        pytest.param(core, marks=[] if core.version == cores.USUAL else [pytest.mark.cores, pytest.mark.soak])
+        for core in cores.at_hand()
+    ],
     ids=lambda core: f"core-{core.version}",
 )
 def test_no_canary_is_anywhere(core: cores.Core, folder: pathlib.Path, emulator: Emulator) -> None:
