@@ -173,6 +173,20 @@ options:
           they are not looked at.
         type: str
         choices: [fail, remove, keep]
+      accept_shared_group:
+        description: >-
+          What O(ignore:accept_shared_group) of M(mail2fax.m365.exchange_security_group) will be. Another application
+          that would reach more with the group, and that is not named here, is a finding.
+        type: list
+        elements: str
+        version_added: 0.2.0
+      declared:
+        description: >-
+          What O(ignore:declared) of M(mail2fax.m365.exchange_security_group) will be. What the run would change of a
+          group that others made is told.
+        type: list
+        elements: str
+        version_added: 0.2.0
   ews:
     description: Exchange Web Services (EWS). When set, the application needs them.
     type: dict
@@ -477,6 +491,10 @@ group:
       description: The owners that are not in O(group.owners), by name; null where those are not set.
       type: list
       elements: str
+    policies_of_others:
+      description: The access policies of other applications on the group, or on a group that holds it.
+      type: list
+      elements: dict
 other_policies:
   description: >-
     The access policies that count for the application, beside the one on the scope group. Null when

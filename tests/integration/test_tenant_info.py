@@ -675,7 +675,7 @@ def test_a_deleted_application_of_the_same_name_is_noted(emulator: Emulator):
 
 def ruled(emulator: Emulator, unique_name: str = "ruled", **group: t.Any) -> Look:
     application = {"unique_name": unique_name, "display_name": unique_name.title()}
-    wanted = {"alias": "scope", "on_other_policies": "fail", **group}
+    wanted = {"alias": "scope", "on_other_policies": "fail", "declared": [], **group}
     return Look(emulator, RULED, application=application, mailboxes=["fax@t16.example"], group=wanted)
 
 

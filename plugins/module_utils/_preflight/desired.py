@@ -18,6 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret_plan as _secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group_state
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 BY_HAND = "by_hand"
@@ -36,7 +37,7 @@ class Desired:
     """Names that the inventory says word for word, beside what an access policy limits; None: any may be declared."""
     mailboxes: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
-    group: _security_group.Desired | None = None
+    group: security_group_state.Desired | None = None
     on_other_policies: str | None = None
     """What the access policy's own option will be; None: other policies are not looked at."""
     ews: bool = False
@@ -155,15 +156,18 @@ def _wanted_application(option: Json | None, *, taking_back: bool) -> _applicati
     )
 
 
-def _group(option: Json) -> _security_group.Desired:
+def _group(option: Json) -> security_group_state.Desired:
     name, address = option.get("name"), option.get("address")
-    return _security_group.Desired(
+    declared = option.get("declared")
+    return security_group_state.Desired(
         alias=_names.alias(option["alias"], "group.alias"),
         name=_names.name(name, "group.name", _security_group.LONGEST_NAME) if name else "",
         address=_names.address(address, "group.address") if address else None,
         on_foreign_members=option["on_foreign_members"],
         owners=None if option.get("owners") is None else _addresses(option["owners"], "group.owners"),
         on_foreign_owners=option.get("on_foreign_owners") or "fail",
+        accepted=_security_group.accepted(option.get("accept_shared_group") or []),
+        declared=None if declared is None else frozenset(declared),
     )
 
 
@@ -198,6 +202,8 @@ SPEC = ArgumentSpec(
                 "owners": {"type": "list", "elements": "str"},
                 "on_foreign_owners": _DECIDE,
                 "on_other_policies": {"type": "str", "choices": ["fail", "remove", "keep"]},
+                "accept_shared_group": {"type": "list", "elements": "str"},
+                "declared": {"type": "list", "elements": "str"},
             },
         },
         "ews": {

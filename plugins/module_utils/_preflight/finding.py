@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
+from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
 
 WARNING = "warning"
 BLOCKED = "blocked"
@@ -87,11 +88,9 @@ class Judged:
     pending: str | None = None
 
 
-def few(items: t.Iterable[t.Any], separator: str = ", ", most: int = SHOWN) -> str:
+def few(items: t.Iterable[t.Any], separator: str = ", ") -> str:
     """A list in a sentence: the first ones, and how many more there are."""
-    listed = list(map(str, items))
-    more = len(listed) - most
-    return separator.join(listed[:most]) + (f"{separator}and {more} more" if more > 0 else "")
+    return listed(items, SHOWN, separator=separator)
 
 
 def stop(grave: t.Sequence[Finding]) -> Blocked:

@@ -45,7 +45,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class Facts:
-    """``recipients``: those behind the declared addresses, None where they cannot be read."""
+    """``recipients``: those behind the declared addresses, the group's owners too; None where they cannot be read."""
 
     recipients: tuple[Recipient, ...] | None = None
     own_ews: t.Mapping[str, Json] = field(default_factory=dict)
@@ -63,7 +63,8 @@ class Facts:
 def calls(desired: Desired) -> Reads:
     reads: dict[str, Read] = {}
     purpose = "look for the mailboxes"
-    people = [*desired.mailboxes, *desired.control]
+    owners = desired.group.owners if desired.group is not None else None
+    people = [*desired.mailboxes, *desired.control, *(owners or ())]
     for number, cmdlet in enumerate(_recipients.by_address(people, purpose)):
         reads[f"recipients {number}"] = Read(cmdlet, "the mailboxes")
         if desired.ews:

@@ -21,9 +21,11 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     application,
     control,
     ews,
+    group,
     host,
     mailboxes,
     operator,
+    policies,
     scope,
     secret,
     tenant,
@@ -75,14 +77,17 @@ class TenantInfo(ReadOnly):
         )
         settings = ews.take(answers["ews"])
         registration = application.take(answers["application"], desired, who, ask)
+        declared = mailboxes.explain(mailboxes.take(answers["mailboxes"]), desired, ask)
+        app_id = registration.app_id_to_be(desired)
+        limits = scope.take(answers["scope"], desired)
         return State(
             operator=who,
             tenant=tenant.explain(tenant.take(answers["tenant"], settings.configuration), desired, who, ask),
             application=registration,
             secret=secret.take(answers["secret"], registration.document),
-            mailboxes=mailboxes.explain(mailboxes.take(answers["mailboxes"]), desired, ask),
+            mailboxes=declared,
             control=control.take(answers["control"]),
-            scope=scope.explain(scope.take(answers["scope"], desired), desired, ask),
+            scope=scope.explain(limits, desired, declared, app_id, ask, self._tenant.now()),
             ews=settings,
             host=host.take(self._tenant, ask.host_problem),
             refusal=ask.refusal,
@@ -104,8 +109,8 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     registration = application.judge(current.application, desired, now)
     policy = secret.judge(current.secret, desired, who, now)
     declared = mailboxes.judge(current.mailboxes, desired, accepted)
-    group = scope.judge(current.scope, desired, current.mailboxes, accepted)
-    others = scope.judge_policies(current.scope, desired, current.mailboxes, app_id, now)
+    limits = group.judge(current.scope, desired, current.mailboxes, app_id, accepted)
+    others = policies.judge(current.scope, desired, current.mailboxes, app_id, now)
     controls = control.judge(
         current.control, current.mailboxes, current.scope.staying(desired), current.scope.inside, desired, accepted
     )
@@ -114,7 +119,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     unread = _blind(current, desired)
     if unread and not rights.findings and not any(finding.severity == BLOCKED for finding in about_host):
         findings.append(operator.unread(unread))
-    for judged in (registration, policy, declared, group, others, controls, services):
+    for judged in (registration, policy, declared, limits, others, controls, services):
         findings += judged.findings
     findings = [_as_asked(finding, desired) for finding in findings]
     result: Json = {
@@ -130,7 +135,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         "app_management_policy": policy.shown,
         "mailboxes": declared.shown,
         "control_mailboxes": controls.shown,
-        "group": group.shown,
+        "group": limits.shown,
         "other_policies": others.shown,
         "ews": services.shown,
         "windows_host": current.host.about,
