@@ -51,7 +51,7 @@ def tenant(number: int, **keys: t.Any) -> Json:
             }
         ],
         "mailboxes": keys.pop("mailboxes", people),
-        "applications": [application],
+        "applications": [application, *keys.pop("more", [])],
         **keys,
     }
 
@@ -83,6 +83,7 @@ POLICIES = {
     8: ruled(8, {}, {"max_lifetime_days": 900}, {"max_lifetime_days": 90}),
 }
 SYNCED, SHUT, CROWDED, ODD_LIST, AGENT_LIST, AGENT_MAILBOX, BY_LOGIN, DENIED, GROUPED, POOR = range(20, 30)
+SHARED, SHUT_OUT, HAND_MADE = range(30, 33)
 
 
 def mailbox(number: int, name: str, **keys: t.Any) -> Json:
@@ -138,6 +139,29 @@ TENANTS = [
         GROUPED,
         groups=[{"name": "Fax scope", "alias": ALIAS, "members": ["fax@t28.example", "adele@t28.example"]}],
     ),
+    tenant(
+        SHARED,
+        more=[{"appId": OTHER, "displayName": "Ticket system", "app_roles": ["full_access_as_app"]}],
+        groups=[
+            {"name": "Fax scope", "alias": ALIAS, "members": []},
+            {"name": "Nested", "alias": "nested", "members": []},
+            {"name": "Tickets", "alias": "tickets", "members": ["Nested", "bob@t30.example"]},
+        ],
+        policies=[
+            {"app_id": OTHER, "group": "Fax scope", "access_right": "RestrictAccess"},
+            {"app_id": OTHER, "group": "Tickets", "access_right": "RestrictAccess"},
+        ],
+    ),
+    tenant(
+        SHUT_OUT,
+        more=[{"appId": OTHER, "displayName": "Ticket system", "app_roles": ["full_access_as_app"]}],
+        groups=[{"name": "Fax scope", "alias": ALIAS, "members": ["fax@t31.example", "adele@t31.example"]}],
+        policies=[{"app_id": OTHER, "group": "Fax scope", "access_right": "DenyAccess"}],
+    ),
+    tenant(
+        HAND_MADE,
+        groups=[{"name": "Fax scope", "alias": ALIAS, "require_sender_authentication": False, "join": "Closed"}],
+    ),
     tenant(POOR, roles=["Application.ReadWrite.All", "Directory.Read.All", "Exchange.ManageAsApp"]),
 ]
 
@@ -174,7 +198,7 @@ def preflight(emulator: Emulator, number: int, **changes: t.Any) -> Json:
     }
     emulator.clear_journal()
     result = run("m365_tenant_info", params, emulator, **connection(number))
-    rows = [row for row in emulator.journal() if row["cmdlet"] and not row["cmdlet"].startswith(("Get-", "$"))]
+    rows = [row for row in emulator.journal() if row["cmdlet"] and not row["cmdlet"].startswith(("Get-", "Test-", "$"))]
     assert rows == []
     return result
 
@@ -309,3 +333,72 @@ def test_a_mailbox_named_by_its_login(emulator: Emulator, login: str, words: str
     assert words in finding["found"]
     assert cure in finding["cure"]
     assert (finding["who"] == "a License Administrator") is ("licence" in cure)
+
+
+# --- other applications, and things of others ----------------------------------------------------------------
+
+
+def test_an_application_that_would_reach_the_fax_mailbox_through_the_group(emulator: Emulator) -> None:
+    (told,) = grave(preflight(emulator, SHARED), "scope_group")
+    assert f"Ticket system ({OTHER})" in told
+    assert "fax@t30.example" in told
+    accepted = preflight(emulator, SHARED, group={"accept_shared_group": [OTHER]})
+    assert grave(accepted) == []
+    assert [one["app_id"] for one in accepted["group"]["policies_of_others"]] == [OTHER]
+    # It is in a group that holds ours, too.
+    (nested,) = grave(preflight(emulator, SHARED, group={"alias": "nested", "name": "Nested"}), "scope_group")
+    assert OTHER in nested
+
+
+def test_a_mailbox_that_is_taken_out_may_be_opened_by_whom_the_group_shut_out(emulator: Emulator) -> None:
+    (told,) = grave(preflight(emulator, SHUT_OUT, group={"on_foreign_members": "remove"}), "scope_group")
+    assert OTHER in told
+    assert "adele@t31.example" in told
+
+
+def test_what_a_run_changes_of_a_group_of_others_is_told(emulator: Emulator) -> None:
+    def told(look: Json) -> Json:
+        (finding,) = [one for one in look["findings"] if "was not made by this collection" in one["found"]]
+        return t.cast("Json", finding["about"]["settings"])
+
+    everything = told(preflight(emulator, HAND_MADE, group={"name": "Fax, all of it"}))
+    assert everything["DisplayName"] == {"before": "Fax scope", "after": "Fax, all of it"}
+    assert everything["RequireSenderAuthenticationEnabled"] == {"before": False, "after": True}
+    declared = told(preflight(emulator, HAND_MADE, group={"name": "Fax, all of it", "declared": ["name"]}))
+    assert "DisplayName" in declared
+    assert "RequireSenderAuthenticationEnabled" not in declared
+
+
+# --- who else can sign in, and what is beyond ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"createdByAppId": OTHER},
+        {"federatedIdentityCredentials": [{"name": "ci", "issuer": "https://ci.example", "subject": "x"}]},
+        {"owners": [OTHER]},
+    ],
+    ids=str,
+)
+def test_a_stranger_is_found_by_preflight_and_step_alike(keys: Json) -> None:
+    other = {"appId": OTHER, "displayName": "Somebody's tool"}
+    made = tenant(40)
+    made["applications"] = [other, {**made["applications"][0], **keys}]
+    with start_emulator({"tenants": [made]}) as alone:
+        told = grave(preflight(alone, 40), "application")
+        options = {"unique_name": "mail2fax", "display_name": NAME, "permissions": PERMISSIONS}
+        step = run("entra_application", options, alone, check_mode=True, **connection(40))
+    assert step["outcome"] == "blocked"
+    assert any(step["error"]["message"] in one for one in told), (told, step["error"])
+
+
+def test_permissions_beyond_what_a_policy_limits(emulator: Emulator) -> None:
+    beyond = [{"resource": "microsoft_graph", "application": ["Directory.ReadWrite.All"]}]
+    look = preflight(emulator, POOR, permissions=beyond, extra_permissions=[], consent="by_hand")
+    (told,) = grave(look, "permissions")
+    assert "Directory.ReadWrite.All" in told
+    named = preflight(
+        emulator, POOR, permissions=beyond, extra_permissions=["Directory.ReadWrite.All"], consent="by_hand"
+    )
+    assert grave(named, "permissions") == []
