@@ -135,6 +135,38 @@ def test_upsert_by_unique_name(graph: Graph) -> None:
     expect(graph("PATCH", f"/applications/{app['id']}", {"uniqueName": "other"}), 400, text="uniqueName")
 
 
+def test_who_created_it_is_noted_and_cannot_be_changed(emulator: Emulator, graph: Graph) -> None:
+    app = graph.application(displayName="Mine")
+    principal = graph.principal(app)
+    assert (app["createdByAppId"], principal["createdByAppId"]) == (OPERATOR, OPERATOR)
+    for path in (f"/applications/{app['id']}", f"/servicePrincipals/{principal['id']}"):
+        expect(graph("PATCH", path, {"createdByAppId": READER}), 400, text="createdByAppId")
+    expect(graph("POST", "/applications", {"displayName": "x", "createdByAppId": READER}), 400, text="createdByAppId")
+    other = Graph(emulator, OWNED_BY).application(displayName="Somebody's")
+    assert other["createdByAppId"] == OWNED_BY
+
+
+def test_a_lock_keeps_credentials_off_the_service_principal_and_not_off_the_application(graph: Graph) -> None:
+    app = graph.application(servicePrincipalLockConfiguration={"isEnabled": True, "allProperties": True})
+    principal = graph.principal(app)
+    code = "CannotUpdateLockedServicePrincipalProperty"
+    expect(graph("POST", f"/servicePrincipals/{principal['id']}/addPassword", {}), 400, code)
+    expect(graph("PATCH", f"/servicePrincipals/{principal['id']}", {"keyCredentials": []}), 400, code)
+    expect(graph("PATCH", f"/servicePrincipals/{principal['id']}", {"accountEnabled": False}), 204)
+    expect(graph("POST", f"/applications/{app['id']}/addPassword", {}))
+
+
+def test_people_are_owners_as_well(emulator: Emulator, graph: Graph) -> None:
+    app = graph.application(displayName="Shared")
+    adele = expect(Graph(emulator, READER)("GET", f"/users/{ADELE}?$select=id"))["id"]
+    expect(graph("POST", f"/applications/{app['id']}/owners/$ref", {"@odata.id": f"https://x/v1.0/users/{adele}"}), 204)
+    owners = expect(graph("GET", f"/applications/{app['id']}/owners"))["value"]
+    assert [owner["@odata.type"] for owner in owners] == [
+        "#microsoft.graph.servicePrincipal",
+        "#microsoft.graph.user",
+    ]
+
+
 def test_filters_on_owners(graph: Graph) -> None:
     app = graph.application(displayName="Owned")
     me = graph.resource(OPERATOR)

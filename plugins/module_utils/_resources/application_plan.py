@@ -289,7 +289,7 @@ def _what_is_added(
         changes.get("requiredResourceAccess", base.get("requiredResourceAccess"))
     )
     entries += _added.permissions("permission", app_id, _permissions.declared(target - have, current.offers))
-    if not _is_ours(base, desired):
+    if _is_of_others(base, desired):
         before = {**base, "requiredResourceAccess": _permissions.declared(have, current.offers)}
         entries += [
             _added.entry("setting", app_id, _PROPERTIES[name], before=before.get(name))
@@ -312,6 +312,11 @@ def _is_ours(document: Json, desired: Desired) -> bool:
     recorded = str(document.get("appId") or "").lower() == trust.recorded_app_id
     named = document.get("uniqueName") is not None and document.get("uniqueName") == desired.unique_name
     return _ownership.is_ours(document, trust) or (not document.get("createdByAppId") and recorded and named)
+
+
+def _is_of_others(document: Json, desired: Desired) -> bool:
+    """Whether it is adopted by its id, or was made by somebody else."""
+    return desired.app_id is not None or not _is_ours(document, desired)
 
 
 def _claimed(document: Json, access: Access | None, desired: Desired, now: dt.datetime) -> Blocked | None:
@@ -423,7 +428,7 @@ _PROPERTIES = {
 def _differences(base: Json, desired: Desired, wanted: frozenset[_permissions.Permission]) -> Json:
     """The properties to write, Graph's names."""
     changes: Json = {}
-    theirs = bool(base) and desired.declared is not None and not _is_ours(base, desired)
+    theirs = bool(base) and desired.declared is not None and _is_of_others(base, desired)
 
     def said(option: str) -> bool:
         """Of an application that others made, only what the inventory itself says is changed."""
@@ -557,7 +562,7 @@ def _in_words(item: Json) -> str:
 
 
 def _unique_name_conflict(base: Json, holder: Json | None, desired: Desired) -> Blocked | None:
-    if desired.unique_name is None:
+    if not desired.identity.says("unique_name"):
         return None
     has = base.get("uniqueName")
     if has is not None and has != desired.unique_name:
