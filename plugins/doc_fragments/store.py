@@ -24,8 +24,9 @@ options:
           - V(vault_file) is a YAML file of these keys, encrypted with Ansible Vault.
           - V(hashi_vault) is a secret of these keys in a KV version 2 mount of HashiCorp Vault or OpenBao. It needs the
             Python library C(hvac).
-          - V(azure_key_vault) is a secret in Azure Key Vault whose value is a JSON object of these keys. The operator
-            needs the role Key Vault Secrets Officer.
+          - V(azure_key_vault) is a secret in Azure Key Vault whose value is a JSON object of these keys. Whoever signs
+            in to it needs the role Key Vault Secrets Officer. That is the operator, unless the store has a sign-in of
+            its own.
           - V(none) keeps nothing. The new value is returned sealed for the holder of a private key, see
             O(store.seal_to).
         type: str
@@ -80,6 +81,39 @@ options:
       name:
         description: For V(azure_key_vault), the secret's name.
         type: str
+      tenant:
+        description:
+          - For V(azure_key_vault), the tenant that owns the vault, where that is not the one that the task is for. If
+            not set, the operator's.
+        type: str
+      client_id:
+        description:
+          - For V(azure_key_vault), the application that signs in to the vault, with one of the credentials below. If
+            none is set, the operator signs in.
+        type: str
+      client_secret:
+        description: For V(azure_key_vault), the client secret of O(store.client_id).
+        type: str
+      certificate_path:
+        description:
+          - For V(azure_key_vault), a PEM or PKCS 12 file with the certificate and the key of O(store.client_id).
+        type: path
+      certificate_passphrase:
+        description: For V(azure_key_vault), the passphrase of O(store.certificate_path).
+        type: str
+      federated_token_path:
+        description:
+          - For V(azure_key_vault), a file with a token of another identity provider that O(store.client_id) trusts.
+        type: path
+      managed_identity:
+        description:
+          - For V(azure_key_vault), V(system), or the client ID of a managed identity of the Azure machine that Ansible
+            runs on.
+        type: str
+      cloud:
+        description: For V(azure_key_vault), the cloud that the vault is in. If not set, the operator's.
+        type: str
+        choices: [global, gcc_high, dod, china]
       seal_to:
         description:
           - For V(none), an RSA public key in PEM, or the path of one. A new value is encrypted for it with RSA-OAEP

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field, fields, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _time
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._lease import Lease
 
@@ -293,6 +294,14 @@ _BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
     "azure_key_vault": {
         "vault": {"type": "str"},
         "name": {"type": "str"},
+        "tenant": {"type": "str"},
+        "client_id": {"type": "str"},
+        "client_secret": {"type": "str", "no_log": True},
+        "certificate_path": {"type": "path"},
+        "certificate_passphrase": {"type": "str", "no_log": True},
+        "federated_token_path": {"type": "path"},
+        "managed_identity": {"type": "str"},
+        "cloud": {"type": "str", "choices": list(CLOUDS)},
     },
     "none": {
         "seal_to": {"type": "str"},

@@ -118,7 +118,7 @@ class LaneAction(ActionBase):
 
     def controller(self, params: Json) -> Controller:
         """What the stores of this task need of the run; what they open is closed when the task has ended."""
-        return Controller(self._loader, params, of_this_run(), self._closing.callback)
+        return Controller(self._loader, params, of_this_run(), shared, self._closing.callback)
 
     def _connection_of_the_host(self, variables: Json) -> Json:
         """The connection's options that the task leaves out and the host's variables have.
@@ -308,7 +308,7 @@ def begun_wrongly(variables: Json, *, writes_results: bool = False) -> M365Error
     return None
 
 
-def shared(sign_in: SignIn, params: Json) -> SignIn:
+def shared(sign_in: SignIn, params: t.Mapping[str, t.Any]) -> SignIn:
     """The same identity, with the tokens of the run. Ready tokens are the user's own to share."""
     if isinstance(sign_in, ReadyTokens) or not KEY:
         return sign_in

@@ -26,6 +26,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import decrypted
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, misplaced
@@ -51,6 +52,8 @@ class Controller:
     loader: DataLoader
     connection: t.Mapping[str, t.Any] = field(default_factory=dict, repr=False)
     logins: Logins | None = None
+    share: t.Callable[[SignIn, t.Mapping[str, t.Any]], SignIn] = lambda sign_in, _connection: sign_in
+    """What shares the tokens of a sign-in with the other tasks of the run."""
     at_end: t.Callable[[t.Callable[[], None]], object] = lambda _close: None
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""A secret in Azure Key Vault, over its REST interface with the operator's own sign-in."""
+"""A secret in Azure Key Vault, over its REST interface, with a sign-in of the store's own or with the operator's."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import os
 import re
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token, call_as
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     Blocked,
     Conflict,
     InvalidInput,
     M365Error,
+    SignInError,
     Throttled,
     Unreachable,
 )
@@ -29,13 +31,12 @@ if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
 
 VERSION = "7.4"
+JSON = "application/json"
 CONTENT_TYPE = "application/vnd.mail2fax.m365+json"
-SUFFIXES = {
-    "global": "vault.azure.net",
-    "gcc_high": "vault.usgovcloudapi.net",
-    "dod": "vault.usgovcloudapi.net",
-    "china": "vault.azure.cn",
-}
+CREDENTIALS = ("client_secret", "certificate_path", "federated_token_path", "managed_identity")
+SIGN_IN = ("tenant", "client_id", *CREDENTIALS, "certificate_passphrase", "cloud")
+"""Options of the store, named as the connection's own."""
+NO_SUCH_RESOURCE = "AADSTS500011"
 DELETED = "ObjectIsDeletedButRecoverable"
 RECOVERY_S = 60.0
 
@@ -51,8 +52,9 @@ class AzureKeyVault:
     """
 
     def __init__(self, tenant: Tenant, vault: str, name: str) -> None:
+        """``tenant``: whose identity signs in, in the cloud that the vault is in."""
         self._tenant = tenant
-        self._suffix = SUFFIXES[tenant.cloud.name]
+        self._suffix = tenant.cloud.vaults
         self._host = f"{vault.lower()}.{self._suffix}"
         self._name = name
         self._seen: str | None = None
@@ -66,8 +68,12 @@ class AzureKeyVault:
                 "the store's vault or name is not one that Key Vault takes",
                 cure="give the vault's name (3 to 24 letters, digits, dashes) and the secret's name (letters, digits, "
                 "dashes)",
+                options=("store",),
             )
-        return cls(Tenant(controller.connection, environment=os.environ), vault, name)
+        connection = sign_in_of(options, controller.connection)
+        tenant = Tenant(connection, environment=os.environ, share=lambda sign_in: controller.share(sign_in, connection))
+        controller.at_end(tenant.close)
+        return cls(tenant, vault, name)
 
     @property
     def place(self) -> Place:
@@ -150,16 +156,25 @@ class AzureKeyVault:
         return self._document(answer, purpose)
 
     def _call(self, method: str, path: str, purpose: str, body: dict[str, t.Any] | None = None) -> Response:
-        token = self._tenant.sign_in.token(f"https://{self._suffix}").value
-        headers = {"Authorization": f"Bearer {token}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         url = f"https://{self._host}/{path}?api-version={VERSION}"
         data = None if body is None else json.dumps(body).encode()
+
+        def request(token: Token) -> Request:
+            headers = {"Authorization": f"Bearer {token.value}"}
+            return Request(method, url, headers if data is None else {**headers, "Content-Type": JSON}, data)
+
+        tenant = self._tenant
         try:
-            return self._tenant.http.call(
-                Request(method, url, headers, data), purpose=purpose, idempotent=method in ("GET", "DELETE")
+            return call_as(
+                tenant.sign_in,
+                f"https://{self._suffix}",
+                tenant.http,
+                request,
+                purpose=purpose,
+                idempotent=method in ("GET", "DELETE"),
             )
+        except SignInError as exc:
+            raise self._not_let_in(exc) from None
         except (AnswerLost, Unreachable, Throttled) as exc:
             # A store's silence is not a lost answer of the tenant, after which the caller would look again.
             kind = _NoAnswer if isinstance(exc, AnswerLost) else Blocked
@@ -168,11 +183,32 @@ class AzureKeyVault:
                 attempted=exc.attempted,
                 status=exc.status,
                 cure=exc.cure or "check the vault and the way to it",
+                options=("store",),
             ) from None
+
+    def _not_let_in(self, exc: SignInError) -> Blocked:
+        """What Entra said, told of the key vault: the operator may be let in everywhere else."""
+        tenant = str(self._tenant.options.get("tenant") or "its tenant")
+        cure = exc.cure
+        if exc.code == NO_SUCH_RESOURCE:
+            cure = (
+                f"{tenant} has no Azure Key Vault, so the vault belongs to another tenant: set store.tenant, "
+                "store.client_id and a credential of that one; or check store.cloud"
+            )
+        return Blocked(
+            f"{self.describe()}: the sign-in for it was refused, {exc.message}",
+            attempted=exc.attempted,
+            code=exc.code,
+            request_id=exc.request_id,
+            cure=cure,
+            who=exc.who,
+            details=exc.details,
+            options=("store",),
+        )
 
     def _document(self, answer: Response, purpose: str) -> dict[str, t.Any]:
         document = answer.json()
-        if answer.status < 300 and isinstance(document, dict):
+        if answer.status == 200 and isinstance(document, dict):
             return document
         raise self._refused(answer, purpose)
 
@@ -180,8 +216,10 @@ class AzureKeyVault:
         """Only code and status are kept: the text may quote what was sent."""
         code = str(_problem(answer).get("code") or answer.status)
         cure = {
-            401: "sign in with an identity of the tenant that owns the vault",
-            403: "give the operator the role Key Vault Secrets Officer on this vault, and let its network through",
+            401: "sign in as an identity of the tenant that owns the vault: store.tenant, store.client_id and one of "
+            "store.client_secret, store.certificate_path, store.federated_token_path; or store.managed_identity",
+            403: f"give {self._tenant.sign_in.describe()} the role Key Vault Secrets Officer on this vault, and "
+            "let this network in",
             404: "check store.vault",
             409: "another operation on this secret is still going on: run again in a minute",
         }.get(answer.status, "check the vault")
@@ -193,7 +231,43 @@ class AzureKeyVault:
             request_id=answer.headers.get("x-ms-request-id"),
             cure=cure,
             who="an owner of the key vault",
+            options=("store",),
         )
+
+
+def sign_in_of(options: t.Mapping[str, t.Any], connection: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The connection's options with the store's own sign-in, which comes whole from the store or is the operator's.
+
+    With the tenant (or the cloud) alone it is the operator's application, in that tenant. Raises InvalidInput.
+    """
+    own = {name: options[name] for name in SIGN_IN if options.get(name)}
+    made = {**connection, "exchange_transport": None}
+    if not {*own} & {*CREDENTIALS}:
+        alone = sorted({*own} & {"client_id", "certificate_passphrase"})
+        if alone:
+            raise InvalidInput(
+                f"store.{alone[0]} is set, and nothing to prove it with",
+                cure="set store.client_secret, store.certificate_path, store.federated_token_path or "
+                "store.managed_identity too",
+                options=("store",),
+            )
+        return {**made, **own}
+    if "client_id" not in own and "managed_identity" not in own:
+        raise InvalidInput(
+            "store.client_id is missing: a sign-in of the store's own comes whole from the store",
+            cure="set store.client_id, the application that may open the vault",
+            options=("store",),
+        )
+    ways = sorted({*own} & {*CREDENTIALS})
+    if len(ways) > 1:
+        raise InvalidInput(
+            f"more than one way to sign in to the vault is set: {', '.join(f'store.{way}' for way in ways)}",
+            cure="keep one",
+            options=("store",),
+        )
+    for name in ("client_id", *CREDENTIALS, "certificate_passphrase", "access_token"):
+        made[name] = None
+    return {**made, **own}
 
 
 def _problem(answer: Response) -> dict[str, t.Any]:

@@ -9,17 +9,19 @@ import json
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     Blocked,
     Conflict,
     InvalidInput,
+    SignInError,
     Unreachable,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.azure_key_vault import AzureKeyVault
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.azure_key_vault import AzureKeyVault, sign_in_of
 from tests.unit.script import TENANT_ID, Exchange, FakeClock, Script, answer
 
 HOST = "fax-secrets.vault.azure.net"
@@ -184,6 +186,7 @@ def test_removing_twice_is_fine():
 @pytest.mark.parametrize(
     ("said", "words"),
     [
+        (answer(302, b"", location="https://evil.example"), "check the vault"),
         (problem(403, "Forbidden"), "Key Vault Secrets Officer"),
         (problem(401, "Unauthorized"), "tenant that owns the vault"),
         (problem(404, "VaultNotFound"), "store.vault"),
@@ -230,3 +233,83 @@ def test_the_operator_of_the_task_signs_in():
     store = open_store({"backend": "azure_key_vault", "vault": "fax", "name": "x"}, Controller(None, connection))
     assert KEY.client_id in store._tenant.sign_in.describe()
     assert "canary" not in repr(Controller(None, connection))
+
+
+# --- whose sign-in -------------------------------------------------------------------------------------------------
+
+OPERATOR = {"tenant": TENANT_ID, "client_id": KEY.client_id, "client_secret": "canary~operator", "proxy": "http://p:1"}
+PROVIDER = "22222222-0000-4000-8000-000000000002"
+OWN = {"tenant": "provider.example", "client_id": PROVIDER}
+
+
+def signed_in(**options):
+    connection = sign_in_of({"vault": "v", "name": "n", **options}, OPERATOR)
+    return connection, Tenant(connection, environment={}).sign_in
+
+
+def test_left_out_the_operator_signs_in():
+    connection, sign_in = signed_in()
+    assert KEY.client_id in sign_in.describe()
+    assert connection["tenant"] == TENANT_ID
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [{"client_secret": "own~secret"}, {"certificate_path": "/x.pem"}, {"federated_token_path": "/token"}],
+)
+def test_a_sign_in_of_the_store_s_own_comes_whole_from_it(credential):
+    connection, sign_in = signed_in(**OWN, **credential)
+    assert PROVIDER in sign_in.describe()
+    assert connection["tenant"] == "provider.example"
+    assert "canary" not in str(connection)
+    assert connection["proxy"] == "http://p:1", "the way to it is the task's"
+
+
+def test_a_managed_identity_of_the_machine():
+    _connection, sign_in = signed_in(managed_identity="system")
+    assert "managed identity" in sign_in.describe()
+
+
+def test_the_operator_s_application_in_another_tenant():
+    connection, sign_in = signed_in(tenant="provider.example")
+    assert connection["tenant"] == "provider.example"
+    assert KEY.client_id in sign_in.describe()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"client_id": PROVIDER}, "nothing to prove it with"),
+        ({"certificate_passphrase": "x"}, "nothing to prove it with"),
+        ({"client_secret": "canary"}, "store.client_id is missing"),
+        ({**OWN, "client_secret": "canary", "certificate_path": "/x"}, "more than one way"),
+    ],
+)
+def test_sign_ins_that_are_not_whole(options, words):
+    with pytest.raises(InvalidInput, match=words) as caught:
+        signed_in(**options)
+    assert "canary" not in str(caught.value)
+    assert caught.value.options == ("store",)
+
+
+@pytest.mark.parametrize("cloud", ["gcc_high", "china"])
+def test_the_cloud_is_the_vault_s(cloud):
+    store = open_store(
+        {"backend": "azure_key_vault", "vault": "fax", "name": "x", **OWN, "client_secret": "y~x", "cloud": cloud},
+        Controller(None, OPERATOR),
+    )
+    assert store.place.place.startswith(f"fax.{CLOUDS[cloud].vaults}")
+
+
+def test_a_tenant_without_key_vault_is_told_of_key_vault():
+    store, _script, operator = opened()
+
+    def refused(_audience, **_options):
+        raise SignInError("AADSTS500011: The resource principal was not found", code="AADSTS500011", cure="Exchange")
+
+    operator.token = refused
+    store._tenant.options["tenant"] = TENANT_ID
+    with pytest.raises(Blocked, match="Azure Key Vault") as caught:
+        store.read()
+    assert "store.tenant" in caught.value.cure
+    assert "Exchange" not in str(caught.value)

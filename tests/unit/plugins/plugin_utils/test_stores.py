@@ -215,7 +215,12 @@ def test_what_may_be_chosen_is_what_there_is():
 
 
 def test_options_that_look_like_secrets_are_hidden_or_meant_to_be_seen():
-    assert {name for name, spec in STORE_OPTIONS.items() if spec.get("no_log")} == {"token", "secret_id"}
+    assert {name for name, spec in STORE_OPTIONS.items() if spec.get("no_log")} == {
+        "token",
+        "secret_id",
+        "client_secret",
+        "certificate_passphrase",
+    }
     assert STORE_OPTIONS["password_file"]["no_log"] is False
 
 
