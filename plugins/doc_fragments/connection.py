@@ -27,12 +27,13 @@ options:
     type: str
   certificate_path:
     description:
-      - A PEM file with the operator's private key and certificate, or a PFX (PKCS#12) file.
+      - A PEM file with the operator's private key (RSA) and certificate, or a PFX (PKCS#12) file. Other certificates
+        may stand in it; the one that belongs to the key is used.
       - If not set, the environment variable E(M365_CERTIFICATE_PATH) is used.
     type: path
   certificate_passphrase:
     description:
-      - The passphrase of the private key in O(certificate_path).
+      - The passphrase of the private key in O(certificate_path). Not used with another way to sign in.
       - If not set, the environment variable E(M365_CERTIFICATE_PASSPHRASE) is used.
     type: str
   federated_token_path:
@@ -69,6 +70,7 @@ options:
 notes:
   - What a task and C(module_defaults) leave out of the connection is taken from the variables of its host, which bear
     the option's name with C(mail2fax_) in front, such as C(mail2fax_tenant), and then from the environment.
+  - An environment variable that is blank counts as not set.
   - Exactly one way to sign in is needed, O(client_secret), O(certificate_path), O(federated_token_path),
     O(managed_identity) or O(access_token).
 """
@@ -135,7 +137,7 @@ options:
     default: true
   winrm_proxy:
     description:
-      - The proxy that leads to the host. E(HTTPS_PROXY) is not used for it.
+      - The proxy that leads to the host. E(HTTPS_PROXY) is not used for it, and E(NO_PROXY) holds.
       - If not set, the environment variable E(M365_WINRM_PROXY) is used.
     type: str
   winrm_operation_timeout:
@@ -207,14 +209,16 @@ options:
     default: global
   timeout:
     description:
-      - Seconds to wait for the answer to one request.
+      - Seconds to wait for the answer to one request to begin, and between its parts. The whole answer has to be there
+        after twice as long, a minute at least.
       - If not set, the environment variable E(M365_TIMEOUT) is used.
     type: int
     default: 30
   patience:
     description:
-      - Seconds that throttling, replication after a write and other passing refusals may take before they
-        count as an answer.
+      - Seconds that a task spends at most with waiting and trying again, in all, for throttling, for connections that
+        break, and for an own write to show up. Requests that are answered do not count.
+      - What is waited for longer than 15 seconds is said while it lasts, and stands under C(waited) in the result.
       - A run that has reached nothing yet because there is no connection gives up after 15 seconds, or sooner where
         this is less.
       - If not set, the environment variable E(M365_PATIENCE) is used.
@@ -222,7 +226,10 @@ options:
     default: 180
   proxy:
     description:
-      - The proxy for all requests, as a URL. It wins over E(HTTPS_PROXY), which is used when this is not set.
+      - The proxy for all requests, such as V(http://proxy.example:8080); user and password may stand in front of the
+        name. It wins over E(HTTPS_PROXY) and E(ALL_PROXY), which are used when this is not set.
+      - E(NO_PROXY) holds for both. It takes names, domains, addresses, networks such as V(10.0.0.0/8), and V(*).
+      - What is reached from this machine alone, such as the endpoint of a managed identity, is never asked by a proxy.
       - If not set, the environment variable E(M365_PROXY) is used.
     type: str
   ca_path:

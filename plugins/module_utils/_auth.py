@@ -284,16 +284,25 @@ class CertificateSignIn(ConfidentialSignIn):
     """A certificate with its private key: one PEM file with both, or a PFX (PKCS #12) file."""
 
     def __init__(
-        self, http: Http, cloud: Cloud, tenant: str, client_id: str, path: str, passphrase: str | None
+        self,
+        http: Http,
+        cloud: Cloud,
+        tenant: str,
+        client_id: str,
+        path: str,
+        passphrase: str | None,
+        *,
+        prefix: str = "",
     ) -> None:
         super().__init__(http, cloud, tenant, client_id)
         self._path = pathlib.Path(path).expanduser()
         self._passphrase = passphrase
+        self._prefix = prefix
 
     def credential(self, adapter: MsalHttp) -> dict[str, t.Callable[[], bytes]]:
         # Read before anything is sent. The assertion is made when MSAL asks for it: by then the service has told
         # its time.
-        pair = _certificate.load(self._path, self._passphrase, self._http.service_time())
+        pair = _certificate.load(self._path, self._passphrase, self._http.service_time(), self._prefix)
         return {"client_assertion": lambda: self._assertion(pair, adapter.token_endpoint)}
 
     def _assertion(self, pair: _certificate.Pair, audience: str) -> bytes:

@@ -38,6 +38,7 @@ BITS = 2048
 CLOCKS_DIFFER = dt.timedelta(minutes=5)
 WANTED = "name a PEM file with the private key and the certificate, or a PFX file"
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+_OPTION = re.compile(r"\bcertificate_(?:path|passphrase)\b")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]{64,}")
 
 
@@ -59,10 +60,24 @@ class Pair:
         return base64.b64encode(self.certificate.public_bytes(serialization.Encoding.DER)).decode()
 
 
-def load(path: pathlib.Path, passphrase: str | None, now: dt.datetime) -> Pair:
-    """The pair in a PEM or PFX file that is good ``now``. Raises InvalidInput, and MissingLibrary."""
+def load(path: pathlib.Path, passphrase: str | None, now: dt.datetime, prefix: str = "") -> Pair:
+    """The pair in a PEM or PFX file that is good ``now``. Raises InvalidInput, and MissingLibrary.
+
+    ``prefix`` stands before the names of the options, ``app_`` for those of the fax server's application.
+    """
     if not HAS_CRYPTOGRAPHY:
         raise missing_library("cryptography", CRYPTOGRAPHY_IMPORT_ERROR)
+    try:
+        return _load(path, passphrase, now)
+    except InvalidInput as exc:
+        if prefix:
+            exc.message, exc.cure = (_OPTION.sub(prefix + r"\g<0>", text) for text in (exc.message, exc.cure))
+            exc.cure = exc.cure.replace(" (or M365_CERTIFICATE_PASSPHRASE)", "")
+            exc.options = tuple(prefix + option for option in exc.options)
+        raise
+
+
+def _load(path: pathlib.Path, passphrase: str | None, now: dt.datetime) -> Pair:
     try:
         content = path.read_bytes()
     except OSError as exc:

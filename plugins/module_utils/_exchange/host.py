@@ -13,11 +13,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import ssl
 import traceback
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _gate, _names, _proxy, _texts, _tls
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
     HostNotReady,
@@ -90,6 +91,11 @@ class Settings:
         return f"{self.scheme}://{name}:{self.port}/wsman"
 
     @property
+    def authorities(self) -> _tls.Authorities:
+        """Whom the listener's certificate has to come from."""
+        return _tls.Authorities(self.ca_path, "winrm_ca_path, ca_path or the environment" if self.ca_path else "")
+
+    @property
     def encrypts(self) -> str:
         """Over plain HTTP every message is encrypted, or none is sent."""
         return "always" if self.scheme == "http" else "auto"
@@ -109,9 +115,10 @@ class Settings:
                 cure="give the bare name or address; scheme and port are winrm_scheme and winrm_port",
             )
         scheme = options.get("winrm_scheme") or "https"
+        port = int(options.get("winrm_port") or (5985 if scheme == "http" else 5986))
         settings = cls(
             host=host,
-            port=int(options.get("winrm_port") or (5985 if scheme == "http" else 5986)),
+            port=port,
             scheme=scheme,
             auth=options.get("winrm_auth") or "ntlm",
             user=options.get("winrm_user") or None,
@@ -125,7 +132,7 @@ class Settings:
                 None,
             ),
             validate=options.get("winrm_validate_certs") is not False,
-            proxy=options.get("winrm_proxy"),
+            proxy=_proxy_of(options.get("winrm_proxy"), host, port, environment),
             operation_timeout_s=int(options.get("winrm_operation_timeout") or 20),
             read_timeout_s=int(options.get("winrm_read_timeout") or 30),
             deadline_s=float(options.get("winrm_deadline") or 900),
@@ -167,7 +174,9 @@ class Settings:
                     )
         if self.scheme == "https" and self.validate and self.ca_path and not os.access(self.ca_path, os.R_OK):
             raise InvalidInput(
-                f"the CA file {self.ca_path!r} cannot be read", cure="name a readable PEM file in winrm_ca_path"
+                f"the CA file {self.ca_path!r} cannot be read",
+                cure="name a readable PEM file in winrm_ca_path",
+                options=("winrm_ca_path",),
             )
         if not 1 <= self.operation_timeout_s < self.read_timeout_s:
             raise InvalidInput(
@@ -190,6 +199,15 @@ class Settings:
                 f"Exchange's module wants the tenant's .onmicrosoft.com domain, and has {organization or 'none'!r}",
                 cure="set winrm_organization (or tenant) to it",
             )
+
+
+def _proxy_of(named: str | None, host: str, port: int, environment: t.Mapping[str, str]) -> str | None:
+    """winrm_proxy, unless NO_PROXY names the host. HTTPS_PROXY leads to Microsoft; a management host is inside."""
+    without = next((value for name, value in environment.items() if name.lower() == "no_proxy"), "")
+    if not named or not named.strip() or _gate.is_machine(host) or _proxy.bypasses(host, without, port):
+        return None
+    _proxy.parse(named.strip(), "winrm_proxy")
+    return named.strip()
 
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -218,9 +236,14 @@ class Peer(t.Protocol):
 
 
 def pywinrm(settings: Settings) -> Peer:
-    """A Protocol of pywinrm's. Raises MissingLibrary; nothing is sent yet."""
+    """A Protocol of pywinrm's. Raises MissingLibrary and InvalidInput; nothing is sent yet."""
     if not HAS_WINRM:
         raise missing_library("pywinrm", WINRM_IMPORT_ERROR)
+    if settings.scheme == "https" and settings.validate:
+        try:
+            settings.authorities.check()
+        except Unreachable as exc:
+            raise InvalidInput(exc.message, cure=exc.cure, options=("winrm_ca_path",)) from None
     extras = {"kerberos": winrm.transport.HAVE_KERBEROS, "credssp": winrm.transport.HAVE_CREDSSP}
     if not extras.get(settings.auth, True):
         raise _missing_extra(settings.auth)
@@ -244,7 +267,6 @@ def pywinrm(settings: Settings) -> Peer:
             read_timeout_sec=settings.read_timeout_s,
             operation_timeout_sec=settings.operation_timeout_s,
             message_encryption=settings.encrypts,
-            # HTTPS_PROXY leads to Microsoft; a management host is inside.
             proxy=settings.proxy,
         ),
     )
@@ -515,7 +537,7 @@ def explain(exc: Exception, settings: Settings) -> tuple[M365Error | None, bool]
     if isinstance(exc, PermissionError) and "NTLM" in str(exc):
         return not_ready("no_ntlm", "", where), False
     if isinstance(exc, requests.exceptions.SSLError):
-        return _of_tls(exc, where, settings.auth), False
+        return _of_tls(exc, where, settings), False
     if isinstance(exc, requests.exceptions.ProxyError):
         return Unreachable(f"the proxy did not connect to {where}", cure="check winrm_proxy"), False
     if isinstance(exc, requests.exceptions.ConnectTimeout):
@@ -543,8 +565,13 @@ def _never_connected(exc: BaseException) -> bool:
     return any(word in seen for word in ("NewConnectionError", "NameResolutionError", "Failed to establish"))
 
 
-def _of_tls(exc: Exception, where: str, auth: str) -> M365Error:
-    seen = str(exc)
+def _of_tls(exc: Exception, where: str, settings: Settings) -> M365Error:
+    seen, auth = str(exc), settings.auth
+    verified = _tls.find(exc, ssl.SSLCertVerificationError)
+    if isinstance(verified, ssl.SSLCertVerificationError):
+        kind = {9: "certificate_early", 10: "certificate_ended", 62: "certificate_name", 64: "certificate_name"}
+        said = f"{verified.verify_message}; trusted: {settings.authorities.words}"
+        return not_ready(kind.get(verified.verify_code, "certificate_untrusted"), said, where)
     if (
         "CERTIFICATE_VERIFY_FAILED" not in seen
         and "WRONG_VERSION" not in seen

@@ -26,6 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import
     NO_ROLE,
     OPENED,
     OTHER,
+    UNAUTHORIZED,
     Opening,
 )
 
@@ -164,7 +165,7 @@ def judge(response: Response) -> Opening:
     if response.status == 403:
         return opening(DENIED_BY_POLICY, "403 Forbidden")
     if response.status == 401:
-        return opening(OTHER, "Exchange refused the token (401)")
+        return Opening(OTHER, "Exchange refused the token (401)", code or UNAUTHORIZED, response.request_id)
     return opening(OTHER, f"the answer ({response.status}) is not one of Exchange Web Services")
 
 

@@ -28,6 +28,10 @@ REFUSALS = frozenset({DENIED_BY_POLICY, IMPERSONATION_REFUSED})
 """The verdicts that say: the service knows the mailbox, and does not let the application in."""
 
 
+UNAUTHORIZED = "401"
+"""The code of an opening whose token the service did not take at all: it says nothing of the mailbox."""
+
+
 @dataclass(frozen=True)
 class Opening:
     """What became of one attempt. ``verdict`` is one of those above, or the proof's own ``switched_off``; ``reason``

@@ -121,6 +121,9 @@ class MailboxProbe(ReadOnly):
                 # Without the role every mailbox refuses, and that would look like a policy at work.
                 lacks = desired.role is not None and desired.role not in token.roles
                 opening = proof.Opening(proof.NO_ROLE) if lacks else service.open(token, mailbox)
+                if opening.code == proof.UNAUTHORIZED:
+                    token, taken = sign_in.token(self._audience, fresh=True), self._tenant.clock.monotonic()
+                    opening = service.open(token, mailbox)
                 probes[mailbox] = Probe(mailbox, expected, opening, self._tenant.now())
             now = self._tenant.now()
             return not any(worth_waiting(probe, desired, now) for probe in probes.values())
@@ -150,6 +153,7 @@ class MailboxProbe(ReadOnly):
                 desired.app_id,
                 self._certificate,
                 self._passphrase,
+                prefix="app_",
             )
         if self._check_mode and self._store is not None and self._store.read() is None:
             return None

@@ -31,6 +31,12 @@ HOST: t.Mapping[str, Meaning] = {
         "the certificate of the host's listener is not trusted here",
         "name the CA that issued it in winrm_ca_path, or give the listener a certificate of a CA that is trusted here",
     ),
+    "certificate_ended": Meaning(
+        "the certificate of the host's listener, or of its CA, has run out", "renew it, and check this machine's clock"
+    ),
+    "certificate_early": Meaning(
+        "the certificate of the host's listener is not valid yet", "set this machine's clock right, and the CA's"
+    ),
     "certificate_name": Meaning(
         "the certificate of the host's listener is for another name",
         "set winrm_host to a name that the certificate has, or give the listener a certificate with that name",

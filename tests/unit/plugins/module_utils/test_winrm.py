@@ -839,3 +839,22 @@ def test_what_versions_and_settings_mean(host: dict, connect: str, expected: lis
 
 def test_a_process_that_is_not_open_has_nothing_to_close():
     assert Process(settings(), FakeClock(), Host().peer).close() is True
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host", "proxied"),
+    [("", "host.contoso.com", True), (".contoso.com", "host.contoso.com", False), ("10.0.0.0/8", "10.1.1.1", False)],
+)
+def test_no_proxy_holds_for_the_management_host_s_proxy_too(no_proxy, host, proxied):
+    options = {"winrm_host": host, "winrm_proxy": "http://proxy:1", "winrm_auth": "kerberos"}
+    assert (Settings.of(options, {"NO_PROXY": no_proxy}).proxy is not None) is proxied
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"\x30\x82", "DER"), (b"x", "no certificate")])
+def test_a_ca_file_for_the_host_that_cannot_do_is_told(tmp_path, content, words):
+    path = tmp_path / "ca"
+    path.write_bytes(content)
+    options = {"winrm_host": "host.contoso.com", "winrm_auth": "kerberos", "winrm_ca_path": str(path)}
+    with pytest.raises(InvalidInput, match=words) as caught:
+        pywinrm(Settings.of(options, {}))
+    assert caught.value.options == ("winrm_ca_path",)

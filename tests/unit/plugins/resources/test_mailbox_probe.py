@@ -450,3 +450,23 @@ def test_what_is_secret_is_masked():
     secret = {name for name, option in options.items() if option.get("no_log")}
     assert {"app_secret", "app_certificate_passphrase", "client_secret"} <= secret
     assert options["app_id"]["required"] is True
+
+
+def test_one_token_that_is_not_taken_in_mid_run_is_replaced():
+    services = Services([signed_in(ROLE, serial=1), signed_in(ROLE, serial=2)], fax=[Response(401), OPEN], adele=[DENY])
+    result, clock = look(services)
+    assert (result.outcome, clock.sleeps) == ("ok", [])
+
+
+def test_a_service_that_takes_no_token_is_told():
+    services = Services([signed_in(ROLE, serial=n) for n in range(9)], fax=[Response(401)] * 9, adele=[DENY])
+    with pytest.raises(ServiceError, match="401"):
+        look(services)
+
+
+def test_the_application_s_certificate_is_called_by_its_own_option(tmp_path):
+    path = tmp_path / "app.pem"
+    path.write_bytes(b"")
+    with pytest.raises(InvalidInput, match=r"app_certificate_path .* is empty") as caught:
+        look(Services([]), app_certificate_path=str(path), app_secret=None)
+    assert caught.value.options == ("app_certificate_path",)
