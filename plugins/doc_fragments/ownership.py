@@ -80,6 +80,10 @@ options:
         their secrets.
     type: list
     elements: str
+"""
+
+    PERMISSIONS = r"""
+options:
   extra_permissions:
     description:
       - Names of permissions, word for word, that may be declared although no application access policy limits them. Any

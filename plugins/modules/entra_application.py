@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - mail2fax.m365.attributes
   - mail2fax.m365.ownership
   - mail2fax.m365.ownership.identity
+  - mail2fax.m365.ownership.permissions
 options:
   unique_name:
     description:
@@ -194,6 +195,9 @@ application:
       description: Tags of the app registration.
       type: list
       elements: str
+    created_by_app_id:
+      description: The application that created it, as Entra noted; null where it did not.
+      type: str
     created_date_time:
       description: When it was made (ISO 8601, UTC); null in check mode for one that is to be made.
       type: str

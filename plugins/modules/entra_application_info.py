@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - mail2fax.m365.connection.network
   - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes.info
+  - mail2fax.m365.ownership.identity
 options:
   unique_name:
     description:
@@ -31,6 +32,11 @@ options:
     type: str
   display_name:
     description: Display name. All applications of this name are listed, at most 50.
+    type: str
+  recorded_app_id:
+    description:
+      - Application (client) ID that the record of an earlier run names. It is looked up by this ID instead of
+        O(unique_name) or O(app_id) while it exists, live or deleted.
     type: str
 seealso:
   - module: mail2fax.m365.entra_application
@@ -80,6 +86,9 @@ applications:
       description: Tags of the app registration.
       type: list
       elements: str
+    created_by_app_id:
+      description: The application that created it, as Entra noted; null where it did not.
+      type: str
     created_date_time:
       description: When it was made (ISO 8601, UTC); null in check mode for one that is to be made.
       type: str
@@ -168,6 +177,23 @@ applications:
         user_principal_name:
           description: The user's sign-in name.
           type: str
+    federated_credentials:
+      description: Identities of other services that sign in as the application without a secret.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: ID of the credential.
+          type: str
+        name:
+          description: Its name.
+          type: str
+        issuer:
+          description: Who vouches for the identity.
+          type: str
+        subject:
+          description: The identity.
+          type: str
     service_principal:
       description: The service principal in this tenant, null when there is none.
       type: dict
@@ -175,6 +201,13 @@ applications:
         id:
           description: Object ID.
           type: str
+        created_by_app_id:
+          description: The application that created it, as Entra noted; null where it did not.
+          type: str
+        owners:
+          description: Its owners, as those of the application.
+          type: list
+          elements: dict
         display_name:
           description: Display name.
           type: str

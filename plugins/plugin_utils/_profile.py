@@ -15,11 +15,13 @@ import datetime as dt
 import difflib
 import functools
 import typing as t
+import urllib.parse
 from pathlib import Path
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 
@@ -197,5 +199,12 @@ def _complaints(profile: Json) -> t.Iterator[str]:
     values = [field["value"] for field in profile["handover"]["fields"]]
     if sorted(values) != ["application_id", "client_secret", "tenant_id"]:
         yield "handover.fields must hold application_id, tenant_id and client_secret, each once"
+    address = urllib.parse.urlsplit(profile["vendor"]["document"]["url"])
+    if address.scheme != "https" or not address.hostname or address.username is not None:
+        yield "vendor.document.url is not an https address"
+    for cloud, host in profile["connection"]["hosts"].items():
+        # The sheet tells people where to send the secret: to Microsoft's own host, and nowhere else.
+        if host.lower() != CLOUDS[cloud].exchange:
+            yield f"connection.hosts.{cloud} is {host!r}, which is not {CLOUDS[cloud].exchange}"
     if not 0 < profile["connection"]["port"] < 65536:
         yield f"connection.port is {profile['connection']['port']}"

@@ -7,17 +7,21 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _permissions, _time
+from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _ownership, _permissions, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Forbidden, NotFound
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
+from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Identity
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import consent
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_read import ABSENT_S
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 MOST = 50
@@ -33,6 +37,8 @@ class Found:
     service_principal: Json | None = None
     assignments: tuple[consent.Assignment, ...] = ()
     grants: tuple[consent.Grant, ...] = ()
+    federated: tuple[Json, ...] = ()
+    principal_owners: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,10 @@ def describe(found: Found, offers: Offers) -> Json:
         **_directory.describe(document, offers),
         "secrets": _directory.secrets_of(document),
         "certificates": _directory.certificates_of(document),
-        "owners": sorted(
-            (_directory.owner_of(owner) for owner in found.owners), key=lambda owner: str(owner["display_name"])
+        "owners": _owners(found.owners),
+        "federated_credentials": sorted(
+            ({name: item.get(name) for name in ("id", "name", "issuer", "subject")} for item in found.federated),
+            key=lambda item: str(item["name"]),
         ),
         "service_principal": None
         if principal is None
@@ -65,13 +73,19 @@ def describe(found: Found, offers: Offers) -> Json:
             "display_name": principal.get("displayName"),
             "enabled": principal.get("accountEnabled") is not False,
             "created_date_time": principal.get("createdDateTime"),
+            "created_by_app_id": principal.get("createdByAppId"),
             "tags": sorted(principal.get("tags") or []),
+            "owners": _owners(found.principal_owners),
             # A portal shows only the application's own; those of the service principal sign in all the same.
             "secrets": _directory.secrets_of(principal),
             "certificates": _directory.certificates_of(principal),
         },
         "grants": consent.in_force(state),
     }
+
+
+def _owners(documents: t.Iterable[Json]) -> list[Json]:
+    return sorted(map(_directory.owner_of, documents), key=lambda owner: str(owner["display_name"]))
 
 
 def describe_deleted(document: Json) -> Json:
@@ -116,6 +130,9 @@ class ApplicationInfo:
         for name in ("unique_name", "display_name"):
             if params[name] is not None:
                 _names.name(params[name], name, 256)
+        trust, declared, left = _ownership.said_in(params)
+        self._identity = Identity(self._unique_name, self._app_id, trust.recorded_app_id, declared, left)
+        self._another: Blocked | None = None
 
     def read(self) -> State:
         """At most three batches: the applications, what belongs to them, the names of permissions."""
@@ -138,12 +155,28 @@ class ApplicationInfo:
         )
 
     def _find(self) -> tuple[list[Json], list[Json]]:
+        """The applications and the deleted ones; the one that the record names goes first, while it exists."""
+        if self._display_name is None and self._identity.from_record:
+            app_id, seen = self._identity.from_record, list[tuple[list[Json], list[Json]]]()
+
+            def shows() -> bool:
+                seen.append(self._look("appId", app_id, _directory.find_call(app_id=app_id)))
+                return any(seen[-1])
+
+            # One answer that it is not there is no proof.
+            self._tenant.patiently(shows, budget_s=min(ABSENT_S, self._tenant.patience_s))
+            if any(seen[-1]):
+                self._another = _ownership.identify(self._identity, next(iter((*seen[-1][0], *seen[-1][1]))))
+                return seen[-1]
         if self._display_name is not None:
             name, value = "displayName", self._display_name
             live = _directory.named_call(self._display_name, select=_directory.SELECT)
         else:
             name, value = ("appId", self._app_id) if self._app_id else ("uniqueName", self._unique_name or "")
             live = _directory.find_call(unique_name=self._unique_name, app_id=self._app_id)
+        return self._look(name, value, live)
+
+    def _look(self, name: str, value: str, live: Call) -> tuple[list[Json], list[Json]]:
         calls = {"live": live, "deleted": _directory.deleted_call(name, value)}
         parts = self._batch(calls, "look for the application")
         deleted = _directory.deleted_found(self._tenant.graph, parts["deleted"], name, value)
@@ -156,24 +189,36 @@ class ApplicationInfo:
         calls: dict[str, Call] = {}
         for document in documents:
             ident = document["id"]
-            calls[f"owners {ident}"] = _directory.owners_call(document)
+            of_application = _ownership.application_calls(f"/applications/{ident}")
+            calls |= {f"{name} {ident}": call for name, call in of_application.items()}
+            of_principal = _ownership.principal_call(str(document["appId"]))
+            calls |= {f"{name} {ident}": call for name, call in of_principal.items()}
             principal, roles, delegated = consent.grant_calls(str(document["appId"]), _directory.SERVICE_PRINCIPAL)
             calls |= {f"principal {ident}": principal, f"roles {ident}": roles, f"delegated {ident}": delegated}
         parts = self._batch(calls, "read what belongs to the application")
         graph, found = self._tenant.graph, []
         for document in documents:
             ident = document["id"]
-            owners = parts[f"owners {ident}"].allowed() or {}
             service_principal = parts[f"principal {ident}"].found()
             assigned: list[Json] = []
             granted: list[Json] = []
             if service_principal is not None:
                 assigned = _directory.all_items(graph, parts[f"roles {ident}"], calls[f"roles {ident}"].purpose)
                 granted = _directory.all_items(graph, parts[f"delegated {ident}"], calls[f"delegated {ident}"].purpose)
+
+            def listed(name: str, ident: str = ident) -> tuple[Json, ...]:
+                """What only helps to tell: nothing where the operator may not read it."""
+                part = parts[f"{name} {ident}"]
+                if isinstance(part.error, (Forbidden, NotFound)):
+                    return ()
+                return tuple(_directory.all_items(graph, part, calls[f"{name} {ident}"].purpose))
+
             found.append(
                 Found(
                     application=document,
-                    owners=tuple(owners.get("value") or []),
+                    owners=listed("owners"),
+                    federated=listed("federated"),
+                    principal_owners=listed("principal_owners"),
                     service_principal=service_principal,
                     assignments=consent.assignments_from(assigned),
                     grants=consent.grants_from(granted),
@@ -185,7 +230,9 @@ class ApplicationInfo:
         return dict(zip(calls, self._tenant.graph.batch(list(calls.values()), purpose=purpose), strict=True))
 
     def plan(self, current: State) -> Plan:
-        return plan(current)
+        planned = plan(current)
+        planned.blocked = self._another
+        return planned
 
     def perform(self, step: Step) -> None:
         raise AssertionError("nothing to perform")
@@ -199,6 +246,8 @@ SPEC = ArgumentSpec(
         "unique_name": {"type": "str"},
         "app_id": {"type": "str"},
         "display_name": {"type": "str"},
+        "recorded_app_id": {"type": "str"},
+        **_ownership.IDENTITY_OPTIONS,
     },
     required_one_of=[["unique_name", "app_id", "display_name"]],
     mutually_exclusive=[["unique_name", "app_id", "display_name"]],
