@@ -47,7 +47,12 @@ TENANTS: dict[str, t.Any] = {
                 {"address": ADELE, "display_name": "Adele Vance"},
                 {"address": LEE, "display_name": "Lee Gu"},
                 {"address": LIDIA, "display_name": "Lidia Holloway"},
-                {"address": HELP, "display_name": "Help", "type": "SharedMailbox"},
+                {
+                    "address": HELP,
+                    "display_name": "Help",
+                    "type": "SharedMailbox",
+                    "user_principal_name": at("helplogin"),
+                },
                 {"address": at("room1"), "display_name": "Room 1", "type": "RoomMailbox"},
                 {"address": at("o'brien"), "display_name": "O'Brien $(whoami) \u202e"},
                 {"address": "partner@elsewhere.example", "display_name": "Partner", "type": "MailContact"},

@@ -190,6 +190,13 @@ def test_what_somebody_changed_since_is_theirs_and_told(emulator: Emulator):
     assert (group_in(emulator) or {})["MemberJoinRestriction"] == "ApprovalRequired"
 
 
+def test_who_is_named_by_the_name_they_sign_in_with_is_told_by_address(emulator: Emulator):
+    result = group(emulator, members=[FAX, at("helplogin")])
+    assert result["outcome"] == "blocked"
+    assert f"the user principal name of {HELP} (shared mailbox)" in result["msg"]
+    assert [one["advice"] for one in result["error"]["details"]["candidates"]] == [f"write {HELP}"]
+
+
 def test_many_strangers_are_cut_with_a_count(emulator: Emulator):
     people = [f"user{number}" for number in range(6)]
     for person in people:

@@ -29,6 +29,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Settled, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
+    PER_FILTER,
     SECURITY_GROUP,
     Recipient,
     among,
@@ -129,7 +130,8 @@ class SecurityGroup:
         known = [Recipient.of(item) for output in rest[len(details) :] for item in output.objects()]
         hits = [one for one in found if desired.identifies(one)]
         if len(hits) != 1 or hits[0].type != SECURITY_GROUP:
-            return State(found, None, (), self._known(known, looked_up[room:], (), people))
+            known = [*self._known(known, looked_up[room:], (), people)]
+            return State(found, None, (), tuple(known), self._accounts(known, people))
         group, there = _of(hits[0], rest[: len(details)])
         if group is None:
             group, there = _of(hits[0], self._tenant.exchange.invoke_many(self._details(hits[0].guid)))
@@ -143,7 +145,8 @@ class SecurityGroup:
         resolve = present_ and desired.owners is not None and desired.on_foreign_owners != "keep"
         names = group.managed_by if resolve else ()
         known.extend(there)
-        state = State(found, group, tuple(there), self._known(known, looked_up[room:], names, people))
+        known = [*self._known(known, looked_up[room:], names, people)]
+        state = State(found, group, tuple(there), tuple(known), self._accounts(known, people))
         return self._with_what_hangs_on_it(state, outputs[1])
 
     def _with_what_hangs_on_it(self, state: State, policies: Output) -> State:
@@ -200,6 +203,22 @@ class SecurityGroup:
         ]
         outputs = self._tenant.exchange.invoke_many(more)
         return (*known, *(Recipient.of(item) for output in outputs for item in output.objects()))
+
+    def _accounts(self, known: list[Recipient], people: t.Sequence[str]) -> dict[str, Recipient]:
+        """Who signs in with a declared name that is nobody's address: people take the one for the other."""
+        lost = [address for address in people if among(known, address) is None][:PER_FILTER]
+        if not lost:
+            return {}
+        pairs = [("UserPrincipalName", address) for address in lost]
+        asked = replace(by_properties(pairs, "look who signs in with the declared names"), name="Get-User")
+        [output] = self._tenant.exchange.invoke_many([asked])
+        rows = [] if output.error is not None else output.value  # it only makes the refusal plainer
+        return {
+            str(row.get("UserPrincipalName") or "").lower(): Recipient.of(
+                {"PrimarySmtpAddress": row.get("WindowsEmailAddress"), **row}
+            )
+            for row in rows
+        }
 
     def plan(self, current: State) -> Plan:
         return plan(current, self._desired, self._tenant.now())

@@ -288,7 +288,12 @@ def _candidates_problem(current: State, desired: Desired) -> Blocked | None:
     for option, addresses, fit in (("members", desired.members, MAILBOXES), ("owners", desired.owners, OWNERS)):
         for address in addresses or ():
             one = among([*current.known, *current.members], address)
-            if one is None:
+            account = current.accounts.get(address.lower())
+            if one is None and account is not None:
+                problems.append(f"{address} is not an address but the user principal name of {account}")
+                cure = f"write {account.address}" if account.type in fit and account.address else advice(account.type)
+                details.append({"option": option, **account.as_dict(), "name": address, "advice": cure})
+            elif one is None:
                 problems.append(f"{address} is not a recipient of this tenant")
                 details.append({"option": option, "address": address, "type": None})
             elif one.type not in fit:

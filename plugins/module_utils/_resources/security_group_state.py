@@ -112,6 +112,7 @@ class State:
     """``found``: every recipient that bears the wanted alias, address or name; ``known``: those that have one of the
     wanted members' or owners' addresses, or a name that stands in ManagedBy.
 
+    ``accounts``: by a declared address, in lower case, that nobody has: who signs in with it.
     ``holders``: the groups that hold the group. ``verdicts``: see ``limiter.Facts``. ``names``: of other applications.
     """
 
@@ -119,6 +120,7 @@ class State:
     group: Group | None = None
     members: tuple[Recipient, ...] = ()
     known: tuple[Recipient, ...] = ()
+    accounts: t.Mapping[str, Recipient] = field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
     holders: tuple[Recipient, ...] = ()
     verdicts: t.Mapping[tuple[str, str], str] = field(default_factory=dict)

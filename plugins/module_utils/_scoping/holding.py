@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import is_limited
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -23,6 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 Json = dict[str, t.Any]
 
 PRESENT, DELETED, ABSENT = "present", "deleted", "absent"
+MOST_LOOKS = 4
 BETWEEN_LOOKS_S = 2.0
 """How long the directory gets between the two looks that have to agree on what is not there."""
 
@@ -52,20 +53,28 @@ class Holding:
 
 def read(tenant: Tenant, app_id: str) -> Holding:
     """Look, and look again before saying that there is nothing. Raises what refuses to be read."""
+    seen: list[Holding] = []
     try:
-        first = _look(tenant.graph, app_id)
-        if first.grants:
-            return first
-        tenant.patience.begin("the directory to agree on what is not there").pause(BETWEEN_LOOKS_S)
-        again = _look(tenant.graph, app_id)
+        for number in range(MOST_LOOKS):
+            if number:
+                waiting = tenant.patience.begin("the directory to agree on what the application holds")
+                waiting.pause(BETWEEN_LOOKS_S)
+            found = _look(tenant.graph, app_id)
+            seen += [found] if found is not None else []
+            if any(one.grants for one in seen) or len(seen) == 2:
+                # The most that either look found counts.
+                return max(seen, key=lambda one: (len(one.grants), one.state == PRESENT, one.state == DELETED))
     except Forbidden as exc:
         exc.cure = (
             "give the operator's application the permission Application.Read.All (Microsoft Graph) and admin consent "
             "to it: what limits an application goes only when it certainly holds nothing that needs the limit"
         )
         raise
-    # The most that either look found counts.
-    return max(first, again, key=lambda one: (len(one.grants), one.state == PRESENT, one.state == DELETED))
+    raise ServiceError(
+        f"the directory contradicts itself about the application {app_id}: it is there, and what it holds is not",
+        attempted=_PURPOSE.format(app_id=app_id),
+        cure="run again in some minutes",
+    )
 
 
 def names(graph: Graph, app_ids: t.Iterable[str]) -> dict[str, str]:
@@ -107,7 +116,8 @@ def calls(app_id: str) -> list[Call]:
     ]
 
 
-def _look(graph: Graph, app_id: str) -> Holding:
+def _look(graph: Graph, app_id: str) -> Holding | None:
+    """One look; None where its answers contradict one another."""
     purpose = _PURPOSE.format(app_id=app_id)
     parts = graph.batch(calls(app_id), purpose=purpose)
     principal, principals, assigned, application, applications, *rest = parts
@@ -118,11 +128,14 @@ def _look(graph: Graph, app_id: str) -> Holding:
         for part, kind in zip(rest, ("application", "servicePrincipal"), strict=False)
         for item in _in_the_bin(graph, part, kind, app_id)
     ]
+    is_principal = principal.found() is not None or bool(_listed(principals))
+    if is_principal and assigned.found() is None:
+        return None
     grants = _grants(graph, assigned, rest[2:], purpose)
     everything = [*live, *deleted]
     name = next((str(item["displayName"]) for item in everything if item.get("displayName")), "")
     state = PRESENT if live or grants else DELETED if deleted else ABSENT
-    if state == PRESENT and not grants and deleted and not (principal.found() or _listed(principals)):
+    if state == PRESENT and not grants and deleted and not is_principal:
         # The registration lives, and its deleted service principal may come back with what it held.
         state = DELETED
     return Holding(app_id, state, name, grants)

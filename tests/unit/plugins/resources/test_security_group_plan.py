@@ -81,7 +81,7 @@ def state(
     policies: t.Iterable[Policy] = (),
 ) -> State:
     hits = tuple(found) if found is not None else ((group.recipient,) if group else ())
-    return State(hits, group, tuple(members), tuple(known), tuple(policies))
+    return State(hits, group, tuple(members), tuple(known), policies=tuple(policies))
 
 
 EMPTY = state((), group=None)
@@ -338,6 +338,18 @@ def test_all_addresses_that_nobody_has_are_listed():
         "typo@contoso.com",
         "x@contoso.com",
     ]
+
+
+def test_who_signs_in_with_a_declared_name_is_told_with_the_address():
+    boss = recipient("boss")
+    lost = replace(state(()), accounts={"b.oss@contoso.com": boss})
+    blocked = stopped(plan(lost, replace(WANTED, members=("B.Oss@contoso.com",))))
+    assert f"the user principal name of {boss}" in blocked.message
+    assert blocked.details["candidates"][0]["advice"] == f"write {boss.address}"
+    guest = recipient("guest", "GuestMailUser")
+    lost = replace(state(()), accounts={"b.oss@contoso.com": guest})
+    blocked = stopped(plan(lost, replace(WANTED, members=("B.Oss@contoso.com",))))
+    assert blocked.details["candidates"][0]["advice"] == advice("GuestMailUser")
 
 
 # ---- owners ---------------------------------------------------------------------------------------------------------
