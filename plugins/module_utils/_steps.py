@@ -38,12 +38,13 @@ class Need:
 class Step:
     """One step of a run.
 
-    ``needs`` is what doing it takes, ``looks`` what remains of that where a person does it by hand and the run looks.
-    ``title`` completes "needed to". ``module`` does it. ``undone_by`` is the key of the step that takes it back, None
-    where nothing is left behind. ``formerly`` is the word that the preflight of 0.1.0 had for it.
+    ``label`` heads it on a page, ``title`` completes "needed to", ``module`` does it. ``needs`` is what doing it takes,
+    ``looks`` what remains of that where a person does it by hand and the run looks. ``undone_by`` is the key of the
+    step that takes it back, None where nothing is left behind. ``formerly`` is 0.1.0's word for it in the preflight.
     """
 
     key: str
+    label: str
     title: str
     module: str
     needs: tuple[Need, ...] = ()
@@ -91,51 +92,51 @@ _RECIPIENT_ADMIN = Need(DIRECTORY, ("Exchange Recipient Administrator", *_ADMINS
 _EXCHANGE_READER = Need(DIRECTORY, ("Global Reader", *_ADMINS))
 
 _ROWS = (
-    Step("preflight", "look at the tenant", "m365_tenant_info"),
+    Step("preflight", "Look at the tenant", "look at the tenant", "m365_tenant_info"),
     Step(
-        *("application", "register the application", "entra_application"),
+        *("application", "Application", "register the application", "entra_application"),
         needs=(_OWN_APPLICATIONS,),
         undone_by="application",
     ),
     Step(
-        *("scope_group", "make the scope group and its members", "exchange_security_group"),
+        *("scope_group", "Scope group", "make the scope group and its members", "exchange_security_group"),
         needs=(_AS_APP, _RECIPIENT_ADMIN),
         undone_by="scope_group",
         formerly="group",
     ),
     Step(
-        *("access_policy", "make the application access policy", "exchange_application_access_policy"),
+        *("access_policy", "Access policy", "make the application access policy", "exchange_application_access_policy"),
         needs=(_AS_APP, _EXCHANGE_ADMIN),
         undone_by="access_policy",
         formerly="policy",
     ),
     Step(
-        *("ews_access", "open EWS for the application", "exchange_ews_access"),
+        *("ews_access", "Exchange Web Services", "open EWS for the application", "exchange_ews_access"),
         needs=(_AS_APP, _EXCHANGE_ADMIN),
         undone_by="ews_access",
         formerly="ews",
     ),
     Step(
-        *("client_secret", "make the client secret", "entra_application_secret"),
+        *("client_secret", "Client secret", "make the client secret", "entra_application_secret"),
         needs=(_OWN_APPLICATIONS,),
         undone_by="client_secret",
         formerly="secret",
     ),
     Step(
-        *("admin_consent", "grant admin consent", "entra_admin_consent"),
+        *("admin_consent", "Admin consent", "grant admin consent", "entra_admin_consent"),
         needs=(_ASSIGN, _READ_ALL_APPLICATIONS, _DELEGATE),
         looks=(_READ_APPLICATIONS, _READ_GRANTS),
         undone_by="admin_consent",
         formerly="consent",
     ),
     Step(
-        *("access_verdict", "ask Exchange for its verdicts", "exchange_application_access_info"),
+        *("access_verdict", "Exchange's verdict", "ask Exchange for its verdicts", "exchange_application_access_info"),
         needs=(_AS_APP, _EXCHANGE_READER),
         formerly="verify",
     ),
     # The application signs in for itself.
-    Step("mailbox_probe", "open the mailboxes as the application", "mailbox_probe_info"),
-    Step("credentials", "read the application's credentials", "entra_application_info"),
+    Step("mailbox_probe", "Real open", "open the mailboxes as the application", "mailbox_probe_info"),
+    Step("credentials", "Credentials", "read the application's credentials", "entra_application_info"),
 )
 STEPS: t.Mapping[str, Step] = {row.key: row for row in _ROWS}
 """By key, in the order of the chain."""

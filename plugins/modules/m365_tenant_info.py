@@ -49,6 +49,13 @@ options:
           sign-in is disabled is a finding.
         type: bool
         version_added: 0.2.0
+      exclusive_permissions:
+        description: >-
+          What O(ignore:exclusive_permissions) of M(mail2fax.m365.entra_application) will be. What the run would change
+          of an application that others made is told.
+        type: bool
+        default: true
+        version_added: 0.2.0
       on_deleted:
         description: >-
           What O(ignore:on_deleted) of M(mail2fax.m365.entra_application) will be. With V(fail) an application in the

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import jinja2
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
 
 _environment = jinja2.Environment(
@@ -38,4 +39,5 @@ def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **ab
     empty).
     Raises ValueError or ZoneInfoNotFoundError for an unknown time zone.
     """
-    return _PAGE.render(doc=document, profile=profile, **about)
+    labels = {step.key: step.label for step in _steps.STEPS.values()}
+    return _PAGE.render(doc=document, profile=profile, steps_in_words=labels, **about)

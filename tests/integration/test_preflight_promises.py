@@ -83,7 +83,7 @@ POLICIES = {
     8: ruled(8, {}, {"max_lifetime_days": 900}, {"max_lifetime_days": 90}),
 }
 SYNCED, SHUT, CROWDED, ODD_LIST, AGENT_LIST, AGENT_MAILBOX, BY_LOGIN, DENIED, GROUPED, POOR = range(20, 30)
-SHARED, SHUT_OUT, HAND_MADE = range(30, 33)
+SHARED, SHUT_OUT, HAND_MADE, ADOPTED = range(30, 34)
 
 
 def mailbox(number: int, name: str, **keys: t.Any) -> Json:
@@ -161,6 +161,18 @@ TENANTS = [
     tenant(
         HAND_MADE,
         groups=[{"name": "Fax scope", "alias": ALIAS, "require_sender_authentication": False, "join": "Closed"}],
+    ),
+    tenant(
+        ADOPTED,
+        application={
+            "createdByAppId": OTHER,
+            "requiredResourceAccess": [
+                {
+                    "resourceAppId": "00000003-0000-0000-c000-000000000000",
+                    "resourceAccess": [{"id": "a154be20-db9c-4678-8ab7-66f6cc099a59", "type": "Scope"}],
+                }
+            ],
+        },
     ),
     tenant(POOR, roles=["Application.ReadWrite.All", "Directory.Read.All", "Exchange.ManageAsApp"]),
 ]
@@ -367,6 +379,17 @@ def test_what_a_run_changes_of_a_group_of_others_is_told(emulator: Emulator) -> 
     declared = told(preflight(emulator, HAND_MADE, group={"name": "Fax, all of it", "declared": ["name"]}))
     assert "DisplayName" in declared
     assert "RequireSenderAuthenticationEnabled" not in declared
+
+
+def test_what_a_run_changes_of_an_adopted_application_is_told(emulator: Emulator) -> None:
+    adopted = {"app_id": APP, "display_name": "Fax, all of it"}
+    everything = preflight(emulator, ADOPTED, application=adopted)
+    (finding,) = [one for one in everything["findings"] if "was not made by this collection" in one["found"]]
+    assert finding["about"]["settings"]["display_name"] == {"before": NAME, "after": "Fax, all of it"}
+    assert "permissions" in finding["about"]["settings"]
+    kept = {**adopted, "declared": ["app_id"], "exclusive_permissions": False}
+    less = preflight(emulator, ADOPTED, application=kept)
+    assert not any("was not made by this collection" in one["found"] for one in less["findings"])
 
 
 # --- who else can sign in, and what is beyond ------------------------------------------------------------------

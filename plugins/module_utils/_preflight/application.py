@@ -19,6 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import (
+    BLOCKED,
     Finding,
     Judged,
     few,
@@ -230,6 +231,8 @@ def judge(facts: Facts, desired: Desired, now: dt.datetime) -> Judged:
         told = _ownership.taken_over(_ownership.strangers(state.access, wanted.trust, now), wanted.called)
         findings += [notes(STEP, what, told)] if told else []
     findings += _of_the_living(facts, desired, what)
+    if not findings and not any(finding.severity == BLOCKED for finding in about_permissions):
+        findings += _changed_of_others(facts, desired, what, now)
     findings += _of_the_dead(facts, what)
     return Judged(_shown(state, now), (*findings, *about_permissions))
 
@@ -266,6 +269,24 @@ def _of_the_living(facts: Facts, desired: Desired, what: str) -> t.Iterator[Find
             f"other applications have the same display name: {listed}",
             "tell them apart by app id",
             app_ids=[item.get("appId") for item in state.namesakes],
+        )
+
+
+def _changed_of_others(facts: Facts, desired: Desired, what: str, now: dt.datetime) -> t.Iterator[Finding]:
+    """What the step would set otherwise of an application that others made, as the step itself notes it."""
+    wanted, state = desired.application, facts.state
+    if wanted is None or state is None or state.application is None or facts.offers is None:
+        return
+    plan = _application.plan(state, replace(wanted, permissions=desired.permissions), now)
+    entries = [one for one in plan.added if isinstance(one, dict) and one["kind"] == "setting"]
+    changed = {str(one["id"]): {"before": one.get("before"), "after": plan.after.get(one["id"])} for one in entries}
+    if changed:
+        yield notes(
+            STEP,
+            what,
+            f"it was not made by this collection, and the run changes of it: {few(changed)}",
+            "say in the inventory only what is to be changed; a decommission puts back what it was",
+            settings=changed,
         )
 
 

@@ -153,6 +153,7 @@ def _wanted_application(option: Json | None, *, taking_back: bool) -> _applicati
         on_deleted=option["on_deleted"],
         on_namesake=option["on_namesake"],
         enabled=option.get("enabled"),
+        exclusive_permissions=option.get("exclusive_permissions") is not False,
     )
 
 
@@ -182,6 +183,7 @@ SPEC = ArgumentSpec(
                 "app_id": {"type": "str"},
                 "display_name": {"type": "str"},
                 "enabled": {"type": "bool"},
+                "exclusive_permissions": {"type": "bool", "default": True},
                 "on_deleted": {"type": "str", "default": "fail", "choices": ["fail", "restore", "purge"]},
                 "on_namesake": {"type": "str", "default": "fail", "choices": ["fail", "ignore"]},
                 **_ownership.TRUST_OPTIONS,

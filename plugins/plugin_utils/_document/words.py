@@ -10,34 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _variables
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, readable_time
 
 Json = dict[str, t.Any]
 
-STEPS = {
-    "provision": (
-        "preflight",
-        "application",
-        "scope_group",
-        "access_policy",
-        "ews_access",
-        "client_secret",
-        "admin_consent",
-        "access_verdict",
-        "mailbox_probe",
-    ),
-    "decommission": (
-        "preflight",
-        "admin_consent",
-        "client_secret",
-        "application",
-        "ews_access",
-        "access_policy",
-        "scope_group",
-    ),
-    "rotate": ("preflight", "client_secret", "mailbox_probe"),
-}
+STEPS = {run.key: run.steps for run in _steps.RUNS.values() if run.key != "audit"}
 """The steps of a run in its order, by what the run is for; also the keys of the results it is made from.
 
 An audit has ``credentials`` besides. A rotation looks at the tenant only where the last document does not know it.

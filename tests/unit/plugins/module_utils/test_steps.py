@@ -27,6 +27,12 @@ def test_every_step_is_done_by_a_module_of_ours_and_taken_back_by_a_step() -> No
             assert step.undone_by in _steps.RUNS["decommission"].steps
 
 
+def test_every_step_has_a_heading_and_a_purpose() -> None:
+    for step in _steps.STEPS.values():
+        assert step.label[0].isupper()
+        assert step.title[0].islower()
+
+
 def test_what_a_provision_leaves_behind_is_taken_back() -> None:
     left = {_steps.STEPS[key].undone_by for key in _steps.RUNS["provision"].steps} - {None}
     assert left == set(_steps.RUNS["decommission"].steps) - {"preflight"}

@@ -21,6 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     application,
     control,
     ews,
+    host,
     mailboxes,
     scope,
     tenant,
@@ -736,3 +737,52 @@ def test_every_step_and_need_is_in_words():
         assert power.title
         assert all(_powers.who(need) and need.any_of[0] in _powers.in_words(need) for need in power.needs)
     assert list(_powers.WORDS) == DOOR.argument_spec.options["steps"]["choices"]
+
+
+# --- long lists, and what was switched off -------------------------------------------------------------------
+
+
+def test_a_long_list_is_cut_with_a_count():
+    people = [mailbox(f"stranger{number}@contoso.com") for number in range(1200)]
+    group = mailbox("scope@contoso.com", "MailUniversalSecurityGroup", ManagedBy=[f"Owner {n}" for n in range(400)])
+    services = Services(
+        exchange={
+            "Get-Recipient": lambda parameters: (
+                [mailbox("fax@contoso.com")]
+                if "fax@" in str(parameters)
+                else [group]
+                if "scope" in str(parameters)
+                else []
+            ),
+            "Get-DistributionGroup": [group],
+            "Get-DistributionGroupMember": people,
+        }
+    )
+    wanted_group = {**SCOPE, "alias": "scope", "on_foreign_members": "fail", "owners": [], "on_foreign_owners": "fail"}
+    result = look(services, mailboxes=["fax@contoso.com"], group=wanted_group)
+    assert result.blocked is not None
+    assert "it holds 1200 more than the fax mailboxes" in result.blocked.message
+    assert "and 1190 more" in result.blocked.message
+    assert len(result.blocked.message) < 4000
+    assert len(json.dumps(result.result)) < 80_000
+    assert result.result["group"]["foreign_members_count"] == 1200
+
+
+def test_many_reasons_are_cut_with_a_count():
+    many = tuple(f"fax{number}@contoso.com" for number in range(500))
+    result = judge(Desired(mailboxes=many), mailboxes=those())
+    assert result.blocked is not None
+    assert result.blocked.message.startswith("500 things stand in the way: (1) ")
+    assert "490 more" in result.blocked.message
+    assert len(result.blocked.message) < 3000
+    assert len(result.blocked.cure) < 3000
+
+
+@pytest.mark.parametrize(
+    ("unchecked", "basic", "words"),
+    [(False, True, None), (True, True, "the user's password"), (True, False, "another machine can answer")],
+)
+def test_a_host_whose_certificate_is_not_checked_is_told(unchecked: bool, basic: bool, words: str | None):
+    facts = host.Facts({}, None, "mgmt01", unchecked, basic)
+    told = found(judge(Desired(), host=facts), "warning")
+    assert (words in told) if words else told == ""
