@@ -42,6 +42,12 @@ SECRET = "operator~secret"
 Json = dict[str, t.Any]
 
 
+@pytest.fixture(autouse=True)
+def with_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ansible-core did it before 2.21, and does it now where it is asked to."""
+    monkeypatch.setenv("ANSIBLE_INJECT_INVOCATION", "1")
+
+
 class Thing:
     """A resource whose plan is what the option ``plan`` says."""
 
@@ -360,6 +366,12 @@ def test_a_secret_from_the_environment_is_none_the_less_one(monkeypatch: pytest.
     result = run({"client_secret": ...})
     assert result["who"] == "as ********"
     assert "from-the-environment" not in repr(result)
+
+
+def test_without_the_setting_the_newer_cores_return_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_INJECT_INVOCATION", "0")
+    known = constants.config.get_configuration_definition("INJECT_INVOCATION") is not None
+    assert ("invocation" in run()) is not known
 
 
 def test_only_a_task_with_diff_has_a_difference() -> None:
