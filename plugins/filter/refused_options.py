@@ -13,6 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import complaint, without_secrets
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
@@ -74,14 +75,14 @@ def _refused(name: str, options: dict[str, t.Any]) -> t.Iterator[str]:
         raise AnsibleFilterError(f"mail2fax.m365.refused_options: there is no module {name!r}") from None
     answer = ArgumentSpecValidator(**door.argument_spec.kwargs()).validate(options)
     if answer.error_messages:
-        yield f"{name}: {'; '.join(answer.error_messages)}."
+        yield f"{name}: {complaint('; '.join(answer.error_messages), options)}."
         return
     params = answer.validated_parameters
     try:
         # As in check mode: what an earlier step is going to make does not exist yet.
         door.open(Tenant({}), Task(params, check_mode=True))
     except M365Error as exc:
-        yield str(exc)
+        yield without_secrets(str(exc), door, params)
 
 
 def _refused_at_the_end(options: dict[str, t.Any]) -> t.Iterator[str]:

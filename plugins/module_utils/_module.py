@@ -198,6 +198,9 @@ def perform(
             result = refusal(exc)
         except Exception as exc:
             result = unforeseen(exc)
+        if (result.get("error") or {}).get("kind") == InvalidInput.__name__:
+            for text in _redact.misplaced(_redact.declared_texts(spec, params)):
+                secrets.add(text)
         _tell_ansible(secrets)
         in_clear = {name: result.pop(name) for name in door.in_clear if name in result}
         result = t.cast("Json", redactor.clean(prepare(result)))
@@ -224,6 +227,14 @@ def cleaner(door: Door, params: Json, secrets: _redact.Secrets | None = None) ->
     for text in [*itertools.chain(*_live(door, params).values()), *hidden]:
         secrets.add_typed(text)
     return _redact.Redactor(secrets, declared)
+
+
+def without_secrets(text: str, door: Door, params: Json) -> str:
+    """What is said of refused options, without these and without what may be a secret in a wrong place."""
+    secrets = _redact.Secrets()
+    for value in _redact.misplaced(_redact.declared_texts(door.argument_spec.options, params)):
+        secrets.add(value)
+    return cleaner(door, params, secrets).text(text)
 
 
 def _live(door: Door, params: Json) -> dict[str, list[str]]:

@@ -247,6 +247,7 @@ END_PIECE = 12
 """A text that was cut short keeps a piece of a long secret: at least so much of its beginning or end is found."""
 
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]*){0,4}")
+_LIKE_A_GUID = re.compile(r"\w{8}(-\w{4}){3}-\w{12}")
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[:\s-]?){8,}")
@@ -394,10 +395,17 @@ def looks_issued(value: str) -> bool:
     """Whether a text has the look of something that a service made up, and so of no name and no word."""
     if len(value) < 16 or any(char.isspace() for char in value):
         return False
-    if GUID.fullmatch(value) or "@" in value[1:-1]:
+    if _LIKE_A_GUID.fullmatch(value) or "@" in value[1:-1]:
         return False
     kinds = (str.islower, str.isupper, str.isdigit, lambda char: not char.isalnum())
     return sum(any(map(kind, value)) for kind in kinds) >= 3
+
+
+def misplaced(declared: t.Iterable[str]) -> t.Iterator[str]:
+    """Texts of other options that have the look of a secret: where they are refused they are not quoted. No paths."""
+    for text in declared:
+        if looks_issued(text) and not text.startswith(("/", "~", ".", "http")) and "/" not in text[:12]:
+            yield text
 
 
 # --- what a terminal obeys -------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import decrypted
@@ -88,7 +89,7 @@ def open_receiver(options: t.Mapping[str, t.Any], controller: Controller) -> dic
 def _check(options: t.Mapping[str, t.Any]) -> None:
     if options.get("backend") not in (*BACKENDS, NO_BACKEND):
         raise InvalidInput(
-            f"store.backend is {options.get('backend')!r}",
+            f"store.backend is {_names.quoted(options.get('backend'))}",
             cure=f"choose one of {', '.join(sorted([*BACKENDS, NO_BACKEND]))}",
         )
     for name, spec in STORE_OPTIONS.items():

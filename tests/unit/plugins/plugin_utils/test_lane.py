@@ -58,7 +58,7 @@ class Thing:
         self._tenant = tenant
         self._params = task.params
         if task.params["name"] == "invalid":
-            raise InvalidInput("name is not one", cure="give another")
+            raise InvalidInput(f"name is not one, beside {task.params['old']}", cure="give another")
 
     def read(self) -> None:
         if self._params["name"] == "defect":
@@ -413,6 +413,7 @@ def test_options_are_refused_in_ansibles_own_words(args: Json, told: str) -> Non
         {"access_token": "Abc8Q~a-secret"},
         {"client_id": "Abc8Q~a-secret"},
         {"tenant": "Abc8Q~a-secret"},
+        {"name": "invalid", "old": "Abc8Q~a-secret-of.an_application"},
     ],
 )
 def test_what_is_refused_is_not_quoted_and_no_option_is_returned(args: Json) -> None:
@@ -462,7 +463,10 @@ def test_deprecations_and_twice_named_options_are_told() -> None:
 
 @pytest.mark.parametrize(
     ("name", "outcome", "told"),
-    [("invalid", "failed", "name is not one. What to do: give another"), ("blocked", "blocked", "a person is needed")],
+    [
+        ("invalid", "failed", "name is not one, beside None. What to do: give another"),
+        ("blocked", "blocked", "a person is needed"),
+    ],
 )
 def test_a_refusal_is_a_result(name: str, outcome: str, told: str) -> None:
     result = run({"name": name})
