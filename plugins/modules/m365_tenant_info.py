@@ -257,6 +257,20 @@ options:
     type: list
     elements: str
     version_added: 0.2.0
+  stored_in:
+    description: Where that store is, as M(mail2fax.m365.entra_application_secret) returns it. Findings name it.
+    type: raw
+    version_added: 0.2.0
+  recorded_key_id:
+    description:
+      - The id of the secret that the record of the last run names. That it is alive and not among O(stored_key_ids) is
+        a finding.
+    type: str
+    version_added: 0.2.0
+  recorded_place:
+    description: Where the record says that it was stored. Findings name it.
+    type: raw
+    version_added: 0.2.0
   secret_lifetime_days:
     description: How many days the client secret is to live. It is compared with the tenant's app-management policy.
     type: int

@@ -256,6 +256,18 @@ def test_two_secrets_of_our_name_made_by_hand(emulator: Emulator) -> None:
     assert grave(preflight(emulator, CROWDED, stored_key_ids=None), "client_secret") == []
 
 
+def test_a_store_that_does_not_hold_the_recorded_secret(emulator: Emulator) -> None:
+    recorded = {
+        "recorded_key_id": key(1)["keyId"],
+        "recorded_place": {"backend": "vault_file", "place": "/before.yml"},
+        "stored_in": {"backend": "vault_file", "place": "/today.yml"},
+    }
+    (told,) = grave(preflight(emulator, CROWDED, stored_key_ids=[key(2)["keyId"]], **recorded), "client_secret")
+    assert "/before.yml" in told
+    assert "/today.yml" in told
+    assert grave(preflight(emulator, CROWDED, stored_key_ids=[key(1)["keyId"]], **recorded), "client_secret") == []
+
+
 # --- the application -----------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ap
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret_plan as _secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group_state
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 BY_HAND = "by_hand"
@@ -49,6 +50,9 @@ class Desired:
     secret_name: str | None = None
     stored_key_ids: tuple[str, ...] | None = None
     """The keys that the store knows; None where nobody said."""
+    stored_in: Place | None = None
+    recorded_key_id: str | None = None
+    recorded_place: Place | None = None
     secret_lifetime_days: int | None = None
     allow_shorter: bool = False
     fail_on_findings: bool = True
@@ -116,6 +120,9 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         consent=params.get("consent") or "by_operator",
         secret_name=_names.name(name, "secret_name", _secret.LONGEST_NAME) if name else None,
         stored_key_ids=None if stored is None else tuple(str(item).lower() for item in stored),
+        stored_in=Place.of(params.get("stored_in")),
+        recorded_key_id=(params.get("recorded_key_id") or "").strip().lower() or None,
+        recorded_place=Place.of(params.get("recorded_place")),
         secret_lifetime_days=days,
         allow_shorter=params["allow_shorter"],
         fail_on_findings=params["fail_on_findings"],
@@ -220,6 +227,9 @@ SPEC = ArgumentSpec(
         "consent": {"type": "str", "default": "by_operator", "choices": ["by_operator", BY_HAND]},
         "secret_name": {"type": "str", "no_log": False},
         "stored_key_ids": {"type": "list", "elements": "str", "no_log": False},
+        "stored_in": {"type": "raw"},
+        "recorded_key_id": {"type": "str", "no_log": False},
+        "recorded_place": {"type": "raw"},
         "secret_lifetime_days": {"type": "int", "no_log": False},
         "allow_shorter": {"type": "bool", "default": False},
         "fail_on_findings": {"type": "bool", "default": True},

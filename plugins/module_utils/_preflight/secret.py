@@ -114,12 +114,21 @@ def _about_the_keys(facts: Facts, desired: Desired, now: dt.datetime) -> t.Itera
     """
     if desired.secret_name is None or desired.stored_key_ids is None:
         return
+    wanted = DesiredSecret(
+        facts.app_id,
+        desired.secret_name,
+        stored_in=desired.stored_in or _SOMEWHERE,
+        allow_shorter=True,
+        recorded_key_id=desired.recorded_key_id,
+        recorded_place=desired.recorded_place,
+    )
+    what = f"the client secret {desired.secret_name!r}"
+    elsewhere = _secret.held_elsewhere(desired.stored_key_ids, facts.keys, wanted, now)
+    if elsewhere is not None:
+        yield refused(STEP, what, elsewhere)
+        return
     if {key.key_id for key in facts.keys if key.end > now}.intersection(desired.stored_key_ids):
         return
-    planned = _secret.plan(
-        State(exists=True, keys=facts.keys),
-        DesiredSecret(facts.app_id, desired.secret_name, stored_in=_SOMEWHERE, allow_shorter=True),
-        now,
-    )
+    planned = _secret.plan(State(exists=True, keys=facts.keys), wanted, now)
     if planned.blocked is not None:
-        yield refused(STEP, f"the client secret {desired.secret_name!r}", planned.blocked)
+        yield refused(STEP, what, planned.blocked)

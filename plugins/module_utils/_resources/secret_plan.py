@@ -98,7 +98,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     if desired.state == "absent":
         made = _plan_absent(current, desired, ours, before, common, now)
     else:
-        stop = held_elsewhere(current.entry, current.keys, desired, now)
+        stop = held_elsewhere((current.entry or Entry()).known(), current.keys, desired, now)
         made = (
             Plan(before, before, result={**common, "key_id": None, "end_date_time": None}, blocked=stop)
             if stop is not None
@@ -184,16 +184,18 @@ def _plan_absent(
     return made
 
 
-def held_elsewhere(entry: Entry | None, keys: t.Sequence[Key], desired: Desired, now: dt.datetime) -> Blocked | None:
+def held_elsewhere(
+    stored: t.Collection[str], keys: t.Sequence[Key], desired: Desired, now: dt.datetime
+) -> Blocked | None:
     """Why no secret may be made here: the one that the record names is alive, and this store does not hold it.
 
     Another place that holds it is as good as the recorded one. A lost store has a way out: ``rotate=always`` makes a
-    new secret, and the recorded one gets its overlap.
+    new secret, and the recorded one gets its overlap. ``stored``: the key ids that the store holds.
     """
     if desired.stored_in is None or desired.recorded_key_id is None or desired.rotate == "always":
         return None
     alive = next((key for key in keys if key.key_id == desired.recorded_key_id and key.end > now), None)
-    if alive is None or alive.key_id in (entry or Entry()).known():
+    if alive is None or alive.key_id in stored:
         return None
     recorded = desired.recorded_place
     if recorded is None or recorded == desired.stored_in:
@@ -212,6 +214,7 @@ def held_elsewhere(entry: Entry | None, keys: t.Sequence[Key], desired: Desired,
             "recorded_place": recorded.as_mapping() if recorded is not None else None,
             "stored_in": desired.stored_in.as_mapping(),
         },
+        options=("store",),
     )
 
 
