@@ -250,8 +250,12 @@ def new_policy(
     access_right: str = "RestrictAccess",
     description: str | None = None,
     in_force_at: float | None = None,
+    is_valid: bool = True,
 ) -> Document:
-    """Store an application access policy for ``app_id`` (GUID or ``*``) on ``scope`` (a group or mailbox)."""
+    """Store an application access policy for ``app_id`` (GUID or ``*``) on ``scope`` (a group or mailbox).
+
+    One that is not valid limits nothing here: nobody has told what it does, and that is the worst it could do.
+    """
     entra_id, sid = scope["ExternalDirectoryObjectId"], scope["Sid"]
     document: Document = {
         "ScopeName": scope["DisplayName"],
@@ -264,7 +268,7 @@ def new_policy(
         f"AccessRight: {access_right}; ShardType: All",
         "AccessRight": access_right,
         "ShardType": "All",
-        "IsValid": True,
+        "IsValid": is_valid,
         "ObjectState": "Unchanged",
         "_scope": scope["Guid"],
         "_in_force_at": in_force_at,
@@ -527,7 +531,8 @@ def policy_verdict(
     ``in_force=False`` judges the configuration (Test-ApplicationAccessPolicy), ``in_force=True`` what real access meets
     now: new policies and members count later, removed ones still count for a while.
     """
-    policies = [policy for policy in tenant.application_access_policies.values() if _about(policy, app_id)]
+    about = [policy for policy in tenant.application_access_policies.values() if _about(policy, app_id)]
+    policies = [policy for policy in about if policy["IsValid"]]
     if in_force:
         policies = [policy for policy in policies if world.reached(policy.get("_in_force_at"))]
         removed = tenant.settings.get(REMOVED_POLICIES, {}).get("policies", [])

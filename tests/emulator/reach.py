@@ -200,7 +200,7 @@ def _by_policies(tenant: Tenant, app_id: str, mailboxes: set[str]) -> tuple[set[
     about = {
         identity: policy
         for identity, policy in tenant.application_access_policies.items()
-        if str(policy["AppId"]).lower() in ("*", app_id)
+        if str(policy["AppId"]).lower() in ("*", app_id) and policy["IsValid"]
     }
     restricting = [policy for policy in about.values() if policy["AccessRight"] == "RestrictAccess"]
     opened = set(mailboxes)

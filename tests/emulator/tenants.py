@@ -24,7 +24,7 @@ a tenant, all but ``id`` and ``domains`` optional:
 * ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes;
   a ``GroupMailbox`` or ``DynamicDistributionGroup`` is there without its members
 * ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``,
-  ``description``
+  ``description``, ``is_valid`` (false: it limits nothing, which is the worst that nobody has ruled out)
 * ``exchange_service_principals``: ``app_id``, ``object_id`` (the service principal's, unless said), ``display_name``;
   ``management_scopes``: ``name`` with ``filter`` or ``group``; ``role_assignments``: ``name``, ``app_id``, ``role``,
   ``scope`` (null: the whole organization); ``mailbox_permissions``: ``mailbox``, ``app_id``, ``sid`` or ``user``,
@@ -458,6 +458,7 @@ class _Builder:
             scope=scope,
             access_right=keys.get("access_right", "RestrictAccess"),
             description=keys.get("description"),
+            is_valid=bool(keys.get("is_valid", True)),
         )
 
 

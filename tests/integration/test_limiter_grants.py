@@ -135,3 +135,46 @@ def test_a_key_that_was_removed_in_the_portal_is_told_and_not_waited_for(chain: 
     assert result["outcome"] == "blocked", result
     assert result["error"]["details"] == {"key_id": key["keyId"], "removed": True}
     assert time.monotonic() - began < 60
+
+
+# ---- a policy that Exchange calls not valid -------------------------------------------------------------------------
+
+HOLDS, HOLDS_NOTHING = "bbbbbbbb-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
+DOMAIN, TENANT = "invalid.example", "99999999-0000-4000-8000-000000000044"
+INVALID: Json = {
+    "id": TENANT,
+    "domains": [DOMAIN],
+    "operators": [
+        {
+            **{"client_id": "11111111-0000-4000-8000-000000000001", "client_secret": "operator-secret"},
+            **{"app_roles": ["Application.ReadWrite.All", "Exchange.ManageAsApp"]},
+            "directory_roles": ["Exchange Administrator"],
+        }
+    ],
+    "mailboxes": [{"address": f"{name}@{DOMAIN}", "display_name": name} for name in ("fax", "boss")],
+    "groups": [{"name": "Scope", "alias": "scope", "members": [f"fax@{DOMAIN}"]}],
+    "applications": [
+        {"appId": HOLDS, "displayName": "Holds", "app_roles": ["full_access_as_app"]},
+        {"appId": HOLDS_NOTHING, "displayName": "Nothing", "app_roles": []},
+    ],
+    "policies": [{"app_id": app, "group": "scope", "is_valid": False} for app in (HOLDS, HOLDS_NOTHING)],
+}
+
+
+def test_a_policy_that_is_not_valid_is_made_anew_or_stops_the_task():
+    with start_emulator({"tenants": [INVALID]}) as emulator:
+
+        def apply(app_id: str) -> Json:
+            return run(
+                "exchange_application_access_policy", {"app_id": app_id, "group": "scope"}, emulator, tenant=DOMAIN
+            )
+
+        stopped = apply(HOLDS)
+        assert stopped["outcome"] == "blocked", stopped
+        assert "not valid" in stopped["msg"]
+        made = apply(HOLDS_NOTHING)
+        assert (made["outcome"], made["policy"]["is_valid"]) == ("changed", True), made
+        assert apply(HOLDS_NOTHING)["outcome"] == "ok"
+        # What was open before is open still, and nobody else came to it.
+        seen = emulator.exposures(declared=[f"fax@{DOMAIN}"])
+        assert {one["appId"] for one in seen} <= {HOLDS}
