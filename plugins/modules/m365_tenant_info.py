@@ -412,6 +412,25 @@ permissions:
   returned: success
   type: list
   elements: dict
+permissions_in_force:
+  description: >-
+    What was consented to until now, one entry per API. Null where the operator may not read it, or where the
+    application is looked for by its unique name alone.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: The API's display name.
+      type: str
+    application:
+      description: Names of application permissions, ids of those without a known name.
+      type: list
+      elements: str
+    delegated:
+      description: Names of delegated permissions.
+      type: list
+      elements: str
 app_management_policy:
   description: What the tenant's app-management policy allows, or the application's own.
   returned: success

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.emulator.testing import Emulator, start_emulator
-from tests.integration.harness import run
+from tests.integration.harness import EXCHANGE, GRAPH, run
 
 Json = dict[str, t.Any]
 
@@ -83,7 +83,7 @@ POLICIES = {
     8: ruled(8, {}, {"max_lifetime_days": 900}, {"max_lifetime_days": 90}),
 }
 SYNCED, SHUT, CROWDED, ODD_LIST, AGENT_LIST, AGENT_MAILBOX, BY_LOGIN, DENIED, GROUPED, POOR = range(20, 30)
-SHARED, SHUT_OUT, HAND_MADE, ADOPTED = range(30, 34)
+SHARED, SHUT_OUT, HAND_MADE, ADOPTED, GRANTED = range(30, 35)
 
 
 def mailbox(number: int, name: str, **keys: t.Any) -> Json:
@@ -173,6 +173,10 @@ TENANTS = [
                 }
             ],
         },
+    ),
+    tenant(
+        GRANTED,
+        application={"app_roles": ["full_access_as_app"], "delegated": {"scopes": ["User.Read", "Mail.Read"]}},
     ),
     tenant(POOR, roles=["Application.ReadWrite.All", "Directory.Read.All", "Exchange.ManageAsApp"]),
 ]
@@ -402,6 +406,18 @@ def test_what_a_run_changes_of_an_adopted_application_is_told(emulator: Emulator
     kept = {**adopted, "declared": ["app_id"], "exclusive_permissions": False}
     less = preflight(emulator, ADOPTED, application=kept)
     assert not any("was not made by this collection" in one["found"] for one in less["findings"])
+
+
+def test_permissions_in_force_are_shown_without_a_further_request(emulator: Emulator) -> None:
+    by_id = preflight(emulator, GRANTED, application={"app_id": APP, "recorded_app_id": APP})
+    assert by_id["permissions_in_force"] == [
+        {"resource": "Microsoft Graph", "application": [], "delegated": ["Mail.Read", "User.Read"]},
+        {"resource": "Office 365 Exchange Online", "application": ["full_access_as_app"], "delegated": []},
+    ]
+    rows = [row for row in emulator.journal() if not row.get("batch")]
+    assert [sum(row["host"] == host for row in rows) for host in (GRAPH, EXCHANGE)] == [1, 1]
+    assert preflight(emulator, GRANTED)["permissions_in_force"] is None
+    assert preflight(emulator, ODD_LIST, application={"app_id": APP})["permissions_in_force"] == []
 
 
 # --- who else can sign in, and what is beyond ------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     application,
     control,
     ews,
+    granted,
     group,
     host,
     mailboxes,
@@ -43,6 +44,7 @@ class State:
     operator: operator.Operator
     tenant: tenant.Facts = field(default_factory=tenant.Facts)
     application: application.Facts = field(default_factory=application.Facts)
+    granted: granted.Facts = field(default_factory=granted.Facts)
     secret: secret.Facts = field(default_factory=secret.Facts)
     mailboxes: mailboxes.Facts = field(default_factory=mailboxes.Facts)
     control: control.Facts = field(default_factory=control.Facts)
@@ -68,6 +70,7 @@ class TenantInfo(ReadOnly):
             {
                 "tenant": tenant.calls(),
                 "application": application.calls(desired, who),
+                "granted": granted.calls(desired),
                 "secret": secret.calls(desired),
                 "ews": ews.calls(),
                 "mailboxes": mailboxes.calls(desired),
@@ -84,6 +87,7 @@ class TenantInfo(ReadOnly):
             operator=who,
             tenant=tenant.explain(tenant.take(answers["tenant"], settings.configuration), desired, who, ask),
             application=registration,
+            granted=granted.take(answers["granted"]),
             secret=secret.take(answers["secret"], registration.document),
             mailboxes=declared,
             control=control.take(answers["control"]),
@@ -132,6 +136,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         "missing": rights.shown,
         "application": registration.shown,
         "permissions": None if desired.permissions is None else [item.as_dict() for item in desired.permissions],
+        "permissions_in_force": granted.shown(current.granted, current.application.offers),
         "app_management_policy": policy.shown,
         "mailboxes": declared.shown,
         "control_mailboxes": controls.shown,
