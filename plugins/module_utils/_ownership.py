@@ -248,7 +248,8 @@ class Access:
 class Stranger:
     """One thing that can sign in as the application, or add something that can, and is neither ours nor declared.
 
-    ``kind`` is ``owner``, ``client_secret``, ``certificate``, ``federation`` or ``redirect``; ``id`` accepts it.
+    ``kind`` is ``owner``, ``client_secret``, ``certificate``, ``federation``, ``redirect``, or ``service_principal``
+    for one that others made of our application; ``id`` accepts it.
     """
 
     kind: str
@@ -276,6 +277,13 @@ def strangers(access: Access, trust: Trust, now: dt.datetime) -> list[Stranger]:
                     continue
                 shown = f"{words} {item.get('displayName') or 'without a name'!r}{of} (key id {key_id})"
                 found.add(Stranger(kind, key_id, shown))
+    principal = access.service_principal or {}
+    creator = str(principal.get("createdByAppId") or "").lower()
+    if creator not in ("", *trust.creators) and is_ours(access.application, trust):
+        ident = str(principal.get("id") or "")
+        if not trust.accepts(ident, creator):
+            words = f"service principal that the application {creator} created (object id {ident})"
+            found.add(Stranger("service_principal", ident, words))
     for owner in (*access.owners, *access.principal_owners):
         if not _is_known_owner(owner, trust):
             name = owner.get("userPrincipalName") or owner.get("displayName") or "unknown"
@@ -366,6 +374,11 @@ def access_from(
     None where a replica shows the application and not what hangs on it: then another look is needed.
     """
     names = ["owners", "federated"]
+    if application.get("id") and any(parts[name].status == 400 for name in names):
+        # A directory that does not go on from an application's unique name does so from its object id.
+        anew = application_calls(f"/applications/{application['id']}")
+        again = graph.batch(list(anew.values()), purpose="read who can sign in as the application")
+        calls, parts = {**calls, **anew}, {**parts, **dict(zip(anew, again, strict=True))}
     if principal is not None and "principal_owners" in parts:
         names.append("principal_owners")
     if any(isinstance(parts[name].error, NotFound) for name in names):

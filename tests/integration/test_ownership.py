@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 import typing as t
 
 import pytest
 
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import DOMAIN, OPERATOR, TENANT_ID, requests_to, run, writes
+from tests.integration.test_playbooks import Site
 
 ME = OPERATOR["client_id"]
 STRANGER = "66666666-0000-4000-8000-000000000001"
@@ -292,3 +295,38 @@ def test_a_revocation_tells_until_when_tokens_live(emulator: Emulator) -> None:
     params = {"app_id": app_id, "exclusive": True, "state": "absent", "token_grace_minutes": 0}
     assert "declared" in run("entra_admin_consent", params, emulator)["tokens_until_reason"]
     assert run("entra_admin_consent", params, emulator)["tokens_until"] is None
+
+
+# --- whole runs ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_stops_at_whoever_was_there_first_or_came_later(tmp_path: pathlib.Path, emulator: Emulator) -> None:
+    """By hand, blocked by a stranger, the same audited, accepted: four runs of the playbooks."""
+    name = {"mail2fax_application_unique_name": "squatted"}
+    squatted = Site(tmp_path / "squatted", emulator, name).play("provision")
+    assert squatted.code != 0
+    assert squatted.record["outcome"] == "blocked"
+    assert squatted.writes() == []
+
+    site = Site(tmp_path / "ours", emulator, {"mail2fax_consent": "by_hand"})
+    asked = site.play("provision")
+    assert asked.code == 0, asked.output
+    assert asked.record["outcome"] == "pending"
+    app_id = asked.record["ids"]["application_id"]
+    assert granted(emulator, app_id) == []
+    assert f"adminconsent?client_id={app_id}" in json.dumps(asked.record)
+
+    object_id = the(emulator, app_id)["id"]
+    added = by_a_stranger(emulator, f"/applications/{object_id}/addPassword", {})
+    site = Site(tmp_path / "ours", emulator)
+    stopped = site.play("provision")
+    assert stopped.code != 0
+    assert (stopped.record["outcome"], stopped.writes()) == ("blocked", [])
+    assert added["keyId"] in stopped.output
+    assert granted(emulator, app_id) == []
+
+    site = Site(tmp_path / "ours", emulator, {"mail2fax_accept_credentials": [added["keyId"]]})
+    accepted = site.play("provision")
+    assert accepted.code == 0, accepted.output
+    assert len(granted(emulator, app_id)) == 1
+    assert len(the(emulator, app_id)["passwordCredentials"]) == 2, "ours, and the accepted one"

@@ -138,6 +138,7 @@ PERSON = {"@odata.type": "#microsoft.graph.user", "id": "mallory", "userPrincipa
         (Access(document(spa={"redirectUris": ["https://a.example/cb"]})), "redirect", "https://a.example/cb"),
         (Access(document(publicClient={"redirectUris": ["http://localhost"]})), "redirect", "http://localhost"),
         (Access(document(), {"replyUrls": ["https://a.example/cb"]}), "redirect", "https://a.example/cb"),
+        (Access(document(), {"id": "sp", "createdByAppId": STRANGER}), "service_principal", "sp"),
     ],
 )
 def test_every_way_in_is_found_and_can_be_accepted(access: Access, kind: str, accepted: str) -> None:
@@ -152,6 +153,11 @@ def test_ours_is_passed_over() -> None:
     )
     assert kinds(access, known_key_ids=frozenset({"k9"}), trusted_app_ids=frozenset({OTHER})) == []
     assert kinds(access) == ["client_secret", "owner"]
+
+
+def test_whoever_made_the_service_principal_of_an_adopted_application_is_not_asked() -> None:
+    assert kinds(Access(document(createdByAppId=STRANGER), {"id": "sp", "createdByAppId": STRANGER})) == []
+    assert kinds(Access(document(), {"id": "sp", "createdByAppId": None})) == []
 
 
 def test_where_nobody_says_which_secrets_are_ours_only_they_are_not_judged() -> None:
