@@ -48,19 +48,19 @@ class Login:
         # hvac would ask for more than this needs, and retry.
         import requests
 
-        from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import _vault_client
+        from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import _vault_way
 
-        settings = _vault_client.Settings(self.url, self.namespace, self.ca_path, None, None, None)
+        settings = _vault_way.Settings(self.url, self.namespace, self.ca_path, None, None, None)
         headers = {"X-Vault-Token": self.token, "X-Vault-Request": "true"}
         if self.namespace:
             headers["X-Vault-Namespace"] = self.namespace
-        with contextlib.suppress(requests.exceptions.RequestException, OSError), _vault_client.session(settings) as way:
+        with contextlib.suppress(requests.exceptions.RequestException, OSError), _vault_way.session(settings) as way:
             way.post(
                 f"{self.url}/v1/auth/token/revoke-self",
                 headers=headers,
                 timeout=GOODBYE_S,
                 allow_redirects=False,
-                verify=_vault_client.verify(settings),
+                verify=_vault_way.verify(settings),
             )
 
 

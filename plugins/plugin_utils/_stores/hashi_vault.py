@@ -16,7 +16,8 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput, M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores._vault_client import ADMIN, Settings, VaultClient
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores._vault_client import ADMIN, VaultClient
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores._vault_way import Settings
 
 if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller

@@ -20,7 +20,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import Login
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import _vault_client
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import _vault_way
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
 from tests.vault_server import ROLE_ID, SECRET_ID, TOKEN, vault_server
 
@@ -266,7 +266,7 @@ def test_whatever_hvac_raises_becomes_an_error_of_ours(vault):
     ],
 )
 def test_addresses(url, found):
-    assert _vault_client.address(url) == found
+    assert _vault_way.address(url) == found
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_addresses(url, found):
 def test_addresses_that_nothing_secret_is_sent_to(url, words):
     for options, variables in (({"url": url}, {}), ({}, {"VAULT_ADDR": url})):
         with pytest.raises(InvalidInput, match=words) as caught:
-            _vault_client.Settings.of(options, variables)
+            _vault_way.Settings.of(options, variables)
         assert "canary" not in str(caught.value) + str(caught.value.as_result())
 
 
@@ -331,12 +331,12 @@ def test_nothing_for_this_machine_goes_to_a_proxy(vault, monkeypatch):
 def test_what_netrc_says_of_the_host_is_not_sent(vault, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("machine vault.contoso.com login canary password word\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    settings = _vault_client.Settings.of({"url": "https://vault.contoso.com", "token": "t"}, {})
-    prepared = _vault_client.session(settings).prepare_request(requests.Request("GET", settings.url))
+    settings = _vault_way.Settings.of({"url": "https://vault.contoso.com", "token": "t"}, {})
+    prepared = _vault_way.session(settings).prepare_request(requests.Request("GET", settings.url))
     assert "Authorization" not in prepared.headers
 
 
 def test_settings_show_no_secret():
-    settings = _vault_client.Settings.of({"url": "https://v", "token": "canary", "secret_id": "canary"}, {})
+    settings = _vault_way.Settings.of({"url": "https://v", "token": "canary", "secret_id": "canary"}, {})
     assert "canary" not in repr(settings)
     assert "canary" not in repr(Login("canary", "https://v"))
