@@ -87,6 +87,7 @@ class ActionModule(ActionBase):
             "record_source": known["source"],
             # A misspelt folder is not made for the sake of a complaint.
             "writes": bool(known["path"]) and (not refused or os.path.isdir(os.path.dirname(known["path"]))),
+            "moves": known.get("moves", []),
             "claim": claimed,
         }
         if _held.names() & set(extra):
@@ -114,8 +115,17 @@ class ActionModule(ActionBase):
             )
             and any((os.environ.get(f"M365_{way.upper()}") or "").strip() for way in _inventory.WITH_AN_ID)
         )
-        known = {"document": record.record.document, "refused": record.record.refused}
-        return {**known, "path": record.path, "source": record.source}, claimed
+        stored = (record.record.document.get("secret") or {}).get("stored_in")
+        moved = _places.moved_store(store, folder, stored) if isinstance(store, dict) else None
+        moves = [*_records.moves(record), *([moved] if moved else [])]
+        known = {
+            "document": record.record.document,
+            "refused": record.record.refused,
+            "path": record.path,
+            "source": record.source,
+            "moves": [{"source": source, "destination": there} for source, there in moves],
+        }
+        return known, claimed
 
     def _option(self, found: Json, name: str) -> str:
         """An option of the role handover that the inventory sets itself."""

@@ -21,7 +21,7 @@ description:
     belongs to none. So a playbook means the same file wherever it is started from.
   - Takes a path, or the mapping of a secret store, in which the file of V(vault_file) and every C(password_file) are
     paths.
-positional: inventory_dir
+positional: inventory_dir, recorded
 options:
   _input:
     description: A path, or a secret store as O(mail2fax.m365.entra_application_secret#module:store).
@@ -30,6 +30,11 @@ options:
   inventory_dir:
     description: The host's variable C(inventory_dir).
     type: path
+  recorded:
+    description:
+      - Where the last run stored the secret, as RV(mail2fax.m365.entra_application_secret#module:stored_in). A file
+        that version 0.1.0 counted from the current folder is used until it has been moved.
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -45,11 +50,11 @@ _value:
 """
 
 
-def placed(value: t.Any, inventory_dir: t.Any = None) -> t.Any:
+def placed(value: t.Any, inventory_dir: t.Any = None, recorded: t.Any = None) -> t.Any:
     """See DOCUMENTATION."""
     try:
         if isinstance(value, t.Mapping):
-            return _places.store(value, _places.base(inventory_dir))
+            return _places.store(value, _places.base(inventory_dir), recorded)
         return _places.resolve(str(value), _places.base(inventory_dir)) if value else value
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.placed: {exc}") from exc

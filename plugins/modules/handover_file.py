@@ -34,6 +34,23 @@ options:
     elements: str
     default: []
     version_added: 0.2.0
+  moves:
+    description:
+      - Files that an earlier version left at another place. Without O(content), each is moved if it is there and
+        nothing is at its new place.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      source:
+        description: Where it may be.
+        type: path
+        required: true
+      destination:
+        description: Where it belongs.
+        type: path
+        required: true
 attributes:
   check_mode:
     description: Predicts what would change without changing it.

@@ -88,6 +88,11 @@ record_source:
   description: Where it was read, which is another place if version 0.1.0 left it.
   returned: without O(hosts)
   type: str
+moves:
+  description: Files that version 0.1.0 left, with C(source) and C(destination).
+  returned: without O(hosts)
+  type: list
+  elements: dict
 writes:
   description: Whether the result of this run can be written there in spite of complaints.
   returned: without O(hosts)

@@ -13,6 +13,8 @@ import re
 import typing as t
 import unicodedata
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
+
 OWN_ENDINGS = (".audit", ".reach")
 """What stands between a host's name and ``.json`` in files of ours: a host of such a name would meet another's file."""
 
@@ -63,10 +65,33 @@ def resolve(path: str, folder: str) -> str:
     return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
 
 
-def store(options: t.Mapping[str, t.Any], folder: str) -> dict[str, t.Any]:
-    """A secret store whose paths of files are absolute. The path of a store on a server stays as it is."""
+def store(options: t.Mapping[str, t.Any], folder: str, recorded: t.Any = None) -> dict[str, t.Any]:
+    """A secret store whose paths of files are absolute. The path of a store on a server stays as it is.
+
+    ``recorded`` is where the last run stored the secret (see _store.Place.of): a file that 0.1.0 counted from the
+    current folder is used until it has been moved.
+    """
     found = dict(options)
+    moved = moved_store(options, folder, recorded)
     for name in ("path", "password_file") if found.get("backend") == "vault_file" else ("password_file",):
         if isinstance(found.get(name), str) and found[name].strip():
             found[name] = resolve(found[name].strip(), folder)
-    return found
+    return {**found, "path": moved[0]} if moved else found
+
+
+def moved_store(options: t.Mapping[str, t.Any], folder: str, recorded: t.Any) -> tuple[str, str] | None:
+    """Where 0.1.0 left the file of a store, and where it belongs; None where nothing is to be moved.
+
+    The record, which is the host's own, has to name that very file.
+    """
+    path = options.get("path")
+    if options.get("backend") != "vault_file" or not isinstance(path, str) or not path.strip():
+        return None
+    place = Place.of(recorded)
+    try:
+        old, new = resolve(path.strip(), os.getcwd()), resolve(path.strip(), folder)
+    except OSError:
+        return None
+    if place is None or place.backend != "vault_file" or os.path.realpath(place.place) != os.path.realpath(old):
+        return None
+    return (old, new) if old != new and os.path.isfile(old) and not os.path.lexists(new) else None

@@ -49,6 +49,14 @@ def find(folder: str, host: str, *, old_folder: str | None = None, tenant: str =
     return Found(path, path, record.Record())
 
 
+def moves(found: Found) -> list[tuple[str, str]]:
+    """What has to be moved so that the record lies where it belongs, with what lies beside it: from where, to where."""
+    if found.source == found.path:
+        return []
+    before, after = (path.removesuffix(".json") for path in (found.source, found.path))
+    return [(before + ending, after + ending) for ending in (".json", ".html", ".audit.json")]
+
+
 def _agrees(document: t.Mapping[str, t.Any], tenant: str) -> bool:
     belongs = str((document.get("tenant") or {}).get("id") or "")
     return not (belongs and _ID.fullmatch(tenant)) or belongs.lower() == tenant.lower()

@@ -221,13 +221,25 @@ def test_relative_paths_are_the_inventorys_and_those_of_0_1_0_are_found(
     assert not (fleet.folder / "handover").exists()
     # As 0.1.0 left it.
     old = fleet.folder / "handover" / "M_ller_GmbH.json"
-    old.parent.mkdir()
-    shutil.move(record, old)
-    run = fleet.play("mail2fax.m365.audit", *words)
-    assert run.code == 0, run.output
-    assert not record.exists(), "an audit moves nothing"
+    store, old_store = elsewhere / "secrets" / "moeller.yml", fleet.folder / "secrets" / "moeller.yml"
+    for new, before in ((record, old), (store, old_store)):
+        before.parent.mkdir()
+        shutil.move(new, before)
+    left = json.loads(old.read_text(encoding="utf-8"))
+    left["secret"]["stored_in"] = f"vault file {old_store}"
+    old.write_text(json.dumps(left), encoding="utf-8")
+    for playbook, check in (("audit", []), ("provision", ["--check"]), ("rotate", ["--check"])):
+        run = fleet.play(f"mail2fax.m365.{playbook}", *words, *check)
+        assert run.code == 0, run.output
+        assert not record.exists(), "a look moves nothing"
+        assert old_store.exists()
     run = fleet.play("mail2fax.m365.provision", *words)
     assert run.recap("Möller GmbH").get("failed") == 0, run.output
     document = json.loads(record.read_text(encoding="utf-8"))
     assert document["host"] == "Möller GmbH"
     assert document["ours"], "what runs added is known on"
+    assert document["secret"]["key_id"] == left["secret"]["key_id"], "no second secret"
+    assert str(store) in str(document["secret"]["stored_in"])
+    assert store.exists()
+    assert not old.exists()
+    assert not old_store.exists()

@@ -12,15 +12,16 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import stat
 import tempfile
+import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
@@ -32,27 +33,49 @@ class State:
 
     content: bytes | None = None
     mode: int | None = None
+    moves: tuple[tuple[str, str], ...] = ()
+    """Files that lie at an old place, and nothing at the new one: from where, to where."""
 
 
 @dataclass(frozen=True)
 class Desired:
-    """``content`` None: only whether the file can be written is wanted."""
+    """``content`` None: only whether the file can be written is wanted. ``moves``: from where, to where."""
 
     path: pathlib.Path
     content: bytes | None
+    moves: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Move(Step):
+    """Take a file to its new place."""
+
+    source: str
+    destination: str
+
+
+@dataclass(frozen=True)
+class Write(Step):
+    """Write the file whole."""
 
 
 def plan(current: State, desired: Desired) -> Plan:
     """One step where content or mode differ."""
     result: Json = {"file": str(desired.path)}
     if desired.content is None:
-        return Plan(result=result, summary=f"{desired.path.name} can be written")
+        return Plan(
+            before={"files": [source for source, _destination in current.moves]} if current.moves else {},
+            after={"files": [destination for _source, destination in current.moves]} if current.moves else {},
+            steps=[Move(f"move {source} to {there}", source, there) for source, there in current.moves],
+            result=result,
+            summary=f"{desired.path.name} can be written",
+        )
     if (current.content, current.mode) == (desired.content, FILE_MODE):
         return Plan(result=result, summary=f"{desired.path.name} is as it should be")
     return Plan(
         before=_for_people(current.content),
         after=_for_people(desired.content),
-        steps=[Step("write", f"write {desired.path}")],
+        steps=[Write(f"write {desired.path}")],
         result=result,
         summary=f"{desired.path.name} written",
     )
@@ -84,13 +107,15 @@ class HandoverFile:
         self._desired = Desired(
             pathlib.Path(path).absolute(),
             None if content is None else str(content).encode("utf-8", "surrogateescape"),
+            tuple((str(move["source"]), str(move["destination"])) for move in task.params.get("moves") or []),
         )
 
     def read(self) -> State:
         path = self._desired.path
         if self._desired.content is None:
             self._try()
-            return State()
+            moves = [move for move in self._desired.moves if os.path.isfile(move[0]) and not os.path.lexists(move[1])]
+            return State(moves=tuple(moves))
         try:
             # What is no file, such as a pipe, would keep whoever opens it waiting for ever.
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
@@ -120,7 +145,28 @@ class HandoverFile:
     def plan(self, current: State) -> Plan:
         return plan(current, self._desired)
 
-    def perform(self, step: Step) -> None:
+    def perform(self, step: Move | Write) -> None:
+        match step:
+            case Move():
+                self._move(step)
+            case Write():
+                self._write()
+            case _:
+                t.assert_never(step)
+
+    def _move(self, step: Move) -> None:
+        try:
+            # A secret's folder is for its owner alone.
+            os.makedirs(os.path.dirname(step.destination), mode=0o700, exist_ok=True)
+            shutil.move(step.source, step.destination)
+        except OSError as exc:
+            raise Blocked(
+                f"{step.source} cannot be moved to {step.destination} ({exc.strerror})",
+                attempted="move what an earlier version left",
+                cure="move it by hand",
+            ) from None
+
+    def _write(self) -> None:
         """Write beside it and rename: a reader sees the old file or the new one."""
         path = self._desired.path
         try:
@@ -155,6 +201,15 @@ SPEC = ArgumentSpec(
         "content": {"type": "str"},
         "refused": {"type": "list", "elements": "str", "default": []},
         "blocked": {"type": "list", "elements": "str", "default": []},
+        "moves": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "source": {"type": "path", "required": True},
+                "destination": {"type": "path", "required": True},
+            },
+        },
     }
 )
 DOOR = Door(HandoverFile, SPEC, base=ArgumentSpec())
