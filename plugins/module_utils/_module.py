@@ -22,7 +22,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common import warnings as core_warnings
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run, _secret_options
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     AnswerLost,
@@ -192,21 +192,21 @@ def perform(
     with _redact.collecting() as secrets:
         redactor = cleaner(door, params, secrets)
         try:
-            _refuse_secret_names(_redact.declared_texts(spec, params), _live(door, params))
+            _refuse_secret_names(_secret_options.declared_texts(spec, params), live_secrets(door, params))
             result = execute(door, Task(params, check_mode, services()), tenant)
         except M365Error as exc:
             result = refusal(exc)
         except Exception as exc:
             result = unforeseen(exc)
         if (result.get("error") or {}).get("kind") == InvalidInput.__name__:
-            for text in _redact.misplaced(_redact.declared_texts(spec, params)):
+            for text in _secret_options.misplaced(_secret_options.declared_texts(spec, params)):
                 secrets.add(text)
         _tell_ansible(secrets)
         in_clear = {name: result.pop(name) for name in door.in_clear if name in result}
         result = t.cast("Json", redactor.clean(prepare(result)))
         result.update(prepare(in_clear))
         if (result.get("error") or {}).get("kind") != InvalidInput.__name__:
-            result["invocation"] = {"module_args": _redact.invocation(spec, prepare(params))}
+            result["invocation"] = {"module_args": _secret_options.invocation(spec, prepare(params))}
         return result
 
 
@@ -221,10 +221,10 @@ def _tell_ansible(secrets: _redact.Secrets) -> None:
 def cleaner(door: Door, params: Json, secrets: _redact.Secrets | None = None) -> _redact.Redactor:
     """What cleans the results of a task with these options, of those secrets and of what else is noted in them."""
     secrets = _redact.Secrets() if secrets is None else secrets
-    declared = _redact.declared_texts(door.argument_spec.options, params)
-    proxies = [value for name, value in [*os.environ.items(), *params.items()] if _redact.is_proxy(name)]
-    hidden = [*_redact.user_info(declared), *_redact.proxy_secrets(proxies)]
-    for text in [*itertools.chain(*_live(door, params).values()), *hidden]:
+    declared = _secret_options.declared_texts(door.argument_spec.options, params)
+    proxies = [value for name, value in [*os.environ.items(), *params.items()] if _secret_options.is_proxy(name)]
+    hidden = [*_secret_options.user_info(declared), *_secret_options.proxy_secrets(proxies)]
+    for text in [*itertools.chain(*live_secrets(door, params).values()), *hidden]:
         secrets.add_typed(text)
     return _redact.Redactor(secrets, declared)
 
@@ -232,15 +232,15 @@ def cleaner(door: Door, params: Json, secrets: _redact.Secrets | None = None) ->
 def without_secrets(text: str, door: Door, params: Json) -> str:
     """What is said of refused options, without these and without what may be a secret in a wrong place."""
     secrets = _redact.Secrets()
-    for value in _redact.misplaced(_redact.declared_texts(door.argument_spec.options, params)):
+    for value in _secret_options.misplaced(_secret_options.declared_texts(door.argument_spec.options, params)):
         secrets.add(value)
     return cleaner(door, params, secrets).text(text)
 
 
-def _live(door: Door, params: Json) -> dict[str, list[str]]:
+def live_secrets(door: Door, params: Json) -> dict[str, list[str]]:
     """The secrets that a person typed and that this task uses, by option."""
-    idle = _redact.idle_options(params, windows_host=door.windows_host)
-    hidden = _redact.hidden_options(door.argument_spec.options, params)
+    idle = _secret_options.idle_options(params, windows_host=door.windows_host)
+    hidden = _secret_options.hidden_options(door.argument_spec.options, params)
     return {name: texts for name, texts in hidden.items() if name not in idle}
 
 
@@ -254,6 +254,7 @@ def _refuse_secret_names(declared: t.Mapping[str, str], live: t.Mapping[str, t.S
                     cure=f"give {declared[text]} or {option} another value: whatever shows the one would show the "
                     f"other ({option} may also come from mail2fax_{option} or from the environment variable "
                     f"M365_{option.upper()})",
+                    options=(declared[text], option),
                 )
 
 
@@ -262,7 +263,7 @@ def complaint(text: str, given: t.Any) -> str:
 
     A short plain word stays, because that is how a wrong choice is recognised.
     """
-    for value in sorted(set(_redact.texts_of(given)), key=len, reverse=True):
+    for value in sorted(set(_secret_options.texts_of(given)), key=len, reverse=True):
         if len(value) > 3 and value in text and not _PLAIN_WORD.fullmatch(value):
             text = text.replace(value, "(not shown)")
     words = [word for word in _WORDS.findall(text) if _redact.looks_issued(word)]

@@ -28,15 +28,21 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run, _secret_options
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import WAYS, ReadyTokens, SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput, M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
-from ansible_collections.mail2fax.m365.plugins.module_utils._module import cleaner, complaint, perform, refusal
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
+    cleaner,
+    complaint,
+    live_secrets,
+    perform,
+    refusal,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _variables
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
@@ -95,6 +101,7 @@ class LaneAction(ActionBase):
             self._check_connection(variables)
         if reason is None and not only_here and not self._switched_on(variables):
             reason = f"{SWITCH} is false"
+        self._check_names(args, variables)
         if reason is None:
             return self._in_process(args, variables)
         if only_here:
@@ -165,6 +172,28 @@ class LaneAction(ActionBase):
                 cure="set ansible_connection: local for the hosts that stand for tenants; where another machine is "
                 f"really meant to run the tasks, set {ALLOWED}: {transport} in the inventory",
             )
+
+    def _check_names(self, args: Json, variables: Json) -> None:
+        """Whether a variable that is no secret has the value of one, which could then not be kept out of what is shown.
+
+        The modules look at their own options; this looks at what later tasks are going to declare as well.
+        """
+        said = {name: args.get(name) or os.environ.get(f"M365_{name.upper()}") for name in self.door.base.options}
+        live = live_secrets(self.door, {**said, **args})
+        by_text = {text: option for option, texts in live.items() for text in texts}
+        if not by_text:
+            return
+        for name, row in _variables.variables().items():
+            if row.secret or row.type == "dict" or name not in variables:
+                continue
+            for text in _secret_options.texts_of(variables[name]):
+                if str(text).strip() in by_text:
+                    option = by_text[str(text).strip()]
+                    raise InvalidInput(
+                        f"{name} has the same value as {PREFIX}{option} (or M365_{option.upper()}), which is a secret",
+                        cure="give one of the two another value: whatever shows the one would show the other",
+                        options=(row.option or name, option),
+                    )
 
     def _as_module(self, args: Json, variables: Json) -> Json:
         """The module in a process of its own, which gets no secret by a file or on its command line."""

@@ -20,7 +20,7 @@ import typing as t
 
 from ansible import constants
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _handed, _redact
+from ansible_collections.mail2fax.m365.plugins.module_utils import _handed, _secret_options
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 
 Json = dict[str, t.Any]
@@ -51,8 +51,8 @@ def start(
             value = said.pop(variable)
             if options.get(name) is None and value:
                 options[name] = value
-    hidden = _redact.hidden_options(spec, options)
-    apart = {name: value for name, value in said.items() if name in VARIABLES or [*_redact.user_info([value])]}
+    hidden = _secret_options.hidden_options(spec, options)
+    apart = {name: value for name, value in said.items() if name in VARIABLES or [*_secret_options.user_info([value])]}
     shown = {name: value for name, value in said.items() if name not in apart}
     if not hidden and not apart:
         return begin(options, shown)

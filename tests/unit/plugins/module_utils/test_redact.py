@@ -13,7 +13,7 @@ import urllib.parse
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _secret_options
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import token
 from ansible_collections.mail2fax.m365.plugins.module_utils._redact import MASK, Redactor, Secrets, visible
@@ -181,7 +181,7 @@ def test_a_declared_name_stays_as_its_author_wrote_it() -> None:
 )
 def test_user_info_of_urls_is_masked(text: str, expected: str | None) -> None:
     assert cleaned({"proxy": text, "msg": text}) == dict.fromkeys(("proxy", "msg"), expected or text)
-    assert list(_redact.user_info(["http://u:p%40x@h", "h", None])) == ["p%40x", "p@x"]
+    assert list(_secret_options.user_info(["http://u:p%40x@h", "h", None])) == ["p%40x", "p@x"]
 
 
 SPEC: dict[str, t.Any] = {
@@ -201,7 +201,7 @@ PARAMS: dict[str, t.Any] = {
 
 
 def test_options_are_shown_without_their_secrets() -> None:
-    assert _redact.invocation(SPEC, PARAMS) == {
+    assert _secret_options.invocation(SPEC, PARAMS) == {
         "client_secret": _redact.OPTION,
         "winrm_password": _redact.OPTION,
         "access_token": {"graph": "", "exchange": None},
@@ -210,12 +210,12 @@ def test_options_are_shown_without_their_secrets() -> None:
         "proxy": f"http://{MASK}@h:1",
         "store": {"token": _redact.OPTION, "url": f"https://{MASK}@vault"},
     }
-    assert _redact.hidden_options(SPEC, PARAMS) == {
+    assert _secret_options.hidden_options(SPEC, PARAMS) == {
         "client_secret": ["s"],
         "winrm_password": ["w"],
         "store.token": ["t"],
     }
-    assert _redact.declared_texts(SPEC, PARAMS) == {
+    assert _secret_options.declared_texts(SPEC, PARAMS) == {
         "n": "name",
         "http://u:p@h:1": "proxy",
         "https://a:b@vault": "store.url",
@@ -234,7 +234,7 @@ def test_options_are_shown_without_their_secrets() -> None:
     ],
 )
 def test_what_a_sign_in_does_not_use(params: dict[str, t.Any], windows_host: bool, idle: set[str]) -> None:
-    assert _redact.idle_options(params, windows_host=windows_host) == idle
+    assert _secret_options.idle_options(params, windows_host=windows_host) == idle
 
 
 @pytest.mark.parametrize(
@@ -250,15 +250,15 @@ def test_what_a_sign_in_does_not_use(params: dict[str, t.Any], windows_host: boo
 @pytest.mark.parametrize("password", ["canary123", "p@canary", "ca/nary?x#y", "ca nary", "c%40nary:z"])
 @pytest.mark.parametrize("option", ["proxy", "winrm_proxy"])
 def test_a_proxy_s_user_is_in_no_invocation(written, password, option):
-    shown = _redact.invocation({option: {"type": "str"}}, {option: written.format(password)})[option]
+    shown = _secret_options.invocation({option: {"type": "str"}}, {option: written.format(password)})[option]
     assert shown.rpartition("@")[2] == written.rpartition("@")[2]
     for piece in ("fax", "nary", password):
         assert piece not in shown
     if "fax" in written:
-        assert password in _redact.proxy_secrets([written.format(password)])
+        assert password in _secret_options.proxy_secrets([written.format(password)])
 
 
 def test_a_proxy_without_a_user_is_shown_as_it_is():
     for value in ("http://proxy:3128", "proxy:3128", "http://proxy"):
-        assert _redact.proxy_shown(value) == value
-    assert not _redact.is_proxy("NO_PROXY")
+        assert _secret_options.proxy_shown(value) == value
+    assert not _secret_options.is_proxy("NO_PROXY")

@@ -433,6 +433,29 @@ def test_a_name_that_is_a_secret_is_refused_with_both_options() -> None:
     assert Thing.seen == []
 
 
+@pytest.mark.parametrize(
+    ("variables", "refused"),
+    [
+        ({"mail2fax_group_alias": SECRET}, True),
+        ({"mail2fax_mailboxes": ["fax@contoso.com", SECRET]}, True),
+        ({"mail2fax_client_secret": SECRET}, False),
+        ({"mail2fax_group_alias": f"{SECRET}-group"}, False),
+        ({"mail2fax_secret_store": {"token": SECRET}}, False),
+    ],
+)
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_variable_that_is_a_secret_is_refused_with_both_names(
+    variables: Json, refused: bool, in_process: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = action({})
+    monkeypatch.setattr(made, "_execute_module", lambda **_arguments: {})
+    result = made.run(task_vars={"mail2fax_in_process": in_process, **variables})
+    assert bool(result.get("failed")) is refused
+    if refused:
+        assert f"{next(iter(variables))} has the same value as mail2fax_client_secret" in result["msg"]
+        assert SECRET not in repr(result)
+
+
 def test_a_password_that_this_sign_in_does_not_use_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one for a Windows host, left in the environment of a run that goes by REST."""
     monkeypatch.setenv("M365_WINRM_PASSWORD", "fax")
