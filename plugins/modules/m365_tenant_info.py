@@ -30,6 +30,12 @@ options:
     description:
       - A domain of the tenant that is meant. When the tenant does not own it, the outcome is V(blocked).
     type: str
+  recorded_tenant:
+    description:
+      - The id of the tenant that the record of an earlier run names. When another one is reached, the outcome is
+        V(blocked).
+    type: str
+    version_added: 0.2.0
   application:
     description: The application registration that is planned.
     type: dict

@@ -31,6 +31,7 @@ class Desired:
     """The expectations; None or empty means: none of that kind."""
 
     expected_domain: str | None = None
+    recorded_tenant: str | None = None
     tenant_option: str | None = None
     application: _application.Desired | None = None
     permissions: tuple[Wanted, ...] | None = None
@@ -90,6 +91,7 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
     group = params.get("group")
     ews = params.get("ews")
     expected = params.get("expected_domain")
+    recorded = params.get("recorded_tenant")
     days = params.get("secret_lifetime_days")
     name = params.get("secret_name")
     stored = params.get("stored_key_ids")
@@ -103,6 +105,7 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         raise InvalidInput(f"secret_lifetime_days is {days}", cure=f"give a number of days, 1 to {_secret.MOST_DAYS}")
     return Desired(
         expected_domain=expected,
+        recorded_tenant=_names.guid(recorded, "recorded_tenant").lower() if recorded else None,
         tenant_option=tenant.options.get("tenant"),
         application=_wanted_application(
             params.get("application"), taking_back=list(params.get("steps") or ()) == ["decommission"]
@@ -183,6 +186,7 @@ _DECIDE = {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep
 SPEC = ArgumentSpec(
     {
         "expected_domain": {"type": "str"},
+        "recorded_tenant": {"type": "str"},
         "application": {
             "type": "dict",
             "options": {

@@ -130,6 +130,7 @@ def judge(facts: Facts, desired: Desired, operator: Operator) -> list[Finding]:
     for domain, owner, option in (
         (desired.expected_domain, facts.owner, "expected_domain"),
         (desired.tenant_option, facts.option_owner, "tenant"),
+        (desired.recorded_tenant, None, "recorded_tenant"),
     ):
         if domain is None:
             continue

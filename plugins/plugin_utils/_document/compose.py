@@ -52,7 +52,8 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
     pending = facts.still_pending(run) + [
         {"step": step["step"], "what": step["pending"], "until": step.get("pending_until")}
         for step in rows
-        if step.get("pending")
+        # What Exchange has refused with a reason does not come with time.
+        if step.get("pending") and not (run.contradicted() and step["step"] in ("access_policy", "mailbox_probe"))
     ]
     state = _state(outcome, run, rows, pending)
     document: Json = {
@@ -139,7 +140,8 @@ def _state(outcome: str, run: Run, rows: list[Json], pending: list[Json]) -> str
         return "removing" if pending else "removed"
     if run.watches_a_removal():
         return "removing"
-    if any(step["outcome"] == "skipped" for step in rows):
+    unproven = {"mailbox_probe"} if run.by_hand() else set()
+    if any(step["outcome"] == "skipped" and step["step"] not in unproven for step in rows):
         # Something has not been looked at, so nobody may rely on it.
         return "draft"
     return "wait" if outcome == "pending" else "ready"

@@ -66,6 +66,14 @@ class Run:
         findings = self.of("preflight").get("findings") or []
         return not any(finding.get("step") == "tenant" for finding in findings)
 
+    def by_hand(self) -> bool:
+        """Whether the run waits for a person to give the consent."""
+        return bool(self.good("admin_consent").get("by_hand"))
+
+    def contradicted(self) -> bool:
+        """Whether Exchange said of a mailbox, with its reasons, what must not be: no waiting mends that."""
+        return any(item.get("as_expected") is False for item in self.of("access_verdict").get("verdicts") or [])
+
     def watches_a_removal(self) -> bool:
         """Whether this is an audit of an application that is being removed."""
         return self.mode == "audit" and bool(self.previous.get("removing"))

@@ -67,7 +67,9 @@ def _step(run: Run, name: str) -> Json:
         allowed = "open for this application" if ews.get("allowed") else "not restricted by the tenant"
         return {"step": name, "outcome": "ok", "summary": f"EWS is {allowed}, nothing to do"}
     summary = "not run"
-    if run.mode == "check" and name in ("access_verdict", "mailbox_probe"):
+    if run.by_hand() and name == "mailbox_probe":
+        summary = "nothing to prove before a person has given the consent"
+    elif run.mode == "check" and name in ("access_verdict", "mailbox_probe"):
         summary = "nothing to prove before the steps above are done"
     elif run.kind == "decommission":
         summary = "nothing to do"
@@ -85,6 +87,11 @@ def _leave_to_the_rotation(step: Json, result: Json) -> None:
 
 def _attribute(steps: list[Json], stopped: t.Mapping[str, t.Any]) -> None:
     """See to it that one step tells what stopped the run, and the later ones that they did not run."""
+    if stopped.get("step") == "handover":
+        # The run had come to its end.
+        message = short(str(stopped.get("msg") or ""))
+        steps.append({"step": "handover", "outcome": "failed", "summary": first_line(message), "msg": message})
+        return
     culprit = next((step for step in steps if step["outcome"] in ("blocked", "failed")), None)
     if culprit is None:
         # A task that could not even start registers nothing: it belongs to the first step with nothing to show.

@@ -752,3 +752,62 @@ def test_the_table_of_an_audit_has_each_credential_and_ews() -> None:
     assert "AB12        certificate of the principal  foreign  expired   1 Jan 2026: blocked" in text
     assert "Secret      secret                        ours     364 days  21 Nov 2027" in text
     assert "EWS: open for this application, 2 on the tenant's list; ends on 1 Apr 2027, in 131 days" in text
+
+
+# --- while something waits -----------------------------------------------------------------------------------
+
+UNTIL = "2026-11-21T13:30:00Z"
+WAITS = {"changed": False, "outcome": "pending", "summary": "stays", "pending": "it stays", "pending_until": UNTIL}
+
+
+def test_a_removal_waits_for_the_last_token_and_says_until_when() -> None:
+    before = json.dumps(compose(adding()))
+    first = compose(removal(access_policy=WAITS, scope_group=WAITS), kind="decommission", previous=before)
+    assert (first["outcome"], first["state"]) == ("pending", "removing")
+    assert first["removing"] == {"since": "2026-11-21T12:00:30Z", "until": UNTIL}
+    assert first["secret"] is None
+    assert first["ours"] == OURS
+    assert words.headline(first) == "being removed until 21 Nov 2026, 13:30 UTC"
+    assert words.complaint(first) == ""
+    # Meanwhile an audit is green, and waits.
+    seen = compose({"preflight": results()["preflight"]}, mode="audit", previous=json.dumps(first))
+    assert (seen["outcome"], seen["state"], words.complaint(seen)) == ("pending", "removing", "")
+    assert seen["pending_until"] == UNTIL
+    done = compose(removal(), kind="decommission", previous=json.dumps(first))
+    assert (done["state"], done["removing"], done["ours"]) == ("removed", None, [])
+
+
+def test_a_consent_that_a_person_gives_is_waited_for() -> None:
+    told = {"outcome": "pending", "summary": "waits", "pending": "a person has to grant", "by_hand": {"address": "x"}}
+    document = compose(results(admin_consent=told, mailbox_probe=None))
+    assert (document["outcome"], document["state"], words.complaint(document)) == ("pending", "wait", "")
+    assert document["steps"][-1]["summary"] == "nothing to prove before a person has given the consent"
+    assert [item["what"] for item in document["pending"]] == ["a person has to grant"]
+
+
+def test_nothing_is_pending_beside_a_reasoned_refusal() -> None:
+    verdict = copy.deepcopy(results()["access_verdict"])
+    verdict["verdicts"][1].update(verdict="Denied", as_expected=False, reason="DenyAccess on Sales")
+    waits = {"changed": False, "outcome": "pending", "summary": "ok", "pending": "not yet", "pending_until": UNTIL}
+    found = results(access_policy=waits, access_verdict={**verdict, **failed("blocked", "denied")})
+    document = compose(found)
+    assert (document["pending"], document["pending_until"]) == ([], None)
+
+
+def test_an_end_that_failed_is_told() -> None:
+    stopped = {"step": "handover", "msg": "the sheet could not be made", "outcome": "failed"}
+    document = compose(results(), stopped=stopped)
+    assert document["outcome"] == "failed"
+    assert document["state"] == "draft"
+    assert document["stopped"]["step"] == "handover"
+    assert document["ids"]["application_id"] == APP
+    assert "the sheet could not be made" in words.complaint(document)
+
+
+def test_lists_are_cut_with_a_count() -> None:
+    members = [f"m{number}@contoso.com" for number in range(1200)]
+    group = {"outcome": "ok", "group": {"name": "Fax", "made_here": False}, "members": members, "members_removed": []}
+    text = "\n".join(compose(removal(scope_group=group), kind="decommission")["leftovers"])
+    assert "and 1190 more" in text
+    long = compose(results(access_policy=failed("blocked", "x" * 850_000)))
+    assert len(json.dumps(long)) < 20_000
