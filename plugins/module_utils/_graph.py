@@ -15,6 +15,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _gate, _texts
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn, Token, call_as
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    AnswerLost,
     Conflict,
     Forbidden,
     NotFound,
@@ -28,6 +29,10 @@ Json = dict[str, t.Any]
 BATCH_LIMIT = 20
 MOST_PAGES = 1000
 """A list of a hundred thousand rows has fewer, at Graph's smallest page."""
+_SILENT = frozenset({"DELETE", "removePassword", "removeKey", "$ref"})
+"""What Graph answers with 204 and nothing else."""
+_ACTIONS = frozenset({"$batch", "addPassword", "addKey", "restore"})
+"""What it answers with 200 and a document; what makes an object, with 201."""
 ON_THE_WAY = "look for something on the way that answers in the service's place"
 
 
@@ -76,7 +81,7 @@ class Graph:
 
     def get(self, path: str, purpose: str, *, patient: bool = False) -> Json:
         """One document. ``patient`` also waits for an object that was made a moment ago to be replicated."""
-        return self._document(self._call("GET", path, purpose, patient=patient), purpose)
+        return self._document(self._call("GET", path, purpose, patient=patient), purpose, "GET", path)
 
     def items(self, path: str, purpose: str, *, limit: int | None = None) -> list[Json]:
         """All items of a collection, page by page; at most ``limit`` when given."""
@@ -84,7 +89,7 @@ class Graph:
         seen: set[str] = set()
         url = path
         for _page in range(MOST_PAGES):
-            page = self._document(self._call("GET", url, purpose), purpose)
+            page = self._document(self._call("GET", url, purpose), purpose, "GET", url)
             items.extend(_rows(page, purpose))
             following = page.get("@odata.nextLink")
             if following is None or (limit is not None and len(items) >= limit):
@@ -107,21 +112,23 @@ class Graph:
         """PATCH by an alternate key with create-if-missing: the new object, or None when one was updated."""
         headers = {"Prefer": "create-if-missing"}
         response = self._call("PATCH", path, purpose, body=body, headers=headers, idempotent=True, patient=True)
-        document = self._document(response, purpose)
+        document = self._document(response, purpose, "PATCH", path)
         return document if response.status == 201 else None
 
     def post(self, path: str, body: Json | None, purpose: str, *, patient: bool = False) -> Json:
         """A create or an action; ``patient`` waits for what it refers to to be replicated."""
-        return self._document(self._call("POST", path, purpose, body=body or {}, patient=patient), purpose)
+        response = self._call("POST", path, purpose, body=body or {}, patient=patient)
+        return self._document(response, purpose, "POST", path)
 
     def patch(self, path: str, body: Json, purpose: str, *, patient: bool = True) -> None:
         """An update; the answer has no body."""
-        self._document(self._call("PATCH", path, purpose, body=body, idempotent=True, patient=patient), purpose)
+        response = self._call("PATCH", path, purpose, body=body, idempotent=True, patient=patient)
+        self._document(response, purpose, "PATCH", path)
 
     def delete(self, path: str, purpose: str) -> bool:
         """True when it was there, False when Graph says that it is gone already."""
         try:
-            self._document(self._call("DELETE", path, purpose, idempotent=True), purpose)
+            self._document(self._call("DELETE", path, purpose, idempotent=True), purpose, "DELETE", path)
         except NotFound:
             return False
         return True
@@ -171,20 +178,28 @@ class Graph:
             requests.append(request)
         reading = all(calls[index].method == "GET" for index in chunk)
         response = self._call("POST", "/$batch", purpose, body={"requests": requests}, idempotent=reading)
-        answer = self._document(response, purpose)
-        by_id = {str(item.get("id")): item for item in answer.get("responses") or []}
+        answer = self._document(response, purpose, "GET" if reading else "POST", "/$batch")
+        responses = answer.get("responses")
+        items = responses if isinstance(responses, list) else []
+        by_id = {str(item.get("id")): item for item in items if isinstance(item, dict)}
         for index in chunk:
             item = by_id.get(str(index))
             if item is None:
                 raise ServiceError(
                     "Graph left a part of the batch unanswered", attempted=calls[index].purpose, cure="run again"
                 )
-            status = int(item.get("status") or 0)
-            headers = {str(name).lower(): str(value) for name, value in (item.get("headers") or {}).items()}
+            status, headers = part_head(item)
             body = item.get("body")
             error = None
             if status >= 400:
                 error = _error(status, body, headers.get("request-id"), calls[index].purpose)
+            elif not _answers(calls[index].method, calls[index].path, status, body):
+                error = ServiceError(
+                    f"a part of Graph's batch ends with {status}, which is no answer to it",
+                    attempted=calls[index].purpose,
+                    status=status,
+                    cure=ON_THE_WAY,
+                )
             now = response.date or self._http.service_time()
             yield index, Part(status, body, error), retry_after(headers.get("retry-after"), now)
 
@@ -227,20 +242,20 @@ class Graph:
             again=again,
         )
 
-    def _document(self, response: Response, purpose: str) -> Json:
+    def _document(self, response: Response, purpose: str, method: str, path: str) -> Json:
+        """The document of an answer that is Graph's own; {} where it documents that there is none."""
         body = response.json()
         if response.status >= 400:
             raise _error(response.status, body, response.request_id, purpose)
-        if response.status == 204 or not response.body:
-            return {}
-        if not isinstance(body, dict):
-            raise ServiceError(
-                f"the answer ({response.status}) is not Graph's: something on the way to {self._cloud.graph} replied",
-                attempted=purpose,
-                status=response.status,
-                cure="check the proxy",
+        if not _answers(method, path, response.status, body):
+            message = (
+                f"the answer ({response.status}) is not Graph's: something on the way to {self._cloud.graph} replied"
             )
-        return body
+            about: dict[str, t.Any] = {"attempted": purpose, "status": response.status, "cure": ON_THE_WAY}
+            if method == "GET":
+                raise ServiceError(message, **about)
+            raise AnswerLost(f"{message}, and whether the work was done is unknown", lasting=True, **about)
+        return body if isinstance(body, dict) else {}
 
     def _next_page(self, link: t.Any, purpose: str) -> str:
         """A next page is fetched with our token, so it has to be Graph's own."""
@@ -250,8 +265,26 @@ class Graph:
             raise ServiceError(f"the address of Graph's next page {exc}", attempted=purpose, cure=ON_THE_WAY) from None
 
 
+def part_head(item: Json) -> tuple[int, dict[str, str]]:
+    """Status (0 for none) and headers, with lower-case names, of a part of a batch."""
+    status, told = item.get("status"), item.get("headers")
+    headers = {str(name).lower(): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
+    return (status if isinstance(status, int) else 0), headers
+
+
+def _answers(method: str, path: str, status: int, body: t.Any) -> bool:
+    """Whether this is the status, and the kind of body, that Graph documents for such a request."""
+    what = "DELETE" if method == "DELETE" else path.partition("?")[0].rpartition("/")[2]
+    if what in _SILENT:
+        return status == 204
+    if method == "PATCH" and status == 204:
+        return True
+    statuses = (200,) if method == "GET" or what in _ACTIONS else (200, 201)
+    return status in statuses and isinstance(body, dict) and not isinstance(body.get("error"), dict)
+
+
 def _rows(page: Json, purpose: str) -> list[Json]:
-    rows = page.get("value") or []
+    rows = page.get("value")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ServiceError("Graph's list is not one", attempted=purpose, cure=ON_THE_WAY)
     return list(rows)
@@ -280,13 +313,7 @@ def _error(status: int, body: t.Any, request_id: str | None, purpose: str) -> Se
             text, cure="sign in again; a ready token may have expired or be for another audience", **about
         )
     if status == 403:
-        return Forbidden(
-            text,
-            cure="give the operator's application the permission for this step (README, table of permissions) and "
-            "admin consent to it",
-            who="a Privileged Role Administrator",
-            **about,
-        )
+        return _forbidden(text, code or "", about)
     if status == 404:
         return NotFound(text, **about) if code in _texts.GRAPH_ABSENT else ServiceError(text, **about)
     if status == 409:
@@ -294,3 +321,17 @@ def _error(status: int, body: t.Any, request_id: str | None, purpose: str) -> Se
     if status in TRANSIENT:
         return Throttled(text, cure="run again later", **about)
     return ServiceError(text, **about)
+
+
+def _forbidden(text: str, code: str, about: dict[str, t.Any]) -> Forbidden:
+    """A 403 is told by its code: a quota, a licence or a policy is mended by no permission."""
+    known = next((meaning for sign, meaning in _texts.GRAPH_REFUSED.items() if sign in code), None)
+    if known is not None:
+        return Forbidden(f"{text} ({known.meaning})", cure=known.cure, who=known.who, **about)
+    cure = (
+        "give the operator's application the permission for this step (README, table of permissions) and admin consent "
+        "to it"
+    )
+    if code not in _texts.GRAPH_NO_PERMISSION:
+        cure += f"; where it has it, look up {code or 'the message'}: a policy of the tenant may forbid it"
+    return Forbidden(text, cure=cure, who="a Privileged Role Administrator", **about)

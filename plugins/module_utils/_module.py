@@ -83,8 +83,10 @@ def _execute(door: Door, task: Task, opened: Tenant) -> Json:
                     resource.perform(step)
                     lost = None
                     done.append(step.title)
-            except AnswerLost:
+            except AnswerLost as exc:
                 # The work may have been done: look before doing it again, soon at first and with growing waits.
+                if attempt and exc.lasting:
+                    raise  # what answers in the service's place would do so again
                 if attempt and not waiting.pause(RetryPolicy().delay(attempt)):
                     raise
                 continue

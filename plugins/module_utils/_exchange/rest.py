@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import typing as t
 import uuid
@@ -24,6 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
     explained,
     transient,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import part_head
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import retry_after
 
@@ -58,6 +58,8 @@ class RestTransport:
                 attempted=cmdlet.purpose,
                 status=response.status,
                 request_id=response.request_id,
+                cure=ON_THE_WAY,
+                lasting=_redirects(response.status),
             )
         output = _output(cmdlet, response.status, response.json(), response.request_id)
         return self._rest_of_pages(cmdlet, output, response.json())
@@ -86,7 +88,9 @@ class RestTransport:
             if response.status != 200 or not isinstance(document, dict):
                 failed = _output(whole, response.status, document, response.request_id)
                 raise failed.error or ServiceError("Exchange's answer is not one", attempted=purpose)
-            by_id = {str(item.get("id")): item for item in document.get("responses") or []}
+            responses = document.get("responses")
+            items = responses if isinstance(responses, list) else []
+            by_id = {str(item.get("id")): item for item in items if isinstance(item, dict)}
             again: list[int] = []
             hints: list[float] = []
             now = response.date or self._http.service_time()
@@ -101,12 +105,13 @@ class RestTransport:
                     outputs[index] = Output(error=problem)
                     again.append(index)
                     continue
-                status, body = int(item.get("status") or 0), item.get("body")
+                (status, headers), body = part_head(item), item.get("body")
                 output = _output(cmdlets[index], status, body, response.request_id)
                 outputs[index] = output
-                if output.error is not None and (_stumbled(output.error) or _is_no_answer(status, body)):
+                none = _is_no_answer(status, body) and not _redirects(status)
+                if output.error is not None and (_stumbled(output.error) or none):
                     again.append(index)
-                    hints.append(_hint(item, now) or 0.0)
+                    hints.append(retry_after(headers.get("retry-after"), now) or 0.0)
                 else:
                     outputs[index] = self._rest_of_pages(cmdlets[index], output, body)
             waiting = again
@@ -160,7 +165,7 @@ class RestTransport:
         def again(response: Response) -> bool:
             document = response.json()
             if response.status < 400:
-                return idempotent and _is_no_answer(response.status, document)
+                return idempotent and not _redirects(response.status) and _is_no_answer(response.status, document)
             kind, message = explained(document)
             plain = response.body[:500].decode("utf-8", "replace") if document is None else ""
             return transient(kind, message or plain)
@@ -204,21 +209,18 @@ def _parameter(value: t.Any) -> t.Any:
     return value
 
 
-def _hint(item: Json, now: dt.datetime) -> float | None:
-    """How long a part of a batch asks to wait."""
-    headers = item.get("headers")
-    named = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, dict) else {}
-    return retry_after(str(named.get("retry-after") or ""), now)
-
-
 def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None) -> Output:
-    if status < 300 and isinstance(document, dict) and not isinstance(document.get("error"), dict):
-        value = [_plain(item) for item in document.get("value") or []]
-        warnings = [str(text) for text in document.get("@adminapi.warnings") or []]
-        return Output(value, warnings)
+    about: dict[str, t.Any] = {"attempted": cmdlet.purpose, "status": status, "request_id": request_id}
+    if status == 200 and isinstance(document, dict) and not isinstance(document.get("error"), dict):
+        rows, said = document.get("value") or [], document.get("@adminapi.warnings") or []
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not isinstance(said, list):
+            return Output(error=ServiceError("Exchange's answer is not one", cure=ON_THE_WAY, **about))
+        return Output([_plain(row) for row in rows], [str(text) for text in said])
     if status == 204:
         return Output()
-    about: dict[str, t.Any] = {"attempted": cmdlet.purpose, "status": status, "request_id": request_id}
+    if _redirects(status):
+        message = f"what answered {status} in Exchange's place is something else on the way"
+        return Output(error=ServiceError(message, cure=ON_THE_WAY, **about))
     kind, message = explained(document)
     if kind or message:
         return Output(error=error(cmdlet, kind, message, status=status, request_id=request_id))
@@ -255,7 +257,17 @@ def _is_no_answer(status: int, document: t.Any) -> bool:
     """Whether neither Exchange's result nor an error of its own came: nothing, or a page from on the way."""
     if status in (400, 401, 403, 404) or status == 204:
         return False  # a refusal, whoever says it: no waiting mends it
-    return not isinstance(document, dict) or (status >= 500 and not any(explained(document)))
+    return (
+        status in (201, 202)
+        or _redirects(status)
+        or not isinstance(document, dict)
+        or (status >= 500 and not any(explained(document)))
+    )
+
+
+def _redirects(status: int) -> bool:
+    """Exchange sends nobody elsewhere: a portal on the way does."""
+    return 300 <= status < 400
 
 
 def _stumbled(problem: ServiceError) -> bool:

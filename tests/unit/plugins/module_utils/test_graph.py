@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _graph
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
@@ -216,3 +217,139 @@ def test_more_than_twenty_parts_travel_in_several_batches():
     )
     answers = client.batch([Call("GET", f"/{i}", "a") for i in range(25)], purpose="read")
     assert [part.value()["n"] for part in answers] == list(range(25))
+
+
+# --- answers nobody expects ------------------------------------------------------------------------------------
+
+WRITES = {
+    "removePassword": lambda graph: graph.post("/applications/1/removePassword", {"keyId": "k"}, "remove"),
+    "addPassword": lambda graph: graph.post("/applications/1/addPassword", {}, "make"),
+    "restore": lambda graph: graph.post("/directory/deletedItems/1/restore", None, "restore"),
+    "create": lambda graph: graph.post("/servicePrincipals", {}, "make"),
+    "add": lambda graph: graph.post("/groups/1/members/$ref", {}, "add"),
+    "delete": lambda graph: graph.delete("/applications/1", "delete"),
+    "patch": lambda graph: graph.patch("/applications/1", {}, "change"),
+    "upsert": lambda graph: graph.upsert("/applications(uniqueName='x')", {}, "make"),
+}
+PAGE = b"<html>portal</html>"
+FALSE = {
+    "removePassword": [(200, None), (200, {}), (202, None), (200, PAGE)],
+    "addPassword": [(200, None), (204, None), (201, {"keyId": "k"}), (200, PAGE), (200, b"[]")],
+    "restore": [(204, None), (200, None), (202, None)],
+    "create": [(200, None), (204, None), (201, None), (200, PAGE), (201, b"17"), (202, None)],
+    "add": [(200, None), (200, {}), (201, {})],
+    "delete": [(200, None), (200, {}), (202, None), (200, PAGE)],
+    "patch": [(200, None), (202, None), (200, PAGE), (207, {})],
+    "upsert": [(200, None), (200, PAGE), (202, {})],
+}
+REDIRECTS = [(status, body) for status in (300, 301, 302, 303, 304, 307, 308) for body in (None, {}, PAGE)]
+
+
+@pytest.mark.parametrize(("what", "told"), [(what, told) for what, all_told in FALSE.items() for told in all_told])
+def test_a_write_is_done_only_with_the_status_that_graph_documents(what, told):
+    made, _script, clock = graph(
+        Exchange({"delete": "DELETE", "patch": "PATCH", "upsert": "PATCH"}.get(what, "POST"), "", answer(*told))
+    )
+    with pytest.raises(AnswerLost) as caught:
+        WRITES[what](made)
+    assert caught.value.lasting
+    assert not clock.sleeps
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_a_redirect_is_something_on_the_way(what):
+    method = {"delete": "DELETE", "patch": "PATCH", "upsert": "PATCH"}.get(what, "POST")
+    for told in REDIRECTS:
+        made, script, _clock = graph(Exchange(method, "", answer(*told, location="https://evil.example/")))
+        with pytest.raises(AnswerLost, match="on the way"):
+            WRITES[what](made)
+        assert script.finished()
+
+
+@pytest.mark.parametrize(
+    "told", [*REDIRECTS, (200, None), (204, None), (200, PAGE), (200, b"[]"), (206, {}), (201, {})]
+)
+def test_a_read_too(told):
+    made, script, _clock = graph(Exchange("GET", "/x", answer(*told)))
+    with pytest.raises(ServiceError, match="on the way"):
+        made.get("/x", "read x")
+    assert script.finished()
+
+
+@pytest.mark.parametrize(
+    "page", [{}, {"value": {}}, {"value": None}, {"value": "x"}, {"value": [1]}, {"value": [{}, None]}]
+)
+def test_a_list_that_is_none_is_told(page):
+    made, _script, _clock = graph(Exchange("GET", "/x", answer(200, page)))
+    with pytest.raises(ServiceError, match="list is not one"):
+        made.items("/x", "read x")
+
+
+def test_no_page_is_fetched_twice_and_no_list_is_without_end(monkeypatch):
+    link = "https://graph.microsoft.com/v1.0/x?$skiptoken="
+    again = answer(200, {"value": [{}], "@odata.nextLink": f"{link}1"})
+    made, script, _clock = graph(Exchange("GET", "/x", again), Exchange("GET", "/x", again))
+    with pytest.raises(ServiceError, match="there already"):
+        made.items("/x", "read x")
+    assert script.finished()
+    monkeypatch.setattr(_graph, "MOST_PAGES", 5)
+    pages = [Exchange("GET", "/x", answer(200, {"value": [{}], "@odata.nextLink": f"{link}{n}"})) for n in range(5)]
+    made, script, _clock = graph(*pages)
+    with pytest.raises(ServiceError, match="no end"):
+        made.items("/x", "read x")
+    assert script.finished()
+
+
+@pytest.mark.parametrize(
+    ("code", "cure", "no_cure"),
+    [
+        ("Authorization_RequestDenied", "give the operator's application the permission", "quota"),
+        ("Directory_QuotaExceeded", "delete objects", "give the operator's application"),
+        ("Directory_ObjectQuotaExceeded", "delete objects", "give the operator's application"),
+        ("Authentication_RequestFromNonPremiumTenantOrB2CTenant", "licence", "give the operator's application"),
+        ("CredentialTypeNotAllowedAsPerAppPolicy", "policy", "give the operator's application"),
+        ("SomethingNew", "look up SomethingNew", "quota"),
+    ],
+)
+def test_a_403_is_told_by_its_code(code, cure, no_cure):
+    made, _script, _clock = graph(Exchange("POST", "/x", graph_error(403, code, "no")))
+    with pytest.raises(Forbidden) as caught:
+        made.post("/x", {}, "make x")
+    assert cure in caught.value.cure
+    assert no_cure not in caught.value.cure
+
+
+ODD_PARTS = [
+    {},
+    {"id": "0"},
+    {"id": "0", "status": None},
+    {"id": "0", "status": "x", "headers": 5},
+    {"id": "0", "status": 302, "headers": {"Location": "x"}},
+    {"id": "0", "status": 200},
+    {"id": "0", "status": 200, "body": PAGE.decode()},
+    {"id": "0", "status": 204},
+]
+
+
+@pytest.mark.parametrize("responses", [*([part] for part in ODD_PARTS), {}, "x", [None], None])
+def test_a_part_of_a_batch_that_is_no_answer_is_told(responses):
+    made, _script, _clock = graph(Exchange("POST", "$batch", answer(200, {"responses": responses})))
+    with pytest.raises(ServiceError):
+        made.batch([Call("GET", "/x", "read x")], purpose="read")[0].value()
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "/x"), ("POST", "/x/removePassword")])
+@pytest.mark.parametrize("status", [200, 202, 302])
+def test_nor_is_a_removal_in_a_batch_done_without_its_status(method, path, status):
+    part = {"id": "0", "status": status, "body": {}}
+    made, _script, _clock = graph(Exchange("POST", "$batch", answer(200, {"responses": [part]})))
+    assert made.batch([Call(method, path, "remove x")], purpose="remove")[0].error is not None
+
+
+def test_a_part_s_hint_may_be_a_date_by_the_answer_s_own_clock():
+    part = {"id": "0", "status": 429, "headers": {"Retry-After": "Sat, 21 Nov 2026 11:00:09 GMT"}}
+    busy = answer(200, {"responses": [part]}, date="Sat, 21 Nov 2026 11:00:00 GMT")
+    good = answer(200, {"responses": [{"id": "0", "status": 200, "body": {}}]})
+    made, _script, clock = graph(Exchange("POST", "$batch", busy), Exchange("POST", "$batch", good))
+    made.batch([Call("GET", "/x", "read x")], purpose="read")
+    assert clock.sleeps == [9.0]
