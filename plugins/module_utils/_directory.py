@@ -120,12 +120,7 @@ def first(page: Json) -> Json | None:
 
 def all_items(graph: Graph, part: Part, purpose: str) -> list[Json]:
     """The items of a collection that came as a part of a batch, further pages fetched from Graph itself."""
-    page = part.value()
-    items = list(page.get("value") or [])
-    following = str(page.get("@odata.nextLink") or "")
-    if following:
-        items += graph.items("/" + following.partition("/v1.0/")[2], purpose)
-    return items
+    return graph.rest(part.value(), purpose)
 
 
 # --- showing -------------------------------------------------------------------------------------------------

@@ -158,9 +158,7 @@ def _grants(graph: Graph, assigned: Part, resources: t.Sequence[Part], purpose: 
     document = assigned.found()
     if document is None:
         return ()
-    assignments = list(document.get("value") or [])
-    if document.get("@odata.nextLink"):
-        assignments += graph.items(str(document["@odata.nextLink"]), purpose)
+    assignments = graph.rest(document, purpose)
     known: dict[str, tuple[str, dict[str, str]]] = {}
     unread = False
     for resource_id, part in zip(_RESOURCES, resources, strict=True):

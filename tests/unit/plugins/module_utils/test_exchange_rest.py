@@ -288,3 +288,59 @@ def test_writes_go_one_after_another():
 def test_an_empty_identity_is_never_sent(value):
     with pytest.raises(ValueError, match="Identity must not be empty"):
         Cmdlet("Get-ApplicationAccessPolicy", {"Identity": value}, "read")
+
+
+# --- answers nobody expects ------------------------------------------------------------------------------------
+
+
+def timed(*exchanges: Exchange) -> tuple[Client, Script, FakeClock]:
+    script, clock = Script(exchanges), FakeClock()
+    http = Http(script, Patience(clock, 60.0))
+    return Client(RestTransport(http, ReadyTokens({"exchange": jwt()}, CLOUD), CLOUD)), script, clock
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("body", [None, {}, {"value": []}, b"<html>portal</html>"])
+def test_a_redirect_is_something_on_the_way(status, body):
+    client, script, clock = timed(Exchange("POST", "InvokeCommand", answer(status, body, location="https://evil/")))
+    with pytest.raises(ServiceError, match="on the way"):
+        client.invoke("Get-X", "read")
+    assert not clock.sleeps
+    client, script, clock = timed(Exchange("POST", "InvokeCommand", answer(status, body, location="https://evil/")))
+    with pytest.raises(AnswerLost) as caught:
+        client.invoke("Set-X", "change")
+    assert caught.value.lasting
+    assert script.finished()
+
+
+@pytest.mark.parametrize("status", [201, 202])
+def test_a_write_is_done_only_with_the_status_that_exchange_has(status):
+    client, _script, _clock = timed(Exchange("POST", "InvokeCommand", answer(status, {"value": []})))
+    with pytest.raises(AnswerLost):
+        client.invoke("Set-X", "change")
+
+
+@pytest.mark.parametrize("document", [{"value": {"a": 1}}, {"value": "x"}, {"value": [1]}, {"@adminapi.warnings": "x"}])
+def test_a_result_that_is_none_is_told(document):
+    client, _script, _clock = timed(Exchange("POST", "InvokeCommand", answer(200, document)))
+    with pytest.raises(ServiceError, match="is not one"):
+        client.invoke("Get-X", "read")
+
+
+def test_no_page_is_fetched_twice():
+    page = answer(200, {"value": [{}], "@odata.nextLink": "https://outlook.office365.com/adminapi/next"})
+    client, script, _clock = timed(Exchange("POST", "InvokeCommand", page), Exchange("POST", "/next", page))
+    with pytest.raises(ServiceError, match="no end"):
+        client.invoke("Get-X", "read")
+    assert script.finished()
+
+
+def test_a_part_of_a_batch_may_ask_to_wait():
+    busy = {"id": "0", "status": 429, "headers": {"Retry-After": "11"}, "body": None}
+    good = [{"id": str(n), "status": 200, "body": {"value": []}} for n in range(2)]
+    client, _script, clock = timed(
+        Exchange("POST", "$batch", answer(200, {"responses": [busy, good[1]]})),
+        Exchange("POST", "$batch", answer(200, {"responses": [good[0]]})),
+    )
+    client.invoke_many([Cmdlet("Get-X", {}, "read x"), Cmdlet("Get-Y", {}, "read y")])
+    assert sum(clock.sleeps) == 11.0
