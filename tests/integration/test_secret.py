@@ -695,3 +695,22 @@ def test_a_file_that_others_may_read_is_shut_though_nothing_else_is_to_do(world:
     assert (result["outcome"], result["key_id"]) == ("changed", first["key_id"])
     assert path.stat().st_mode & 0o777 == 0o600
     assert world.run()["changed"] is False
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_removal_that_was_answered_and_not_done_is_no_removal(world: World, state: str):
+    """Something on the way says yes to everything: the store is not emptied on its word."""
+    first = world.run()
+    world.run(rotate="always")
+    world.pass_days(8)
+
+    def yes(request: Request) -> Response | None:
+        return Response(204, {}, b"") if request.url.endswith("removePassword") else None
+
+    before = world.entry()
+    result = world.run(state=state, transport=lambda inner: Intercepted(inner, yes))
+    assert result["failed"], result
+    assert "lists it as before" in result["msg"]
+    assert first["key_id"] in world.ours()
+    assert world.entry().current == before.current
+    assert world.run(state=state)["outcome"] == "changed" or state == "present"

@@ -90,6 +90,7 @@ class Secret:
         self._minted: StoredSecret | None = None
         self._in_use_since: dt.datetime | None = None
         self._removed: list[str] = []
+        self._seen_gone: list[str] = []
         self._rotated = False
         self._ready = False
         self._pending: str | None = None
@@ -158,6 +159,7 @@ class Secret:
             case Drop():
                 self._drop(step)
             case Erase():
+                self._see_them_gone()
                 self._shelf.remove()
             case Mint():
                 self._mint(step)
@@ -165,6 +167,7 @@ class Secret:
                 t.assert_never(step)
 
     def settle(self, plan: Plan) -> Settled:
+        self._see_them_gone()
         values: Json = {"retired": sorted(self._removed), "rotated": self._rotated}
         told = tuple(self._warnings)
         if self._minted is None:
@@ -186,6 +189,12 @@ class Secret:
         if self._pending is None:
             return Settled(values, warnings=told)
         return Settled(values, self._pending, iso(now + LOOK_AGAIN_AFTER), told)
+
+    def _see_them_gone(self) -> None:
+        """A removal counts when Graph lists the secret no more, not when something has answered to it."""
+        if self._seen_gone != self._removed:
+            self._keys.require_gone(self._removed)
+            self._seen_gone = [*self._removed]
 
     def _drop(self, step: Drop) -> None:
         if self._pending is not None and any(

@@ -77,6 +77,23 @@ class Keys:
                 return True
         raise AssertionError("unreachable")
 
+    def require_gone(self, key_ids: t.Collection[str]) -> None:
+        """Raises ServiceError where Graph goes on listing what was removed. Replication may take a while."""
+        left: list[str] = []
+
+        def gone() -> bool:
+            left[:] = [key.key_id for key in self.listed() if key.key_id in key_ids]
+            return not left
+
+        if not self._tenant.patiently(
+            gone, budget_s=self.at_most(3 * SHOWS_WITHIN_S), what="the removed secret to be gone from Graph"
+        ):
+            raise ServiceError(
+                f"Graph answered to the removal of the secret {', '.join(left)}, and lists it as before",
+                attempted=self.purpose("remove"),
+                cure="run again; if it stays, look for something on the way that answers in Graph's place",
+            )
+
     def remove_newborn(self, key_id: str) -> bool:
         """A key made a moment ago may not be known yet where the removal arrives: that alone is no success.
 
