@@ -62,6 +62,12 @@ options:
         does not exist
         is no proof.
     type: str
+  recorded_created_by:
+    description:
+      - Application (client) ID that created the application of O(recorded_app_id), as the run saw it that wrote the
+        record. It may be another operator than the one that is signed in now, such as where audits have an operator of
+        their own.
+    type: str
 """
 
     IDENTITY = r"""

@@ -63,6 +63,8 @@ class Trust:
     accepted: frozenset[str] = frozenset()
     known_key_ids: frozenset[str] | None = None
     recorded_app_id: str = ""
+    recorded_creator: str = ""
+    """Who created the recorded application, as the run saw it that wrote the record: perhaps another operator."""
     intent: Intent | None = None
     """A secret that a run was about to make when it was cut short: the key that it made is ours."""
     adopting: bool = False
@@ -72,6 +74,11 @@ class Trust:
     def creators(self) -> frozenset[str]:
         """The app ids whose mark on an application counts."""
         return self.trusted_app_ids | ({self.operator_app_id} if self.operator_app_id else frozenset())
+
+    def creators_of(self, document: Json) -> frozenset[str]:
+        """The same for one application: of the recorded one also whom the record names."""
+        recorded = str(document.get("appId") or "").lower() == self.recorded_app_id and self.recorded_creator
+        return self.creators | ({self.recorded_creator} if recorded else frozenset())
 
     def knows_key(self, key: Json) -> bool:
         """Whether it was made here, as a record, a store, or the trace of a run that was cut short tells."""
@@ -107,6 +114,7 @@ def said_in(params: t.Mapping[str, t.Any], prefix: str = "") -> tuple[Trust, fro
 def trust_of(params: t.Mapping[str, t.Any], prefix: str = "") -> Trust:
     """From a task's options; the operator is added when a token tells. Raises InvalidInput, which names the option."""
     recorded, known = params.get("recorded_app_id"), params.get("known_key_ids")
+    creator = params.get("recorded_created_by")
     intent = params.get("stored_intent") or {}
     if intent and _time.instant(intent.get("at")) is None:
         raise InvalidInput(f"{prefix}stored_intent has no time", cure="give what entra_application_secret returned")
@@ -115,6 +123,7 @@ def trust_of(params: t.Mapping[str, t.Any], prefix: str = "") -> Trust:
         accepted=frozenset(str(item).strip().lower() for item in params.get("accept_credentials") or () if item),
         known_key_ids=None if known is None else frozenset(str(item).strip().lower() for item in known if item),
         recorded_app_id=_names.guid(recorded, f"{prefix}recorded_app_id").lower() if recorded else "",
+        recorded_creator=_names.guid(creator, f"{prefix}recorded_created_by").lower() if creator else "",
         adopting=bool(params.get("adopting")),
         intent=Intent(str(intent["at"]), tuple(str(key).lower() for key in intent.get("keys") or ()))
         if intent
@@ -136,7 +145,7 @@ def _ids(values: t.Sequence[str] | None, option: str) -> frozenset[str]:
 
 def is_ours(document: Json, trust: Trust) -> bool:
     """Whether Entra says that the operator, or an application that is trusted, created it."""
-    return str(document.get("createdByAppId") or "").lower() in trust.creators
+    return str(document.get("createdByAppId") or "").lower() in trust.creators_of(document)
 
 
 def foreign_holder(document: Json, trust: Trust) -> Blocked | None:
@@ -147,7 +156,7 @@ def foreign_holder(document: Json, trust: Trust) -> Blocked | None:
     app_id = str(document.get("appId") or "").lower()
     creator = str(document.get("createdByAppId") or "").lower()
     if (
-        creator in trust.creators
+        creator in trust.creators_of(document)
         or app_id in trust.trusted_app_ids
         or (not creator and app_id == trust.recorded_app_id)
     ):
@@ -279,13 +288,13 @@ def strangers(access: Access, trust: Trust, now: dt.datetime) -> list[Stranger]:
                 found.add(Stranger(kind, key_id, shown))
     principal = access.service_principal or {}
     creator = str(principal.get("createdByAppId") or "").lower()
-    if creator not in ("", *trust.creators) and is_ours(access.application, trust):
+    if creator not in ("", *trust.creators_of(access.application)) and is_ours(access.application, trust):
         ident = str(principal.get("id") or "")
         if not trust.accepts(ident, creator):
             words = f"service principal that the application {creator} created (object id {ident})"
             found.add(Stranger("service_principal", ident, words))
     for owner in (*access.owners, *access.principal_owners):
-        if not _is_known_owner(owner, trust):
+        if not _is_known_owner(owner, access.application, trust):
             name = owner.get("userPrincipalName") or owner.get("displayName") or "unknown"
             found.add(Stranger("owner", str(owner.get("id")), f"owner {name} (object id {owner.get('id')})"))
     for item in access.federated:
@@ -301,11 +310,11 @@ def strangers(access: Access, trust: Trust, now: dt.datetime) -> list[Stranger]:
     return sorted(found)
 
 
-def _is_known_owner(owner: Json, trust: Trust) -> bool:
+def _is_known_owner(owner: Json, application: Json, trust: Trust) -> bool:
     ident, app_id = str(owner.get("id") or "").lower(), str(owner.get("appId") or "").lower()
     return (
         (bool(ident) and ident == trust.operator_id)
-        or app_id in trust.creators
+        or app_id in trust.creators_of(application)
         or trust.accepts(ident, app_id, owner.get("userPrincipalName"))
     )
 

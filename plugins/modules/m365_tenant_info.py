@@ -102,6 +102,9 @@ options:
       recorded_app_id:
         description: What O(ignore:recorded_app_id) of M(mail2fax.m365.entra_application) will be.
         type: str
+      recorded_created_by:
+        description: What O(ignore:recorded_created_by) of M(mail2fax.m365.entra_application) will be.
+        type: str
       declared:
         description: What O(ignore:declared) of M(mail2fax.m365.entra_application) will be.
         type: list

@@ -38,6 +38,7 @@ def facts(run: Run) -> Json:
             "display_name": body.get("display_name") or known.get("display_name") or run.names.get("application"),
             "unique_name": body.get("unique_name") or known.get("unique_name"),
         },
+        "made_by": body.get("created_by_app_id") or run.previous.get("made_by"),
         "group": {
             "name": scope.get("name") or group.get("name") or run.names.get("group"),
             "alias": scope.get("alias") or group.get("alias") or run.names.get("group_alias"),

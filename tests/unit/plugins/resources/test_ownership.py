@@ -53,6 +53,8 @@ def kinds(access: Access, **trust: t.Any) -> list[str]:
         (None, {"recorded_app_id": APP_ID}, False),
         (None, {"recorded_app_id": OTHER}, True),
         (STRANGER, {"recorded_app_id": APP_ID}, True),
+        (STRANGER, {"recorded_app_id": APP_ID, "recorded_creator": STRANGER}, False),
+        (STRANGER, {"recorded_app_id": OTHER, "recorded_creator": STRANGER}, True),
         (STRANGER, {"trusted_app_ids": frozenset({STRANGER})}, False),
         (STRANGER, {"trusted_app_ids": frozenset({APP_ID})}, False),
         (OPERATOR, {"operator_app_id": ""}, True),
