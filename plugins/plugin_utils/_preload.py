@@ -17,7 +17,7 @@ import importlib
 import os
 import pkgutil
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _variables
 
 PLUGINS = "ansible_collections.mail2fax.m365.plugins"
 SWITCH = "MAIL2FAX_PRELOAD"
@@ -25,7 +25,7 @@ SWITCH = "MAIL2FAX_PRELOAD"
 
 
 def preload() -> None:
-    """The modules (with all they stand on), filters and lookups, and the collection's own profiles."""
+    """The modules (with all they stand on), filters and lookups, and the collection's own profiles and variables."""
     if os.environ.get(SWITCH, "").strip() == "0":
         return
     for kind in ("modules", "filter", "lookup"):
@@ -33,6 +33,7 @@ def preload() -> None:
             importlib.import_module(f"{PLUGINS}.{kind}.{found.name}")
     for name in _profile.names():
         _profile.load(name)
+    _variables.variables()
     # As Python advises before a fork: a worker's collector would go through all that the main process has, for nothing.
     gc.collect()
     gc.freeze()

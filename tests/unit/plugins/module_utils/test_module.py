@@ -276,3 +276,21 @@ def test_what_was_added_is_told_also_by_a_task_that_stopped_half_way():
     # Refused before anything was done, nothing was added.
     assert "added" not in run(Adding(wanted=1, refuse=ServiceError("no")))
     assert run(Adding(wanted=1, refuse=AnswerLost("gone")))["added"] == {"from": 0}
+
+
+@pytest.mark.parametrize("red", [False, True])
+def test_a_result_says_what_was_waited_for_where_it_took_long(red: bool):
+    tenant = Tenant({"patience": 100}, clock=FakeClock())
+
+    class Slow(Counter):
+        def read(self) -> int:
+            tenant.patiently(lambda: tenant.clock.monotonic() >= 40, what="the group to show")
+            tenant.patiently(lambda: tenant.clock.monotonic() >= 45, what="nothing much")
+            return super().read()
+
+    resource = Slow(wanted=1, refuse=ServiceError("no") if red else None)
+    result = execute(Door(lambda _tenant, _task: resource, ArgumentSpec()), Task({}, False), lambda: tenant)
+    assert bool(result.get("failed")) is red
+    (waited,) = result["waited"]
+    assert waited["for"] == "the group to show"
+    assert 40 <= waited["seconds"] <= 50

@@ -19,7 +19,7 @@ from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _handed, _module
+from ansible_collections.mail2fax.m365.plugins.module_utils import _handed, _module, _redact
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import ReadyTokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
@@ -516,6 +516,19 @@ def test_the_environment_is_that_of_the_task_while_it_runs(monkeypatch: pytest.M
     with pytest.raises(RuntimeError), _lane.environment({"LANE_PROXY": "x", "LANE_NEW": "y"}):
         raise RuntimeError
     assert (os.environ["LANE_PROXY"], os.environ.get("LANE_NEW")) == ("before", None)
+
+
+def test_a_person_is_told_what_takes_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, Json]] = []
+    monkeypatch.setattr(_lane.Display, "display", lambda _self, text, **how: told.append((text, how)))
+    made = action({}, get_name=lambda: "Consent")
+    made._inventory_name = "contoso"
+    with _redact.collecting() as secrets:
+        secrets.add("a-token-that-lives")
+        made._told(15.2, "an answer with a-token-that-lives \x1b[31m")
+    [(text, how)] = told
+    assert text == "contoso | Consent: waiting for an answer with ******** \\x1b[31m, for 15 s so far"
+    assert how == {"stderr": True}
 
 
 def test_connections_end_with_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
