@@ -236,10 +236,41 @@ def test_nobody_elses_reach_grows_in_a_sample_of_random_tenants():
     assert min(became.count(word) for word in ("blocked", "changed")) > 200, "the sample tries nothing"
 
 
+def check_removal(seed: int) -> str:
+    """The same for a group that goes as a whole, which it does only when no policy is on it any more."""
+    world, _adding, _removing, accepted = invent(seed)
+    world.policies = [(app, right, scope) for app, right, scope in world.policies if scope != "g0"]
+    made = {name: one(name, GROUP if name in world.groups else MAILBOX) for name in (*world.groups, *MAILBOXES)}
+    known = limiter.Facts(
+        made["g0"],
+        tuple(policy(app, made[scope], right) for app, right, scope in world.policies),
+        tuple(made[name] for name in sorted(world.above("g0"))),
+    )
+    members = [made[name] for name in sorted(world.groups["g0"])]
+    if limiter.judge(known, OWN, removing=members, accepted=accepted).widened:
+        return "stays"
+    others = [B, C, NOBODY_IN_PARTICULAR]
+    before = {(app, box) for app in others for box in MAILBOXES if world.opens(app, box)}
+    del world.groups["g0"]
+    for held in world.groups.values():
+        held.discard("g0")
+    grown = {(app, box) for app in others for box in MAILBOXES if world.opens(app, box)} - before
+    if EVERY_APPLICATION not in accepted:
+        assert {app for app, _box in grown} <= accepted, f"seed {seed}: {grown}"
+    return "goes"
+
+
+def test_nobody_elses_reach_grows_when_a_group_goes():
+    start = commit_seed()
+    became = [check_removal(seed) for seed in range(start, start + 1500)]
+    assert min(became.count(word) for word in ("stays", "goes")) > 50, "the sample tries nothing"
+
+
 @pytest.mark.soak
 def test_nobody_elses_reach_grows_in_very_many_random_tenants():
     for seed in range(100_000):
         check(seed)
+        check_removal(seed)
 
 
 def test_nothing_is_blocked_that_lets_nobody_in_by_a_policy_that_restricts():
