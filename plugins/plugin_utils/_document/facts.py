@@ -43,6 +43,8 @@ def facts(run: Run) -> Json:
             "name": scope.get("name") or group.get("name") or run.names.get("group"),
             "alias": scope.get("alias") or group.get("alias") or run.names.get("group_alias"),
             "address": scope.get("address") or group.get("address"),
+            # Whose applications hang on the same group.
+            "policies_of_others": run.good("scope_group").get("policies_of_others", group.get("policies_of_others", [])),
         },
         "secret": _secret(run),
     }
