@@ -101,7 +101,9 @@ options:
   app_id:
     description:
       - The id of the application that the group is meant for. Every other application that has an access policy on the
-        group is somebody else's. If not set, all of them are.
+        group is somebody else's.
+      - If not set, a group that this collection made, with the policy of one application on it, is that application's;
+        any other group is nobody's, and every application somebody else's.
       - With O(state=absent) and in check mode, access policies of this application do not count as using the group,
         because the same play would have removed them before.
     type: str

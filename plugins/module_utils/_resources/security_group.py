@@ -53,6 +53,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_
     judged,
     leaving,
     members,
+    own,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import hanging, holding, limiter, token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
@@ -157,9 +158,9 @@ class SecurityGroup:
         state = replace(state, policies=tuple(policies_of(policies)))
         group = state.group
         # Which groups hold it takes a request for each level, and matters only where somebody comes or goes.
-        if group is not None and _moves(state, desired) and limiter.elsewhere(state.facts, desired.app_id):
+        if group is not None and _moves(state, desired) and limiter.elsewhere(state.facts, own(state, desired)):
             state = replace(state, holders=hanging.holders(self._tenant.exchange, group.recipient))
-        asked = limiter.questions(state.facts, desired.app_id, _coming(state, desired), desired.accepted)
+        asked = limiter.questions(state.facts, own(state, desired), _coming(state, desired), desired.accepted)
         if asked:
             state = replace(state, verdicts=hanging.verdicts(self._tenant.exchange, asked))
         judgement = judged(state, desired)

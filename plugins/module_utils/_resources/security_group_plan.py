@@ -43,6 +43,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_
     judged,
     leaving,
     members,
+    own,
     owners,
     resolved,
     shown,
@@ -91,7 +92,7 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
             judgement,
             f"change the members of the group {name}",
             current.names,
-            own_known=desired.app_id is not None,
+            own_known=own(current, desired) is not None,
         )
         plan.warnings += limiter.narrowing(judgement, current.names)
     if plan.blocked is not None:

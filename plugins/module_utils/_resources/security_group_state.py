@@ -21,7 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     ordered,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import limiter
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import Policy
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import EVERY_APPLICATION, Policy
 
 MARK = "Managed by mail2fax.m365"
 """Begins the description of every group that this collection made."""
@@ -237,11 +237,27 @@ def leaving(current: State, desired: Desired) -> list[Recipient]:
     return ordered(one for one in own if one is not None)
 
 
+def own(current: State, desired: Desired) -> str | None:
+    """The application that the group is meant for. None where nobody said it and the tenant does not tell.
+
+    A group that was made here, with the policy of one application on it, is that one's.
+    """
+    group = current.group
+    if desired.app_id is not None or group is None or not group.is_ours:
+        return desired.app_id
+    limited = {policy.app_id for policy in current.policies if policy.covers(group.recipient)} - {EVERY_APPLICATION}
+    return limited.pop() if len(limited) == 1 else None
+
+
 def judged(current: State, desired: Desired) -> limiter.Judgement:
     """What the change of members does to other applications."""
     coming = members(current, desired).missing if desired.state == "present" else []
     return limiter.judge(
-        current.facts, desired.app_id, adding=coming, removing=leaving(current, desired), accepted=desired.accepted
+        current.facts,
+        own(current, desired),
+        adding=coming,
+        removing=leaving(current, desired),
+        accepted=desired.accepted,
     )
 
 
@@ -291,7 +307,7 @@ def shown(current: State) -> Json:
 def as_result(current: State, desired: Desired) -> Json:
     """The module's result as things are."""
     said = shown(current)
-    others = [policy.as_dict() for policy in limiter.of_others(current.facts, desired.app_id)]
+    others = [policy.as_dict() for policy in limiter.of_others(current.facts, own(current, desired))]
     group = current.group
     if group is None:
         return {"group": None, "members": [], "policies_of_others": others}

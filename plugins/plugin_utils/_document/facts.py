@@ -25,6 +25,7 @@ def facts(run: Run) -> Json:
     before = run.previous.get("ids") or {}
     known = run.previous.get("application") or {}
     group = run.previous.get("group") or {}
+    sharing = run.good("scope_group").get("policies_of_others", group.get("policies_of_others", []))
     return {
         "ids": {
             "application_id": known_id(application.get("app_id") or run.context.get("app_id"))
@@ -43,8 +44,8 @@ def facts(run: Run) -> Json:
             "name": scope.get("name") or group.get("name") or run.names.get("group"),
             "alias": scope.get("alias") or group.get("alias") or run.names.get("group_alias"),
             "address": scope.get("address") or group.get("address"),
-            # Whose applications hang on the same group.
-            "policies_of_others": run.good("scope_group").get("policies_of_others", group.get("policies_of_others", [])),
+            # Of applications that hang on the same group.
+            "policies_of_others": sharing,
         },
         "secret": _secret(run),
     }

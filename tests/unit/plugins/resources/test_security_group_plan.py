@@ -352,6 +352,19 @@ def test_who_signs_in_with_a_declared_name_is_told_with_the_address():
     assert blocked.details["candidates"][0]["advice"] == advice("GuestMailUser")
 
 
+def test_a_group_made_here_is_the_one_application_s_whose_policy_is_on_it():
+    other = APP.replace("1", "2")
+    ours, theirs, every = (Policy(app, app, entra_id=GROUP.entra_id) for app in (APP, other, "*"))
+    assert steps(plan(state((), policies=[ours]), WANTED)) == [("add", FAX.guid)]
+    for policies, group in (
+        ([ours, theirs], SETTINGS),
+        ([every], SETTINGS),
+        ([ours], replace(SETTINGS, description="by hand")),
+    ):
+        assert "accept_shared_group" in stopped(plan(state((), policies=policies, group=group), WANTED)).cure
+    assert steps(plan(state((), policies=[ours, theirs]), replace(WANTED, app_id=APP, accepted=frozenset({other}))))
+
+
 # ---- owners ---------------------------------------------------------------------------------------------------------
 
 
