@@ -19,7 +19,7 @@ author:
   - The mail2fax.m365 authors (@mail2fax)
 description:
   - Turns V(2026-11-21T15:30:00Z) into V(21 Nov 2026, 15:30 UTC), in English, whatever the locale is.
-  - What is no instant stays as it is, and nothing becomes an empty string.
+  - What is not an instant stays as it is, and nothing becomes an empty string.
 positional: zone
 options:
   _input:

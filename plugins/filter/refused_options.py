@@ -92,7 +92,10 @@ def _refused_at_the_end(options: dict[str, t.Any]) -> t.Iterator[str]:
     try:
         times.readable_time("2026-11-21T12:00:00Z", "UTC" if zone is None else str(zone))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        yield f"mail2fax_time_zone is {zone!r}, which is no time zone. What to do: write it as Europe/Rome, or use UTC."
+        yield (
+            f"mail2fax_time_zone is {zone!r}, which is not a time zone. "
+            "What to do: write it as Europe/Rome, or use UTC."
+        )
     if contacts and not (isinstance(contacts, dict) and set(contacts) <= {*_CONTACTS}):
         yield (
             f"mail2fax_contacts is {contacts!r}. What to do: say whom to call with the keys {', '.join(_CONTACTS)}, "

@@ -19,7 +19,7 @@ version_added: 0.1.0
 author:
   - The mail2fax.m365 authors (@mail2fax)
 description:
-  - Returns one page of HTML, to print or to look at, for whoever sets the fax server up. It loads nothing from
+  - Returns one page of HTML, to print or to look at, for the person who sets the fax server up. It loads nothing from
     elsewhere, and every value in it is escaped.
   - The role P(mail2fax.m365.handover#role) writes it to a file.
 positional: _input, profile

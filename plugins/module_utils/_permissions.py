@@ -159,7 +159,8 @@ def parse(option: t.Sequence[t.Mapping[str, t.Any]] | None, name: str = "permiss
             for value in values:
                 if not isinstance(value, str) or _VALUE.fullmatch(value) is None:
                     raise InvalidInput(
-                        f"{name} has {value!r} under {kind} of {resource_name(app_id)}, which is no permission's name",
+                        f"{name} has {value!r} under {kind} of {resource_name(app_id)}, which is not a permission's "
+                        "name",
                         cure="give the name as the service shows it, such as full_access_as_app or User.Read",
                     )
                 kinds[kind].add(value)
@@ -180,7 +181,7 @@ def resource_id(text: str, option: str) -> str:
     close = _names.nearest(value, known, 1)
     meant = next((name for name, title in _TITLES.items() if close and close[0] in (name, title)), None)
     raise InvalidInput(
-        f"{option} is {text!r}, which is no resource",
+        f"{option} is {text!r}, which is not a resource",
         cure=(f"did you mean {meant}? " if meant else "")
         + f"Give {' or '.join(WELL_KNOWN)}, or the application id of another API",
     )
@@ -240,7 +241,7 @@ def beyond(wanted: t.Iterable[Wanted], extra: t.Collection[str] | None) -> Block
         f"no application access policy limits {listed}: who holds it is not kept to the declared mailboxes",
         cure="take it out of the profile's permissions; if the application really has to hold it, name it word for "
         "word in extra_permissions",
-        who="whoever answers for the tenant's security",
+        who="the tenant's security officer",
         details={
             "beyond": [{"resource": item.resource, "kind": kind, "permission": name} for item, kind, name in found]
         },

@@ -114,7 +114,7 @@ def explain(exc: BaseException, host: str, authorities: Authorities, *, proxy: s
             f"what answers in the place of {host} on port 443 does not speak TLS",
             cure="look for a firewall, a portal or a name server that leads elsewhere, between this machine and "
             f"{host}",
-            who="whoever runs the network here",
+            who="the administrator of the network here",
             lasting=True,
         )
     if any(sign in said for sign in ("ALERT", "UNSUPPORTED_PROTOCOL", "NO_CIPHERS", "NO_SHARED_CIPHER", "DH_KEY")):
@@ -122,7 +122,7 @@ def explain(exc: BaseException, host: str, authorities: Authorities, *, proxy: s
         return Unreachable(
             f"{whose} and this machine agree on no way to encrypt ({str(reason).lower().replace('_', ' ')})",
             cure="let this machine's OpenSSL and what inspects TLS on the way speak TLS 1.2 or newer",
-            who="whoever runs the network here",
+            who="the administrator of the network here",
             lasting=True,
         )
     return Unreachable(
@@ -134,7 +134,7 @@ def explain(exc: BaseException, host: str, authorities: Authorities, *, proxy: s
 def _untrusted(exc: ssl.SSLCertVerificationError, whose: str, authorities: Authorities) -> Unreachable:
     code, reason = exc.verify_code, exc.verify_message.rstrip(".") or "no reason given"
     message = f"the TLS certificate of {whose} is not accepted: {reason} (error {code}); trusted: {authorities.words}"
-    network = "whoever runs the network here"
+    network = "the administrator of the network here"
     about: dict[str, t.Any] = {"lasting": True, "code": f"X509_{code}", "options": ("ca_path",)}
     if code in (_OTHER_NAME, _OTHER_ADDRESS):
         return Unreachable(

@@ -240,7 +240,7 @@ def _tunnel(exc: BaseException, where: str, proxy: _proxy.Proxy) -> Unreachable:
         )
     status = int(found[1])
     message = f"the proxy {proxy.place} answered {status} when it was asked to connect to {where}"
-    who = "whoever runs the proxy"
+    who = "the administrator of the proxy"
     if status == 407:
         given = (
             "the user and password in it are not accepted" if proxy.authorization else "it wants a user and password"

@@ -137,7 +137,7 @@ def parse(path: str, term: str) -> Json:
     except yaml.YAMLError as exc:
         raise ProfileError(f"the profile {term} is not YAML: {exc}") from exc
     if not isinstance(document, dict):
-        raise ProfileError(f"the profile {term} is no mapping of keys and values")
+        raise ProfileError(f"the profile {term} is not a mapping of keys and values")
     return check(document, term)
 
 
@@ -187,7 +187,7 @@ def _complaints(profile: Json) -> t.Iterator[str]:
         try:
             dt.date.fromisoformat(value)
         except ValueError:
-            yield f"{key} is {value!r}, which is no date such as 2027-04-01"
+            yield f"{key} is {value!r}, which is not a date such as 2027-04-01"
     granted = [name for entry in profile["permissions"] for name in entry["application"]]
     if not granted:
         yield "permissions declares no application permission"

@@ -302,7 +302,7 @@ def test_absent_is_content_without_an_application(emulator: Emulator) -> None:
         ({"app_id": ZERO, "permissions": EWS}, "all zeros"),
         ({"app_id": GRAPH_APP}, "permissions is missing"),
         ({"app_id": GRAPH_APP, "state": "absent"}, "permissions is missing"),
-        ({"app_id": GRAPH_APP, "permissions": [{"resource": "x", "application": ["y"]}]}, "no resource"),
+        ({"app_id": GRAPH_APP, "permissions": [{"resource": "x", "application": ["y"]}]}, "not a resource"),
     ],
 )
 def test_bad_options_are_refused_before_any_request(emulator: Emulator, params: dict[str, t.Any], says: str) -> None:

@@ -189,7 +189,7 @@ class Settings:
         if self.connect == "certificate_thumbprint":
             if not re.fullmatch(r"[0-9A-Fa-f]{40}", self.thumbprint or ""):
                 raise InvalidInput(
-                    "winrm_connect is certificate_thumbprint, and winrm_certificate_thumbprint is no thumbprint",
+                    "winrm_connect is certificate_thumbprint, and winrm_certificate_thumbprint is not a thumbprint",
                     cure="give the 40 hexadecimal digits of a certificate in the host's LocalMachine\\My",
                 )
             _names.guid(str(self.app_id or ""), "winrm_app_id")

@@ -50,7 +50,7 @@ def judge(facts: Facts, desired: Desired) -> list[Finding]:
     if facts.unchecked:
         found = f"the certificate of {facts.name} is not checked (winrm_validate_certs is false), so"
         found += (
-            " whoever answers in its place gets the user's password and the operator's token"
+            " another machine that answers in its place gets the user's password and the operator's token"
             if facts.sends_password
             else " another machine can answer in its place and get the operator's token"
         )

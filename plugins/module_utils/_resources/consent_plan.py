@@ -176,7 +176,7 @@ def _claimed(current: State, desired: Desired, now: dt.datetime) -> Blocked | No
             f"{called} (app id {desired.app_id}) is registered in another tenant, so nobody here can see who signs in "
             "as it",
             cure=f"list {desired.app_id} in trusted_app_ids if its owner is meant to get these permissions",
-            who="whoever answers for the tenant's security",
+            who="the tenant's security officer",
             options=("trusted_app_ids",),
         )
     if current.access is None:

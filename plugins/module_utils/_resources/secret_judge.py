@@ -256,8 +256,8 @@ def _warn_of_haste(verdict: Verdict, key_id: str, missing: dt.timedelta) -> None
     days = -(-missing // dt.timedelta(days=1))
     if days > 0:
         verdict.warnings.append(
-            f"the secret {key_id} goes {days} day(s) before its overlap is over, because two may live at a time: see "
-            "to it that the fax server reads the store"
+            f"the secret {key_id} goes {days} day(s) before its overlap is over, because two may live at a time: make "
+            "sure that the fax server reads the store"
         )
 
 
@@ -299,7 +299,7 @@ def _reason(
     if key is None:
         return "the stored one was removed outside"
     if key.display_name != desired.display_name:
-        return "the stored one bears another name"
+        return "the stored one has another name"
     if key.end <= now:
         return _due(key, desired, now)
     if not front.value:

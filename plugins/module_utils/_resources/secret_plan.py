@@ -291,7 +291,7 @@ def lifetime_too_long(longest_days: int | None) -> Blocked:
 def _too_many(desired: Desired, alive: t.Sequence[Key], now: dt.datetime) -> Blocked:
     listed = ", ".join(f"{key.key_id} (until {iso(key.end)[:10]})" for key in alive)
     return Blocked(
-        f"{len(alive)} live secrets already bear the name {desired.display_name!r}: {listed}",
+        f"{len(alive)} live secrets already have the name {desired.display_name!r}: {listed}",
         attempted="make a new secret",
         cure="remove the one that the fax server does not use, or choose another mail2fax_secret_name",
         who=_texts.APPLICATION_ADMIN,

@@ -138,7 +138,7 @@ class Shelf:
             attempted="keep a new secret",
             cure="let the place keep what it holds: for a KV mount or path set delete_version_after to 0s, or to more "
             "than the secret's lifetime and overlap",
-            who="whoever administers the vault",
+            who="the vault's administrator",
         )
 
     def take_back(self) -> None:
@@ -192,7 +192,7 @@ class Shelf:
             raise Blocked(
                 f"{store.describe()} gives back something else than was written",
                 attempted="read the new secret back",
-                cure="look into the store, and see to it that two runs do not work on one tenant at once",
+                cure="look into the store, and let only one run at a time work on a tenant",
             )
         return t.cast("StoredSecret", self.held.current if minted == self.held.current else self.held.following)
 

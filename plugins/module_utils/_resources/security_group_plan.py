@@ -123,7 +123,7 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
             plan.warnings.append(f"The group {name} keeps {whose} that were not declared: {said}.")
     namesakes = [one for one in current.found if desired.rivals(one) and not desired.identifies(one)]
     if namesakes and desired.manages(group, "name"):
-        plan.warnings.append(f"Others bear the name {desired.name} too: {listed(namesakes, separator='; ')}.")
+        plan.warnings.append(f"Others have the name {desired.name} too: {listed(namesakes, separator='; ')}.")
     after_members = ordered([*(one for one in current.members if one not in going), *roll.missing])
     managed_by = [owner.label for owner in ordered([*new_owners, *kept_owners])] or [ORGANIZATION_MANAGEMENT]
     if group is not None and "ManagedBy" not in settings:
@@ -253,7 +253,7 @@ def identity_problem(current: State, desired: Desired) -> Blocked | None:
     hits = [one for one in current.found if desired.identifies(one)]
     if len(hits) > 1:
         return Blocked(
-            f"more than one recipient bears the alias {desired.alias}"
+            f"more than one recipient has the alias {desired.alias}"
             + (f" or the address {desired.address}" if desired.address else "")
             + f": {listed(hits, separator='; ')}",
             attempted=attempted,

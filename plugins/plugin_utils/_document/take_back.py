@@ -129,7 +129,7 @@ class _Removal:
             within = f" (until {readable_time(iso(until + KEPT_DELETED), date_only=True)})" if until else ""
             return (
                 f"The application {self._app_id} lies in the recycle bin, and no run of this collection revoked its "
-                f"permissions: whoever restores it there{within} gets them back. Nothing was touched. What to do: "
+                f"permissions: anybody who restores it there{within} gets them back. Nothing was touched. What to do: "
                 "restore it and run this again, or delete it for good (App registrations, Deleted applications)."
             )
         return ""
@@ -226,9 +226,9 @@ class _Removal:
             kept.append(
                 "The application was made by hand and adopted, so it stays."
                 + (
-                    ' So do the API permissions that it asks for: whoever presses "Grant admin consent" for it grants '
-                    "them again, with no policy to limit them. Take them off the application where it has no other use "
-                    "for them."
+                    ' So do the API permissions that it asks for: anybody who presses "Grant admin consent" for it '
+                    "grants them again, with no policy to limit them. Take them off the application where it has no "
+                    "other use for them."
                     if asks
                     else ""
                 )

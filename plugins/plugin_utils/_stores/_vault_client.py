@@ -27,7 +27,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores._vault_way i
 PAUSES_S = (0.5, 1.0)
 TIMEOUT_S = 30
 PASSING = ("BadGateway", "InternalServerError", "RateLimitExceeded")
-ADMIN = "whoever administers the vault"
+ADMIN = "the vault's administrator"
 
 # The servers' own words, as OpenBao 2.7.2 and HashiCorp Vault 1.20 write them.
 NO_MATCH = "check-and-set parameter did not match"
@@ -180,7 +180,7 @@ def refused(purpose: str, exc: Exception, where: str, policy: str = "") -> M365E
         return Conflict(
             f"{where} was changed by somebody else meanwhile",
             attempted=purpose,
-            cure="see to it that two runs do not work on one tenant at once, then run again",
+            cure="let only one run at a time work on a tenant, then run again",
         )
     code, words, cure, who = _meaning(kind, exc, policy)
     return Blocked(f"{where}: {words}", attempted=purpose, code=code, cure=cure, who=who, options=("store",))
@@ -225,7 +225,7 @@ def _meaning(kind: str, exc: Exception, policy: str) -> tuple[str, str, str, str
         return (
             (kind, "it is sealed", "unseal the vault", ADMIN)
             if _says(exc, SEALED)
-            else (kind, "it is sealed, in maintenance or without a leader", "see to it that the vault answers", ADMIN)
+            else (kind, "it is sealed, in maintenance or without a leader", "bring the vault back into service", ADMIN)
         )
     if kind == "Redirected":
         return (

@@ -86,7 +86,7 @@ def address(url: str) -> str:
         )
     if parts.scheme == "http" and not is_loopback(host):
         raise InvalidInput(
-            f"the vault {host} would be reached without TLS, and whoever is on the way would read the secret",
+            f"the vault {host} would be reached without TLS, and anybody on the way would read the secret",
             cure="give an address that begins with https://, and the CA of its certificate in ca_path",
             options=("store",),
         )

@@ -110,7 +110,7 @@ class AzureKeyVault:
                 raise Conflict(
                     f"{self.describe()} was changed by somebody else meanwhile",
                     attempted="write the secret",
-                    cure="see to it that two runs do not work on one tenant at once, then run again",
+                    cure="let only one run at a time work on a tenant, then run again",
                 )
         body: dict[str, t.Any] = {"value": json.dumps(entry.as_mapping()), "contentType": CONTENT_TYPE}
         if entry.current is not None:

@@ -142,7 +142,7 @@ class HashiVault:
             raise Conflict(
                 f"{self.describe()} was changed by somebody else meanwhile",
                 attempted="write the secret",
-                cure="see to it that two runs do not work on one tenant at once, then run again",
+                cure="let only one run at a time work on a tenant, then run again",
             )
 
     def _latest(self) -> Json | None:

@@ -43,7 +43,7 @@ class Sealed:
         given = str(options.get("seal_to") or "").strip()
         if not given:
             raise InvalidInput(
-                "store.seal_to is missing", cure="give the public key (PEM) of whoever shall open the secret"
+                "store.seal_to is missing", cure="give the public key (PEM) of the person who will open the secret"
             )
         text = given if "-----BEGIN" in given else _content(given)
         if "PRIVATE KEY" in text:

@@ -85,7 +85,7 @@ class VaultFile:
             name = os.path.expanduser(options["password_file"])
             try:
                 if not stat.S_ISREG(os.stat(name).st_mode):
-                    raise OSError("a pipe can be read only once, and waits for whoever writes into it")
+                    raise OSError("a pipe can be read only once, and waits until something is written into it")
                 secret = get_file_vault_secret(filename=name, vault_id=vault_id, loader=loader)
                 secret.load()
             except (AnsibleError, OSError):
@@ -161,7 +161,7 @@ class VaultFile:
                 raise Conflict(
                     f"{self.describe()} was changed by somebody else meanwhile",
                     attempted="write the secret",
-                    cure="see to it that two runs do not work on one tenant at once, then run again",
+                    cure="let only one run at a time work on a tenant, then run again",
                 )
             self._sweep()
             self._write_beside(content, keep=True)

@@ -101,15 +101,15 @@ def test_a_resource_appears_once_sorted_however_it_was_written() -> None:
     [
         ({"resource": "exchange", "application": ["x"]}, "did you mean exchange_online?"),
         ({"resource": "Microsoft Graph", "application": ["x"]}, "did you mean microsoft_graph?"),
-        ({"resource": "da34aq4b-0000-4000-8000-000000000000", "application": ["x"]}, "no resource"),
-        ({"resource": "", "application": ["x"]}, "no resource"),
+        ({"resource": "da34aq4b-0000-4000-8000-000000000000", "application": ["x"]}, "not a resource"),
+        ({"resource": "", "application": ["x"]}, "not a resource"),
         ({"resource": "exchange_online"}, "exchange_online without any permission"),
         ({"resource": "exchange_online", "application": [], "delegated": []}, "without any permission"),
         ({"resource": "exchange_online", "application": ["full access"]}, "'full access' under application"),
         ({"resource": "exchange_online", "delegated": [""]}, "'' under delegated"),
         ({"resource": "exchange_online", "delegated": [None]}, "None under delegated"),
-        ({"resource": "exchange_online", "application": ["x" * 251]}, "no permission's name"),
-        ({"resource": "exchange_online", "application": ["Mail.Read Mail.Send"]}, "no permission's name"),
+        ({"resource": "exchange_online", "application": ["x" * 251]}, "not a permission's name"),
+        ({"resource": "exchange_online", "application": ["Mail.Read Mail.Send"]}, "not a permission's name"),
     ],
 )
 def test_what_cannot_be_right_is_refused(option: dict[str, t.Any], says: str) -> None:

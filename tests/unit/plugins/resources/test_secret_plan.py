@@ -152,7 +152,7 @@ def test_a_value_that_entra_refuses_is_replaced_and_its_key_has_its_overlap():
 
 def test_a_secret_of_another_name_than_wanted_is_said_so():
     assert steps(state(key(1, name="old name"), entry=Entry(current=stored(key(1))))) == [
-        ("mint", "the stored one bears another name")
+        ("mint", "the stored one has another name")
     ]
 
 
