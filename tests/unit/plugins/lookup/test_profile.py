@@ -108,7 +108,7 @@ def test_what_is_wrong_is_named(change: Change, complaint: str) -> None:
 
 
 def test_what_is_no_profile_at_all(tmp_path: pathlib.Path) -> None:
-    for text, complaint in (("- a\n- b\n", "no mapping"), ("a: [", "is not YAML"), ("\xff\xfe", "no mapping")):
+    for text, complaint in (("- a\n- b\n", "not a mapping"), ("a: [", "is not YAML"), ("\xff\xfe", "not a mapping")):
         path = tmp_path / "bad.yml"
         path.write_text(text, encoding="utf-8")
         _profile.parse.cache_clear()

@@ -180,6 +180,7 @@ def test_documents_are_found_among_noise_however_they_are_cut(size: int):
         b"\n@@mail2fax.m365 " + NONCE.encode() + b" x 5@@\n",
         b"\n@@mail2fax.m365 " + NONCE.upper().encode() + b"0 1 5@@\n",
     ],
+    ids=["another process", "too short", "too long", "no mark", "no mark, no body", "no number", "other case"],
 )
 def test_what_does_not_carry_the_processes_own_mark_is_noise(noise: bytes, size: int):
     answers = host_script.Answers(NONCE)
