@@ -195,7 +195,7 @@ class Graph:
                 error = _error(status, body, headers.get("request-id"), calls[index].purpose)
             elif not _answers(calls[index].method, calls[index].path, status, body):
                 error = ServiceError(
-                    f"a part of Graph's batch ends with {status}, which is no answer to it",
+                    f"a part of Graph's batch ends with {status}, which is not an answer to it",
                     attempted=calls[index].purpose,
                     status=status,
                     cure=ON_THE_WAY,
