@@ -51,8 +51,11 @@ class Authorities:
         count = _count(self.path)
         return f"{self.path!r} (from {self.named_by}, with {count} certificate{'' if count == 1 else 's'})"
 
-    def check(self) -> None:
-        """Raises Unreachable for a file that no certificate can be read from; a folder is OpenSSL's to judge."""
+    def check(self, *, whole: bool = False) -> None:
+        """Raises Unreachable for a file that no certificate can be read from; a folder is OpenSSL's to judge.
+
+        ``whole`` also reads each certificate, which takes a tenth of a second for a system's bundle.
+        """
         if self.path is None or os.path.isdir(self.path):
             return
         try:
@@ -67,6 +70,8 @@ class Authorities:
         if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0-\0-\0" in content[:4096]:
             raise self._unusable("is text in UTF-16", "save it as plain ASCII (PowerShell: Out-File -Encoding ascii)")
         if _PEM.search(content):
+            if not whole:
+                return
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=self.path)
             except (ssl.SSLError, OSError):
@@ -98,6 +103,11 @@ def explain(exc: BaseException, host: str, authorities: Authorities, *, proxy: s
     """What a failed handshake means. ``proxy`` is the proxy's place where the TLS to the proxy itself failed."""
     whose = f"the proxy {proxy}" if proxy else host
     verification = find(exc, ssl.SSLCertVerificationError)
+    if verification is None and proxy is None:
+        try:
+            authorities.check(whole=True)
+        except Unreachable as unusable:
+            return unusable
     if isinstance(verification, ssl.SSLCertVerificationError):
         return _untrusted(verification, whose, authorities)
     said = " ".join(str(one) for one in chain(exc)).upper().replace(" ", "_")

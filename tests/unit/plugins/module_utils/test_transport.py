@@ -310,7 +310,6 @@ def der(authority: Authority) -> bytes:
         (der, "is in DER"),
         (lambda authority: authority.pem.decode().encode("utf-16"), "UTF-16"),
         (lambda authority: authority.pem.decode().encode("utf-16-le"), "UTF-16"),
-        (lambda authority: authority.pem[:200] + b"\n-----END CERTIFICATE-----\n", "cannot be read"),
         (lambda authority: b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", "holds a key"),
         (lambda authority: b"<html>not found</html>", "holds no certificate"),
     ],
@@ -325,6 +324,15 @@ def test_a_ca_file_that_cannot_do_is_told_before_anything_is_sent(tmp_path, auth
     assert words in caught.value.message
     assert f"{str(path)!r} (from SSL_CERT_FILE)" in caught.value.message
     assert caught.value.cure
+
+
+def test_a_ca_file_with_a_damaged_certificate_is_told(tmp_path, authority):
+    path = tmp_path / "ca.pem"
+    path.write_bytes(authority.pem[:200] + b"\n-----END CERTIFICATE-----\n")
+    with listener(answers(b"", authority.server())) as port, pytest.raises(Unreachable) as caught:
+        RequestsTransport({}, ca_path=str(path), proxy=f"http://127.0.0.1:{port}").send(READ, 5.0)
+    assert caught.value.lasting
+    assert "holds a certificate that cannot be read" in caught.value.message
 
 
 # --- how long, how large -----------------------------------------------------------------------------------------
