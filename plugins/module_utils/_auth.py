@@ -198,7 +198,7 @@ class MsalSignIn:
 
     def _patiently(self, audience: str) -> Token:
         purpose = self.purpose()
-        waiting = self._http.patience.begin(purpose)
+        waiting = self._http.patience.begin(f"the sign-in service, to {purpose}", purpose=purpose)
         attempt = 0
         while True:
             attempt += 1

@@ -141,7 +141,7 @@ class Graph:
         """
         parts: list[Part | None] = [None] * len(calls)
         waiting = list(range(len(calls)))
-        patience = self._http.patience.begin(purpose)
+        patience = self._http.patience.begin(f"{self._cloud.graph}, to {purpose}", purpose=purpose)
         attempt = 0
         while waiting:
             attempt += 1

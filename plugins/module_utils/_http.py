@@ -60,7 +60,11 @@ class Request:
 
     @property
     def host(self) -> str:
-        return urllib.parse.urlsplit(self.url).hostname or ""
+        """For messages and for the choice of a proxy; what may be sent to is for the gate to say."""
+        try:
+            return urllib.parse.urlsplit(self.url).hostname or ""
+        except ValueError:
+            return ""
 
 
 @dataclass(frozen=True)
@@ -235,7 +239,7 @@ class Http:
         504), AnswerLost is raised: look before trying again. ``again`` names more answers worth a retry, such as
         a reference that has not been replicated yet.
         """
-        waiting = self.patience.begin(purpose)
+        waiting = self.patience.begin(f"{request.host}, to {purpose}", purpose=purpose)
         attempt = 0
         while True:
             attempt += 1

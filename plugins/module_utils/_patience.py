@@ -66,16 +66,20 @@ class Patience:
                 "the run that started this task has ended, so the task stops here as well", attempted=purpose
             )
 
-    def begin(self, what: str, budget_s: float | None = None) -> Waiting:
-        """One thing to wait for. A ``budget_s`` above the task's is a bound of its own, a smaller one a part of it."""
-        return Waiting(self, what, budget_s)
+    def begin(self, what: str, budget_s: float | None = None, *, purpose: str = "") -> Waiting:
+        """One thing to wait for. A ``budget_s`` above the task's is a bound of its own, a smaller one a part of it.
+
+        ``what`` completes "waiting for …", ``purpose`` "Could not …".
+        """
+        return Waiting(self, what, budget_s, purpose)
 
 
 class Waiting:
     """One thing that is waited for, or tried again, until it is there or the patience has ended."""
 
-    def __init__(self, patience: Patience, what: str, budget_s: float | None) -> None:
+    def __init__(self, patience: Patience, what: str, budget_s: float | None, purpose: str) -> None:
         self.what = what
+        self.purpose = purpose
         self.spent_s = 0.0
         self._patience = patience
         self._budget_s = budget_s
@@ -98,7 +102,7 @@ class Waiting:
             return False
         if at_most_s is not None and self.spent_s + seconds > at_most_s:
             return False
-        self._patience.wanted(self.what)
+        self._patience.wanted(self.purpose)
         while seconds > 0:
             # A long wait is taken in pieces, so that it can be told of and given up.
             piece = min(seconds, max(self._tell_at - self.spent_s, 0.0) or TOLD_AFTER_S) if seconds > 10 else seconds
@@ -108,7 +112,7 @@ class Waiting:
             if self.spent_s >= self._tell_at:
                 self._tell_at = self.spent_s + TOLD_AGAIN_S
                 self._patience._told(self.spent_s, self.what)
-            self._patience.wanted(self.what)
+            self._patience.wanted(self.purpose)
         return True
 
     def lost(self, seconds: float) -> None:

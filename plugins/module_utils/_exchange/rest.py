@@ -70,7 +70,7 @@ class RestTransport:
         attempt = 0
         purpose = "; ".join(dict.fromkeys(cmdlet.purpose for cmdlet in cmdlets))
         whole = Cmdlet("$batch", {}, purpose)
-        patience = self._http.patience.begin(purpose)
+        patience = self._http.patience.begin(f"{self._cloud.exchange}, to {purpose}", purpose=purpose)
         while waiting:
             attempt += 1
             requests = [

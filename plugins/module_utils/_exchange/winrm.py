@@ -104,14 +104,15 @@ class WinRmTransport:
     def _patiently(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
         outputs: list[Output | None] = [None] * len(cmdlets)
         waiting = list(range(len(cmdlets)))
-        waits = self._patience.begin(_purpose(cmdlets))
+        purpose = _purpose(cmdlets)
+        waits = self._patience.begin(f"{self._settings.host}, to {purpose}", purpose=purpose)
         attempt = 0
         while True:
             attempt += 1
             problem: M365Error | None = None
             asked = [cmdlets[index] for index in waiting]
             if attempt > 1 or not all(cmdlet.reads for cmdlet in asked):
-                self._patience.wanted(waits.what)
+                self._patience.wanted(purpose)
             started = self._clock.monotonic()
             try:
                 answers = self._ask(asked)

@@ -241,7 +241,7 @@ def test_what_is_answered_costs_no_patience():
     for _time in range(2):
         http.call(READ, purpose="read x", idempotent=True)
     assert patience.spent_s == 2.0
-    assert patience.waited == {"read x": 2.0}
+    assert patience.waited == {"graph.microsoft.com, to read x": 2.0}
 
 
 def test_an_attempt_without_an_answer_counts_whole():
@@ -262,7 +262,7 @@ def test_after_fifteen_seconds_it_is_said_what_is_waited_for():
     patience = Patience(FakeClock(), 200.0, told=lambda seconds, what: told.append((seconds, what)))
     http = Http(Answers(iter([answer(429, retry_after="10"), answer(429, retry_after="130"), answer()])), patience)
     http.call(READ, purpose="read x", idempotent=True)
-    assert told[0] == (15.0, "read x")
+    assert told[0] == (15.0, "graph.microsoft.com, to read x")
     assert [round(seconds) for seconds, _what in told] == [15, 75, 135]
 
 
