@@ -25,6 +25,7 @@ from tests.emulator.testing import start_emulator
 from tests.integration.harness import OPERATOR
 from tests.integration.secrets import FOREIGN_KEY, TENANTS, Json, World
 from tests.openbao import POLICY, Bao, openbao
+from tests.unit.nasty import VALUES
 
 PATH = "mail2fax/contoso"
 
@@ -141,6 +142,53 @@ def test_a_run_signs_in_once_and_leaves_no_token(world: World, bao: Bao, tmp_pat
     assert role["secret_id"] not in printed
     assert bao.tokens() == tokens, "what the run signed in with is ended with it"
     assert len(world.alive()) == 3
+
+
+# --- what is kept ------------------------------------------------------------------------------------------------
+
+
+def test_values_survive(bao: Bao):
+    store = opened(bao, token=bao.root, path="mail2fax/values")
+    for value in VALUES:
+        store.write(an_entry(value))
+        assert store.read() == an_entry(value)
+        assert (bao.kept("mail2fax/values") or {})["value"] == value
+
+
+def test_what_others_keep_beside_it_stays(bao: Bao):
+    path = "mail2fax/beside"
+    opened(bao, token=bao.root, path=path).write(an_entry())
+    bao.do("POST", f"secret/data/{path}", {"data": {**(bao.kept(path) or {}), "note": "for the fax team"}})
+    store = opened(bao, token=bao.root, path=path)
+    found = store.read()
+    assert found is not None
+    assert found.current is not None
+    store.write(replace(found, current=replace(found.current, value="new")))
+    assert {name: (bao.kept(path) or {})[name] for name in ("note", "value")} == {
+        "note": "for the fax team",
+        "value": "new",
+    }
+
+
+def test_somebody_else_s_secret_is_not_written_over(bao: Bao):
+    bao.do("POST", "secret/data/mail2fax/theirs", {"data": {"password": "x"}})
+    with pytest.raises(Blocked, match="not a secret of this collection"):
+        opened(bao, token=bao.root, path="mail2fax/theirs").read()
+
+
+def test_a_deleted_version_is_no_entry_and_its_number_counts_on(bao: Bao):
+    path = "mail2fax/deleted"
+    opened(bao, token=bao.root, path=path).write(an_entry("old"))
+    bao.do("DELETE", f"secret/data/{path}")
+    store = opened(bao, token=bao.root, path=path)
+    assert store.read() is None
+    store.write(an_entry("new"))
+    assert store.read() == an_entry("new")
+    store.remove()
+    store.remove()
+    assert store.read() is None
+    assert bao.ask("GET", f"secret/metadata/{path}").status_code == 404, "no version is left"
+    store.write(an_entry("again"))
 
 
 # --- sign-ins ------------------------------------------------------------------------------------------------------

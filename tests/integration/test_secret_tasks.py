@@ -22,7 +22,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._store import Stored
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import OPERATOR, TENANT_ID
 from tests.integration.secrets import APP_ID, NAME, TENANTS, Json, World
-from tests.vault_server import ROLE_ID, SECRET_ID, TOKEN, vault_server
+from tests.openbao import openbao
 
 PLAYBOOK = pathlib.Path(sys.executable).with_name("ansible-playbook")
 MODULE = "mail2fax.m365.entra_application_secret"
@@ -84,31 +84,35 @@ def test_stores_and_values_in_tasks(tmp_path: pathlib.Path):
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "fax.pub").write_bytes(public)
-    with start_emulator(TENANTS) as emulator, vault_server() as vault:
-        kv = {"backend": "hashi_vault", "url": vault.url, "path": "mail2fax/contoso"}
+    (tmp_path / "bao").mkdir()
+    with start_emulator(TENANTS) as emulator, openbao(tmp_path / "bao") as bao:
+        role = bao.role("fax")
+        token = bao.token("fax")
+        kv = {"backend": "hashi_vault", "url": bao.url, "ca_path": bao.ca, "path": "mail2fax/contoso"}
+        by_role = {**kv, "path": "mail2fax/approle", "role_id": role["role_id"], "secret_id": "{{ secret_id }}"}
         printed, results = play(
             emulator,
             tmp_path,
             [
                 task("vault", store={**kv, "token": "{{ token }}"}),
                 task("vault again", display_name="vault", store={**kv, "token": "{{ token }}"}),
-                task("approle", store={**kv, "path": "approle", "role_id": ROLE_ID, "secret_id": "{{ secret_id }}"}),
+                task("approle", store=by_role),
                 task("sealed", store={"backend": "none", "seal_to": str(tmp_path / "fax.pub")}),
                 task("plain", return_value=True),
                 task("plain and hidden", return_value=True, no_log=True),
                 task("both", return_value=True, store={**kv, "token": "{{ token }}"}),
-                task("mixed", store={"backend": "vault_file", "path": "x", "url": vault.url}),
+                task("mixed", store={"backend": "vault_file", "path": "x", "url": bao.url}),
                 task("nobody"),
                 task("no password", store={"backend": "vault_file", "path": str(tmp_path / "secret.yml")}),
                 task("wrong token", store={**kv, "path": "x", "token": "{{ wrong_token }}"}),
                 task("unknown", store={"backend": "nowhere"}),
             ],
-            {"token": TOKEN, "secret_id": SECRET_ID, "wrong_token": "canary-wrong-token"},
+            {"token": token, "secret_id": role["secret_id"], "wrong_token": "canary-wrong-token"},
             "-vvvv",
             "--diff",
         )
         world = World(emulator, tmp_path)
-        stored = vault.secrets["mail2fax/contoso"][-1] or {}
+        stored = bao.kept("mail2fax/contoso") or {}
         assert results["vault"]["outcome"] == "changed", results["vault"]
         assert (stored["key_id"], stored["client_id"]) == (results["vault"]["key_id"], APP_ID)
         assert results["vault again"]["changed"] is False
@@ -116,12 +120,12 @@ def test_stores_and_values_in_tasks(tmp_path: pathlib.Path):
         oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
         sealed = key.decrypt(base64.b64decode(results["sealed"]["sealed_value"]), oaep).decode()
         hidden = results["plain and hidden"]["secret_text"]
-        approle = (vault.secrets["approle"][-1] or {})["value"]
+        approle = (bao.kept("mail2fax/approle") or {})["value"]
         values = [stored["value"], approle, sealed, hidden]
         for value in values:
             assert world.signs_in(StoredSecret(TENANT_ID, APP_ID, "", "", "", "", value))
             assert value not in printed
-        for secret in (TOKEN, SECRET_ID, "canary-wrong-token"):
+        for secret in (token, role["secret_id"], "canary-wrong-token"):
             assert secret not in printed
         assert "no_log: true" in results["plain"]["msg"]
         assert "mutually exclusive" in results["both"]["msg"]

@@ -8,9 +8,7 @@ from __future__ import annotations
 import base64
 import inspect
 import json
-import random
 import shutil
-import string
 import subprocess
 import sys
 
@@ -40,41 +38,8 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.azure_key_va
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.none import Sealed
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
+from tests.unit.nasty import NASTY, VALUES
 from tests.unit.script import FakeClock, answer
-from tests.vault_server import TOKEN, vault_server
-
-NASTY = "~+/.=-$'\"\\"
-
-
-def values() -> list[str]:
-    """Secrets of 16 to 64 characters: each nasty character alone, at both ends and among others; and what other
-    formats would read something into."""
-    dice = random.Random(816)
-    found = [character * length for character in NASTY for length in (16, 64)]
-    for length in (*range(16, 65, 4), 17, 63):
-        body = "".join(dice.choice(NASTY + string.ascii_letters + string.digits) for _position in range(length))
-        found += [body, f"{dice.choice(NASTY)}{body[2:]}{dice.choice(NASTY)}"]
-    return [
-        *found,
-        NASTY * 6,
-        "abc8Q~" + "x" * 34,
-        "{{ lookup('env', 'HOME') }}",
-        "!vault | $ANSIBLE_VAULT;1.1",
-        "$ANSIBLE_VAULT;1.1;AES256",
-        "%2B%2F%7E+%20%%%%",
-        "0123456789012345",
-        "1234567890123e45",
-        "0x1234567890abcd",
-        "yes: no # null ~ ",
-        " leading, trailing ",
-        "- a\\n- b\\\\n- \\u0041",
-        "''''''''\"\"\"\"\"\"\"\"",
-        "&anchor *alias |>",
-        "äöüß€ßüöä漢字漢字漢字",
-    ]
-
-
-VALUES = values()
 
 
 def entry(value: str) -> Entry:
@@ -110,14 +75,6 @@ def test_values_survive_a_vault_file(tmp_path):
     for value in VALUES:
         VaultFile(tmp_path / "s.yml", secrets).write(entry(value))
         assert VaultFile(tmp_path / "s.yml", secrets).read() == entry(value)
-
-
-def test_values_survive_hashi_vault():
-    with vault_server() as vault:
-        for value in VALUES:
-            options = {"url": vault.url, "token": TOKEN, "path": "mail2fax/contoso"}
-            HashiVault.from_options(options, None).write(entry(value))
-            assert HashiVault.from_options(options, None).read() == entry(value)
 
 
 def test_values_survive_azure_key_vault():
