@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from . import directory
+from . import directory, graph_lifetimes
 from .hosts import CLOUDS, IMDS, audience_fits, clouds_of
 from .model import Answer, Call, Document, Principal, Tenant, World
 
@@ -255,6 +255,7 @@ class Entra:
         lifetime = _LONG_LIFETIME_S if long_lived else _LIFETIME_S
         if not long_lived and self._world.profile.name != "calm":
             lifetime = self._world.dice.randint(3600, 5400)
+        lifetime = (None if long_lived else graph_lifetimes.lifetime_s(tenant, resource["appId"])) or lifetime
         now = int(self._world.clock.timestamp())
         claims: Document = {
             "aud": audience,

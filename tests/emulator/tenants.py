@@ -60,6 +60,7 @@ MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 TENANT_KEYS = {
     *("id", "domains", "operators", "mailboxes", "groups", "applications", "service_principals", "organization_config"),
     *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources", "quota"),
+    "token_lifetime_policies",
     *("exchange_service_principals", "management_scopes", "role_assignments", "mailbox_permissions", "switches"),
     *("transport_config", "dehydrated"),
 }
@@ -128,6 +129,7 @@ def build(world: World, entry: Document) -> Tenant:
         **(entry.get("organization_config") or {}),
     }
     tenant.settings["app_management_policy"] = dict(entry.get("app_management_policy") or {})
+    tenant.settings["token_lifetime_policies"] = {"items": list(entry.get("token_lifetime_policies") or [])}
     tenant.settings["quota"] = dict(entry.get("quota") or {})
     tenant.settings["sign_ins"] = {"items": []}
     return tenant

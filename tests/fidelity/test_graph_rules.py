@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 import typing as t
 import uuid
 
@@ -154,6 +155,23 @@ def test_a_lock_keeps_credentials_off_the_service_principal_and_not_off_the_appl
     expect(graph("PATCH", f"/servicePrincipals/{principal['id']}", {"keyCredentials": []}), 400, code)
     expect(graph("PATCH", f"/servicePrincipals/{principal['id']}", {"accountEnabled": False}), 204)
     expect(graph("POST", f"/applications/{app['id']}/addPassword", {}))
+
+
+def test_a_creator_has_room_for_so_many_objects_and_tokens_live_as_a_policy_says() -> None:
+    life = {"display_name": "Long", "minutes": 600, "resource": GRAPH}
+    one = {**TENANTS["tenants"][0], "quota": {"objects_per_creator": 2}, "token_lifetime_policies": [life]}
+    with start_emulator({"tenants": [one]}) as small:
+        graph = Graph(small)
+        graph.principal(graph.application())
+        expect(graph("POST", "/applications", {"displayName": "x"}), 403, "Directory_QuotaExceeded")
+        expect(Graph(small, OWNED_BY)("POST", "/applications", {"displayName": "x"}), 201)
+        reader = Graph(small, READER)
+        assert expect(reader("GET", "/policies/tokenLifetimePolicies"))["value"][0]["isOrganizationDefault"] is False
+        own = expect(reader("GET", f"/servicePrincipals(appId='{GRAPH}')/tokenLifetimePolicies"))["value"]
+        assert '"AccessTokenLifetime": "0.10:00:00"' in own[0]["definition"][0]
+        payload = small.token(TENANT, READER, SECRET, "https://graph.microsoft.com").split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        assert claims["exp"] - claims["nbf"] == 36000 + 300
 
 
 def test_people_are_owners_as_well(emulator: Emulator, graph: Graph) -> None:

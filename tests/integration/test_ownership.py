@@ -20,6 +20,7 @@ STRANGER = "66666666-0000-4000-8000-000000000001"
 SQUATTED, BINNED = "77777777-0000-4000-8000-000000000001", "77777777-0000-4000-8000-000000000002"
 OLD, BY_HAND = "77777777-0000-4000-8000-000000000003", "77777777-0000-4000-8000-000000000004"
 FAX, ADELE = f"fax@{DOMAIN}", f"AdeleV@{DOMAIN}"
+EXCHANGE_ONLINE = "00000002-0000-0ff1-ce00-000000000000"
 PERMISSIONS = [{"resource": "exchange_online", "application": ["full_access_as_app"]}]
 WIDE = [{"resource": "microsoft_graph", "application": ["Directory.ReadWrite.All"]}]
 SECRET = {"displayName": "DigitalFax", "keyId": "88888888-0000-4000-8000-000000000001"}
@@ -32,12 +33,13 @@ TENANT: dict[str, t.Any] = {
             "client_secret": OPERATOR["client_secret"],
             "app_roles": [
                 *("Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Exchange.ManageAsApp"),
-                "DelegatedPermissionGrant.ReadWrite.All",
+                *("DelegatedPermissionGrant.ReadWrite.All", "Policy.Read.All"),
             ],
             "directory_roles": ["Exchange Administrator"],
         },
         {"client_id": STRANGER, "client_secret": "s", "app_roles": ["Application.ReadWrite.All"]},
     ],
+    "token_lifetime_policies": [{"display_name": "Long", "minutes": 600, "resource": EXCHANGE_ONLINE}],
     "mailboxes": [
         {"address": FAX, "display_name": "Digital Fax"},
         {"address": ADELE, "display_name": "Adele Vance"},
@@ -291,6 +293,7 @@ def test_a_revocation_tells_until_when_tokens_live(emulator: Emulator) -> None:
     revoked = run("entra_admin_consent", {"app_id": app_id, "exclusive": True, "state": "absent"}, emulator)
     assert revoked["outcome"] == "changed"
     assert revoked["tokens_until"].endswith("Z")
+    assert "'Long' says 10:00:00" in revoked["tokens_until_reason"]
     grant(emulator, app_id)
     params = {"app_id": app_id, "exclusive": True, "state": "absent", "token_grace_minutes": 0}
     assert "declared" in run("entra_admin_consent", params, emulator)["tokens_until_reason"]
