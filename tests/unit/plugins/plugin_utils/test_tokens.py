@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import pathlib
 import stat
@@ -243,3 +244,30 @@ def test_only_a_token_shows_that_a_task_has_signed_in(tmp_path):
     (tmp_path / "m365-abc").touch()
     assert _tokens.any_in(folder) is True
     assert _tokens.any_in(f"{folder}/none") is False
+
+
+@pytest.mark.parametrize("ahead_s", [3300, 86400 * 400, -3300])
+def test_a_clock_that_is_wrong_makes_no_task_sign_in_again(tmp_path: pathlib.Path, ahead_s: float) -> None:
+    """The token's own end is by the service's clock; how long it is good for is counted from the answer."""
+
+    class Issued(Counting):
+        def token(self, audience: str, *, fresh: bool = False) -> Token:
+            found = super().token(audience, fresh=fresh)
+            return dataclasses.replace(found, good_until=time.monotonic() + 3600)
+
+    inner = Issued(lasts_s=3600 - ahead_s)
+    made = shared(tmp_path, inner).token(GRAPH)
+    found = [shared(tmp_path, inner).token(GRAPH).value for _task in range(20)]
+    assert set(found) == {made.value}
+    assert len(inner.asked) == 1
+
+
+def test_a_token_that_has_ended_by_the_monotonic_clock_is_replaced(tmp_path: pathlib.Path) -> None:
+    class Short(Counting):
+        def token(self, audience: str, *, fresh: bool = False) -> Token:
+            return dataclasses.replace(super().token(audience, fresh=fresh), good_until=time.monotonic() + 200)
+
+    inner = Short(lasts_s=86400)
+    shared(tmp_path, inner).token(GRAPH)
+    shared(tmp_path, inner).token(GRAPH)
+    assert len(inner.asked) == 2
