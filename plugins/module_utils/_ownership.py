@@ -36,6 +36,7 @@ TRUST_OPTIONS: dict[str, t.Any] = {
         "options": {"at": {"type": "str"}, "keys": {"type": "list", "elements": "str", "no_log": False}},
     },
     "recorded_app_id": {"type": "str"},
+    "recorded_created_by": {"type": "str"},
     "adopting": {"type": "bool", "default": False},
 }
 """The options by which a task says what is ours, the same in every module that asks."""
