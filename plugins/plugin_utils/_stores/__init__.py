@@ -10,6 +10,7 @@ the task's ``store`` option and a Controller. It has to keep these promises, on 
 
 * ``write`` replaces the entry (``Entry.as_mapping()``, a mapping of plain types) in one go and for good before it
   returns, and raises Conflict when the stored one is not the one that was read or written last;
+* where the place deletes by itself what it holds, ``write`` answers when;
 * ``read`` gives exactly that mapping back, byte for byte, to ``Entry.from_mapping``; None means that there is none, and
   nothing else does;
 * ``probe`` proves as well as the place allows that a write would succeed, and leaves nothing behind;
