@@ -10,7 +10,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION, ArgumentSpec
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Resource
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -25,6 +27,18 @@ class Task:
     params: t.Mapping[str, t.Any]
     check_mode: bool = False
     services: t.Mapping[str, t.Any] = field(default_factory=dict)
+
+    def app_id(self) -> str:
+        """The option app_id, in lower case; all zeros stand for an application that check mode only pretends to have
+        made. Raises InvalidInput."""
+        app_id = _names.guid(self.params["app_id"], "app_id")
+        if app_id == _names.ZERO_GUID and not self.check_mode:
+            raise InvalidInput(
+                "app_id is all zeros, which no application has",
+                cure="give the Application (client) ID",
+                options=("app_id",),
+            )
+        return app_id
 
 
 @dataclass(frozen=True)

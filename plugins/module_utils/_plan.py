@@ -26,18 +26,6 @@ class Step:
     title: str
 
 
-@dataclass(frozen=True, init=False)
-class NamedStep(Step):
-    """A step told by a name, with untyped arguments: for resources whose steps have no types of their own yet."""
-
-    name: str
-    arguments: Json
-
-    def __init__(self, name: str, title: str, arguments: Json | None = None) -> None:
-        for key, value in (("title", title), ("name", name), ("arguments", arguments or {})):
-            object.__setattr__(self, key, value)
-
-
 @dataclass
 class Plan:
     """before, after, steps and outcome of one task.

@@ -18,7 +18,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Block
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, ReadOnly
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import EXCHANGE_ADMIN, application
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
     DENY,
     EVALUATION,
@@ -27,6 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_poli
     policies_of,
     read_cmdlet,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 GRANTED = "Granted"
@@ -179,7 +179,7 @@ class AccessInfo(ReadOnly):
         self._tenant = tenant
         if params["wait"] < 0:
             raise InvalidInput("wait is negative", cure="give a number of seconds, 0 for one look")
-        self._desired = Desired(application(task), _expected(params), float(params["wait"]))
+        self._desired = Desired(task.app_id(), _expected(params), float(params["wait"]))
         if not self._desired.expected:
             raise InvalidInput("there is no mailbox to ask about", cure="set mailboxes or expect")
 

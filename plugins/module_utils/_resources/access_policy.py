@@ -17,11 +17,10 @@ from dataclasses import replace
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Conflict, InvalidInput, NotFound
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Conflict, NotFound
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy_plan import (
-    EXCHANGE_ADMIN,
     Create,
     Describe,
     Desired,
@@ -35,7 +34,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import hold
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
     DENY,
     RESTRICT,
-    Policy,
     policies_of,
     read_cmdlet,
     scope_cmdlet,
@@ -44,30 +42,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_poli
 from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
-# What the preflight plans with, beside what this file has itself.
-__all__ = [
-    "DENY",
-    "DOOR",
-    "EXCHANGE_ADMIN",
-    "AccessPolicy",
-    "Desired",
-    "Policy",
-    "Remove",
-    "State",
-    "plan",
-    "policies_of",
-    "read_cmdlet",
-]
-
 LONGEST_DESCRIPTION = 1024
-
-
-def application(task: Task) -> str:
-    """The option app_id; all zeros stand for an application that check mode only pretends to have made."""
-    app_id = _names.guid(task.params["app_id"], "app_id")
-    if app_id == _names.ZERO_GUID and not task.check_mode:
-        raise InvalidInput("app_id is all zeros", cure="give the Application (client) ID")
-    return app_id
 
 
 class AccessPolicy:
@@ -81,7 +56,7 @@ class AccessPolicy:
         if description is not None:
             description = _names.name(description, "description", LONGEST_DESCRIPTION)
         self._desired = Desired(
-            app_id=application(task),
+            app_id=task.app_id(),
             group=_names.name(group, "group", 256).strip(),
             access_right=params["access_right"],
             description=description,

@@ -18,8 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, 
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Identity
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, ReadOnly
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import consent
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_read import ABSENT_S
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -112,7 +111,7 @@ def plan(current: State) -> Plan:
     return Plan(result={"applications": live, "deleted": deleted}, summary=words)
 
 
-class ApplicationInfo:
+class ApplicationInfo(ReadOnly):
     """The resource behind ``entra_application_info``."""
 
     def __init__(self, tenant: Tenant, task: Task) -> None:
@@ -233,12 +232,6 @@ class ApplicationInfo:
         planned = plan(current)
         planned.blocked = self._another
         return planned
-
-    def perform(self, step: Step) -> None:
-        raise AssertionError("nothing to perform")
-
-    def settle(self, plan: Plan) -> Json:
-        return {}
 
 
 SPEC = ArgumentSpec(

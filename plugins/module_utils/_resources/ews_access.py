@@ -23,7 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Block
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Settled, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_policy import EXCHANGE_ADMIN, application
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
 from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._version import USER_AGENT
@@ -278,7 +278,7 @@ class EwsAccess:
         self._tenant = tenant
         params = task.params
         self._desired = Desired(
-            app_id=application(task),
+            app_id=task.app_id(),
             state=params["state"],
             on_unset=params["on_unset"],
             on_absent=params["on_absent"],

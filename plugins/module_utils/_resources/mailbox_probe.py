@@ -64,9 +64,7 @@ class MailboxProbe(ReadOnly):
         params = task.params
         self._tenant = tenant
         self._check_mode = task.check_mode
-        app_id = _names.guid(params["app_id"], "app_id")
-        if app_id == _names.ZERO_GUID and not task.check_mode:
-            raise InvalidInput("app_id is all zeros", cure="give the Application (client) ID")
+        app_id = task.app_id()
         if not tenant.options.get("tenant"):
             raise InvalidInput("tenant is not set", cure="set tenant, or its environment variable M365_TENANT")
         if params["wait"] < 0:

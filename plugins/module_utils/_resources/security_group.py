@@ -64,9 +64,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_poli
 from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
-# What the preflight plans with, beside what this file has itself.
-__all__ = ["DOOR", "LONGEST_NAME", "Desired", "Group", "SecurityGroup", "State", "accepted", "plan"]
-
 LONGEST_NAME = 64
 READ_BATCH = 10
 """How many cmdlets travel as one request."""

@@ -23,8 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import hos
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.winrm import unfit
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, ReadOnly
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._version import VERSION
 
@@ -198,7 +197,7 @@ def plan(current: State) -> Plan:
     return result
 
 
-class WindowsHostInfo:
+class WindowsHostInfo(ReadOnly):
     """The resource behind ``windows_host_info``."""
 
     def __init__(self, tenant: Tenant, task: Task) -> None:
@@ -265,12 +264,6 @@ class WindowsHostInfo:
 
     def plan(self, current: State) -> Plan:
         return plan(current)
-
-    def perform(self, step: Step) -> None:
-        raise AssertionError(f"nothing is changed here, so there is no step {step.name!r}")
-
-    def settle(self, plan: Plan) -> Json:
-        return {}
 
 
 def _versions(host: Json) -> str:

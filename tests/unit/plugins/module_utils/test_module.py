@@ -24,10 +24,14 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import FakeClock
+
+
+@dataclass(frozen=True)
+class Up(Step):
+    n: int = 0
 
 
 @dataclass
@@ -49,7 +53,7 @@ class Counter:
         return self.value
 
     def plan(self, current: int) -> Plan:
-        steps = [Step("up", f"up to {n}", {"n": n}) for n in range(current + 1, self.wanted + 1)]
+        steps = [Up(f"up to {n}", n) for n in range(current + 1, self.wanted + 1)]
         return Plan(
             {"n": current},
             {"n": self.wanted},
@@ -62,10 +66,10 @@ class Counter:
             self.blocked,
         )
 
-    def perform(self, step: Step) -> None:
-        if self.refuse is not None and step.arguments["n"] == self.wanted:
+    def perform(self, step: Up) -> None:
+        if self.refuse is not None and step.n == self.wanted:
             raise self.refuse
-        self.value = step.arguments["n"]
+        self.value = step.n
         self.log.append(self.value)
         if self.lost:
             self.lost -= 1

@@ -26,8 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUD
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._handed import Taken
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NamedStep as Step
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _lane, _preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction, is_ours, shared
@@ -69,7 +68,7 @@ class Thing:
         return Plan(
             before={"name": None},
             after={"name": name},
-            steps=[Step("make", f"make {name}")] if self._params["make"] else [],
+            steps=[Step(f"make {name}")] if self._params["make"] else [],
             result={"who": f"as {self._params['client_secret']}", "proxy": os.environ.get("LANE_PROXY"), "when": NOON},
             summary=f"{name} made",
             warnings=[f"{name} warns of {self._params['client_secret']}"],

@@ -33,7 +33,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.tenant_in
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import Desired as Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application import State as Application
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group import Desired as Group
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import Desired as Group
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import NOW, TENANT_ID, FakeClock, answer, jwt
 
