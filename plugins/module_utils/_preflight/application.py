@@ -281,13 +281,26 @@ def _changed_of_others(facts: Facts, desired: Desired, what: str, now: dt.dateti
     entries = [one for one in plan.added if isinstance(one, dict) and one["kind"] == "setting"]
     changed = {str(one["id"]): {"before": one.get("before"), "after": plan.after.get(one["id"])} for one in entries}
     if changed:
+        listed = few(
+            (f"{name} from {_told(one['before'])} to {_told(one['after'])}" for name, one in changed.items()), "; "
+        )
         yield notes(
             STEP,
             what,
-            f"it was not made by this collection, and the run changes of it: {few(changed)}",
+            f"it was not made by this collection, and the run changes of it: {listed}",
             "say in the inventory only what is to be changed; a decommission puts back what it was",
             settings=changed,
         )
+
+
+def _told(value: t.Any) -> str:
+    """A setting in a sentence. Permissions are lists, of declarations before and of lines after."""
+    if not isinstance(value, list):
+        return repr(value)
+    names: list[str] = []
+    for item in value:
+        names += [item] if isinstance(item, str) else [*item.get("application", ()), *item.get("delegated", ())]
+    return few(names) if names else "none"
 
 
 def _of_the_dead(facts: Facts, what: str) -> t.Iterator[Finding]:

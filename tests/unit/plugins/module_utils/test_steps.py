@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _steps
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.tenant_info import DOOR
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import words
 
 ROOT = pathlib.Path(__file__).parents[4]
 
@@ -52,3 +56,24 @@ def test_an_answer_uses_the_words_that_were_asked_with() -> None:
     assert {word for one in _powers.missing(["secret", "scope_group"], **held) for word in one.steps} == {
         *("secret", "scope_group")
     }
+
+
+def test_record_sheet_and_preflight_have_their_words_from_the_list() -> None:
+    assert {kind: _steps.RUNS[kind].steps for kind in words.STEPS} == dict(words.STEPS)
+    assert set(DOOR.argument_spec.options["steps"]["choices"]) == {*_powers.POWERS, *_steps.FORMERLY}
+
+
+def test_a_step_is_spelled_in_the_list_and_not_along_the_way() -> None:
+    """A step that is added to the list is known to the preflight, which asks for its rights, without another edit."""
+    toy = _steps.Step(
+        "toy", "Toy", "make the toy", "entra_application", needs=(_steps.Need(_steps.GRAPH, ("Toy.All",)),)
+    )
+    code = (
+        "from ansible_collections.mail2fax.m365.plugins.module_utils import _steps;"
+        f"_steps.STEPS = {{**_steps.STEPS, 'toy': _steps.{toy!r}}};".replace("needs=(Need(", "needs=(_steps.Need(")
+        + "from ansible_collections.mail2fax.m365.plugins.module_utils import _powers;"
+        "held = dict(graph=(), exchange=(), roles=());"
+        "print([(one.steps, one.permission) for one in _powers.missing(['toy'], **held)], 'toy' in _powers.WORDS)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[(('toy',), 'Toy.All')] True"
