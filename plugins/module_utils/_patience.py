@@ -74,6 +74,23 @@ class Patience:
         return Waiting(self, what, budget_s, purpose)
 
 
+class Watch:
+    """Something that takes its time and is bounded elsewhere, such as a cmdlet on a Windows host: it is only told."""
+
+    def __init__(self, patience: Patience, what: str) -> None:
+        self._patience = patience
+        self._what = what
+        self._began = patience.clock.monotonic()
+        self._tell_at = TOLD_AFTER_S
+
+    def look(self) -> None:
+        """To be called now and then."""
+        passed = self._patience.clock.monotonic() - self._began
+        if passed >= self._tell_at:
+            self._tell_at = passed + TOLD_AGAIN_S
+            self._patience._told(passed, self._what)
+
+
 class Waiting:
     """One thing that is waited for, or tried again, until it is there or the patience has ended."""
 

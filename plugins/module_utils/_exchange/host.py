@@ -11,6 +11,7 @@ Everything here knows WS-Man and standard streams, and nothing of Exchange.
 from __future__ import annotations
 
 import contextlib
+import html
 import os
 import re
 import ssl
@@ -92,7 +93,6 @@ class Settings:
 
     @property
     def authorities(self) -> _tls.Authorities:
-        """Whom the listener's certificate has to come from."""
         return _tls.Authorities(self.ca_path, "winrm_ca_path, ca_path or the environment" if self.ca_path else "")
 
     @property
@@ -298,6 +298,7 @@ class Process:
         self._nonce = host_script.nonce()
         self._answers = host_script.Answers(self._nonce)
         self._complaints = b""
+        self.tick: t.Callable[[], None] = lambda: None  # called now and then while an answer is waited for
         self._sequence = 0
         self.secrets = [settings.password] if settings.password else []
         """What must not appear in a message, whoever quotes it."""
@@ -388,6 +389,7 @@ class Process:
                         f"{self._settings.host} gave no answer within {self._settings.deadline_s:.0f} seconds",
                         cure="look at the host's load, or raise winrm_deadline",
                     )
+                self.tick()
                 with contextlib.suppress(_Slow), self._told(doubt="always"):
                     self._listen()
             except _Busy as exc:
@@ -614,6 +616,5 @@ def complaint(raw: bytes) -> str:
         pieces = re.findall(r'<S S="Error">(.*?)</S>', text, re.DOTALL)
         text = "".join(pieces)
         text = re.sub(r"_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)
-        for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
-            text = text.replace(entity, character)
+        text = html.unescape(text)
     return " ".join(text.split())

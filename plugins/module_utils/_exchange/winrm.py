@@ -42,7 +42,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.host impor
     not_ready,
     pywinrm,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience
+from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Patience, Watch
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 
 CONNECT = Cmdlet("Connect-ExchangeOnline", {}, "connect to Exchange Online from the management host")
@@ -83,6 +83,7 @@ class WinRmTransport:
         self._factory = factory
         self._process: Process | None = None
         self._held: Token | None = None
+        self._watch: Watch | None = None
 
     @property
     def takes_our_token(self) -> bool:
@@ -141,8 +142,13 @@ class WinRmTransport:
                 break
         return [output for output in outputs if output is not None]
 
+    def _tick(self) -> None:
+        if self._watch is not None:
+            self._watch.look()
+
     def _ask(self, cmdlets: t.Sequence[Cmdlet]) -> list[tuple[Output, bool]]:
         """Each cmdlet's output, and whether Exchange only stumbled."""
+        self._watch = Watch(self._patience, f"{self._settings.host}, to {_purpose(cmdlets)}")
         request: Json = {
             "do": "run",
             "cmdlets": [
@@ -178,6 +184,7 @@ class WinRmTransport:
         self.close()
         connect = self._connect_request(fresh)
         self._process = Process(self._settings, self._clock, self._factory)
+        self._process.tick = self._tick
         if self._held is not None:
             self._process.secrets.append(self._held.value)
         self._process.open()

@@ -858,3 +858,22 @@ def test_a_ca_file_for_the_host_that_cannot_do_is_told(tmp_path, content, words)
     with pytest.raises(InvalidInput, match=words) as caught:
         pywinrm(Settings.of(options, {}))
     assert caught.value.options == ("winrm_ca_path",)
+
+
+def test_what_a_host_takes_long_for_is_told():
+    told: list[tuple[float, str]] = []
+    host, clock = Host(slow=50), FakeClock()
+    patience = Patience(clock, 60.0, told=lambda seconds, what: told.append((seconds, what)))
+    carrier = WinRmTransport(settings(), Operator, CLOUDS["global"], patience, host.peer)
+    original = FakePeer.get_command_output_raw
+
+    def late(self: FakePeer, shell_id: str, command_id: str) -> tuple[bytes, bytes, int, bool]:
+        clock.passed += 2.0
+        return original(self, shell_id, command_id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakePeer, "get_command_output_raw", late)
+        carrier.run([READ])
+    assert told[0][0] == 16.0
+    assert told[0][1].startswith(f"{settings().host}, to ")
+    assert len(told) <= 3
