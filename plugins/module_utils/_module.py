@@ -151,13 +151,14 @@ def _result(first: Plan, plan: Plan, done: list[str], values: Json, settled: Set
         **settled.values,
         "changed": changed,
         "outcome": outcome,
-        "summary": plan.summary,
+        "summary": settled.told(plan.summary),
         "diff": {"before": first.before, "after": plan.after if plan.blocked is None else first.before},
     }
     if first.added and (done or plan.blocked is None):
         result["added"] = first.added
     if plan.steps or done:
-        result["steps"] = [*done, *(step.title for step in plan.steps if step.title not in done)]
+        titles = [*done, *(step.title for step in plan.steps if step.title not in done)]
+        result["steps"] = [settled.told(title) for title in titles]
     if pending is not None:
         result["pending"] = pending
         result["pending_until"] = plan.pending_until if settled.pending is None else settled.pending_until

@@ -70,6 +70,13 @@ class Settled:
     pending: str | None = None
     pending_until: str | None = None
     warnings: tuple[str, ...] = ()
+    instead: t.Mapping[str, str] = field(default_factory=dict)
+    """What was planned -> what came of it, where summary and steps name it: a deed is told as it was done."""
+
+    def told(self, text: str) -> str:
+        for planned, came in self.instead.items():
+            text = text.replace(planned, came)
+        return text
 
 
 class Resource(t.Protocol):

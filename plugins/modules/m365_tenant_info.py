@@ -326,6 +326,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+now:
+  description: The time by the services' clock (ISO 8601, UTC).
+  returned: success
+  type: str
 tenant:
   description: The tenant that the operator is signed in to.
   returned: success

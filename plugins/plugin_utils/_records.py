@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import pathlib
 import re
+import stat
 import typing as t
 from dataclasses import dataclass
 
@@ -63,9 +64,12 @@ def _agrees(document: t.Mapping[str, t.Any], tenant: str) -> bool:
 
 
 def _text(path: str) -> str | None:
-    """None where there is no file."""
+    """None where there is no file. Raises OSError for what cannot be read, and for a pipe, which would never end."""
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8")
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is not a file", path)
+            return stream.read().decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError:

@@ -30,6 +30,8 @@ HOST = "contoso"
 FAX = f"fax@{DOMAIN}"
 OTHER = "22222222-0000-4000-8000-000000000002"
 PASSWORD = "a vault password of the tests"
+TOKENS_S = 91 * 60.0
+"""So long after its last grant an application's tokens for Exchange are dead."""
 
 
 def tenants(**changes: t.Any) -> dict[str, t.Any]:
@@ -197,6 +199,12 @@ def life(folder: pathlib.Path) -> Story:
         assert run("exchange_application_access_policy", policy, emulator)["outcome"] == "changed"
         story["audit"] = site.play("audit")
         story["mended"] = site.play("provision")
+        story["taken"] = site.play("decommission", mail2fax_confirm=True)
+        story["audit meanwhile"] = site.play("audit")
+        story["provision meanwhile"] = site.play("provision")
+        story["rotate meanwhile"] = site.play("rotate")
+        # The tokens of before live until then, by the services' clock.
+        emulator.clock(seconds=TOKENS_S)
         story["removal"] = site.play("decommission", mail2fax_confirm=True)
         story["removed again"] = site.play("decommission", mail2fax_confirm=True)
         story["stored after"] = site.store.exists()
@@ -220,6 +228,7 @@ def test_the_life_of_a_tenant(tmp_path: pathlib.Path, subtests: pytest.Subtests)
         a_run_mends_drift_and_nothing_else,
         an_audit_of_what_was_removed_says_that_and_no_more,
         a_decommission_wants_confirmation,
+        what_limits_stays_until_no_token_is_alive,
         a_decommission_leaves_the_tenant_as_it_was_found,
     ):
         with subtests.test(check.__name__):
@@ -262,7 +271,7 @@ def the_scope_comes_before_the_consent_and_goes_after_it(story: Story) -> None:
     for name, value in story.items():
         if isinstance(value, Run):
             assert value.exposures == [], name
-    first, removal = story["first"].writes(), story["removal"].writes()
+    first, removal = story["first"].writes(), story["taken"].writes() + story["removal"].writes()
 
     def at(writes: list[str], pattern: str) -> int:
         return next(number for number, write in enumerate(writes) if re.search(pattern, write))
@@ -386,6 +395,27 @@ def a_decommission_wants_confirmation(story: Story) -> None:
     assert refused.journal == []
     assert "mail2fax_confirm" in refused.output
     assert refused.record == story["nothing"].record
+
+
+def what_limits_stays_until_no_token_is_alive(story: Story) -> None:
+    taken: Run = story["taken"]
+    assert taken.code == 0, taken.output
+    assert (taken.record["outcome"], taken.record["state"]) == ("pending", "removing")
+    assert taken.record["removing"]["until"] == taken.record["pending_until"]
+    assert "BEING REMOVED until" in taken.sheet
+    assert taken.after["applicationAccessPolicies"] == story["first"].after["applicationAccessPolicies"]
+    assert taken.after["appRoleAssignments"] == story["plan"].before["appRoleAssignments"]
+    audit: Run = story["audit meanwhile"]
+    assert audit.code == 0, audit.output
+    assert (audit.audit["outcome"], audit.audit["state"]) == ("pending", "removing")
+    assert audit.audit["pending_until"] == taken.record["removing"]["until"]
+    for name in ("provision meanwhile", "rotate meanwhile"):
+        stopped: Run = story[name]
+        assert stopped.code != 0
+        assert stopped.writes() == []
+        assert stopped.record["outcome"] == "blocked"
+        assert "mail2fax_on_deleted" in stopped.output
+        assert stopped.record["removing"] == taken.record["removing"], name
 
 
 def a_decommission_leaves_the_tenant_as_it_was_found(story: Story) -> None:
@@ -530,6 +560,8 @@ def ews(folder: pathlib.Path) -> Story:
         story: Story = {"closed": site.play("provision")}
         story["opened"] = site.play("provision", mail2fax_ews_opt_in=True)
         story["again"] = site.play("provision", mail2fax_ews_opt_in=True)
+        story["taken"] = site.play("decommission", mail2fax_confirm=True)
+        emulator.clock(seconds=TOKENS_S)
         story["removed"] = site.play("decommission", mail2fax_confirm=True)
     return story
 
@@ -563,7 +595,7 @@ def how_ews_was_found_is_kept_and_put_back(story: Story) -> None:
     assert removed.code == 0, removed.output
     assert removed.after["organizationConfig"] == found
     assert removed.record["ews_found"] is None
-    assert [run_.exposures for run_ in story.values()] == [[], [], [], []]
+    assert [run_.exposures for run_ in story.values()] == [[]] * len(story)
 
 
 # --- adopted applications ------------------------------------------------------------------------------------
@@ -576,6 +608,8 @@ def test_an_adopted_application_is_kept_with_what_others_gave_it(tmp_path: pathl
         assert made["outcome"] == "changed"
         site = Site(tmp_path, emulator, {"mail2fax_application_id": application["appId"]})
         adopted = site.play("provision", mail2fax_application_name="By hand too")
+        taken = site.play("decommission", mail2fax_confirm=True)
+        emulator.clock(seconds=TOKENS_S)
         removed = site.play("decommission", mail2fax_confirm=True)
     assert adopted.code == 0, adopted.output
     assert adopted.record["ids"]["application_id"] == application["appId"]
@@ -586,7 +620,7 @@ def test_an_adopted_application_is_kept_with_what_others_gave_it(tmp_path: pathl
     assert removed.after["applicationAccessPolicies"] == adopted.before["applicationAccessPolicies"]
     assert removed.after["appRoleAssignments"] == adopted.before["appRoleAssignments"]
     assert any("adopted" in leftover for leftover in removed.record["leftovers"])
-    assert adopted.exposures == removed.exposures == []
+    assert adopted.exposures == taken.exposures == removed.exposures == []
 
 
 @pytest.mark.parametrize(
@@ -635,8 +669,10 @@ def test_a_decommission_takes_back_what_was_added_to_things_of_others(tmp_path: 
         first = site.play("provision")
         # What a later run finds is still what the first one added.
         second = site.play("provision")
+        taken = site.play("decommission", mail2fax_confirm=True)
+        emulator.clock(seconds=TOKENS_S)
         removed = site.play("decommission", mail2fax_confirm=True)
-    assert [run_.code for run_ in (first, second, removed)] == [0, 0, 0], removed.output
+    assert [run_.code for run_ in (first, second, taken, removed)] == [0] * 4, removed.output
     assert second.writes() == []
     assert second.record["ours"] == first.record["ours"]
     # All is as it was found, its group with its member and without ours.
@@ -645,11 +681,11 @@ def test_a_decommission_takes_back_what_was_added_to_things_of_others(tmp_path: 
     assert [one["members"] for one in removed.after["groups"]] == [one["members"] for one in first.before["groups"]]
     assert removed.after["applicationAccessPolicies"] == first.before["applicationAccessPolicies"]
     order = ["appRoleAssignedTo", "/applications/", "Remove-ApplicationAccess", "Remove-DistributionGroupMember"]
-    writes = removed.writes()
+    writes = taken.writes() + removed.writes()
     positions = [next(at for at, write in enumerate(writes) if name in write) for name in order]
     assert positions == sorted(positions)
-    assert first.exposures == second.exposures == removed.exposures == []
-    assert removed.record["ours"] == {"applications": {}, "groups": {}}
+    assert first.exposures == second.exposures == taken.exposures == removed.exposures == []
+    assert removed.record["ours"] == []
     assert any("because others made it" in leftover for leftover in removed.record["leftovers"])
 
 
@@ -664,12 +700,14 @@ def test_a_decommission_leaves_grants_that_were_there_before(tmp_path: pathlib.P
         site = Site(tmp_path, emulator, {"mail2fax_application_id": application["appId"]})
         first = site.play("provision")
         removed = site.play("decommission", mail2fax_confirm=True)
-        again = site.play("provision")
+        # What limits is still there, and so is the application: to begin again has to be said.
+        again = site.play("provision", mail2fax_on_deleted="restore")
         (site.handover / f"{HOST}.json").unlink()
         careful = site.play("decommission", mail2fax_confirm=True)
     assert [run_.code for run_ in (first, removed, again, careful)] == [0, 0, 0, 0], removed.output
     for kind in ("applications", "servicePrincipals", "appRoleAssignments", "oauth2PermissionGrants"):
         assert removed.after[kind] == first.before[kind], kind
+    assert (removed.record["state"], again.record["state"], again.record["removing"]) == ("removing", "ready", None)
     leftovers = "\n".join(removed.record["leftovers"])
     assert "The application keeps User.Read of microsoft_graph, which no run of this collection granted." in leftovers
     # Without the record nobody knows whose they are: the declared grants go, and the outcome says so.

@@ -404,6 +404,9 @@ def test_a_policy_that_cannot_be_read_is_found_out(worlds: t.Callable[..., World
     assert result["outcome"] == "changed"
     assert result["days_left"] == 89
     assert "refused 365 days; the secret lives 90 days" in result["warnings"][0]
+    # What is told after the deed is told from the deed.
+    assert f"valid until {result['end_date_time'][:10]}" in result["summary"]
+    assert f"until {result['end_date_time'][:10]}" in result["steps"][0]
     assert world.signs_in(of_ours(world))
     assert world.run(allow_shorter=True)["changed"] is False
 

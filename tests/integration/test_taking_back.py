@@ -149,7 +149,7 @@ class Way:
 
 
 WAYS = {
-    way.change.__name__ if way.between is None else way.between.__name__: way
+    way.change.__name__ if way.between is None else f"{way.between.__name__}_between": way
     for way in (
         Way(another_unique_name, "blocked"),
         Way(another_name),
@@ -206,7 +206,7 @@ def taken_back(folder: pathlib.Path, way: Way, transport: str = "rest") -> None:
             assert last.after["applicationAccessPolicies"] == []
 
 
-SAMPLE = ("another_unique_name", "restored_in_the_portal")
+SAMPLE = ("another_unique_name", "restored_in_the_portal_between")
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, ReadOnly
@@ -127,6 +128,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         findings += judged.findings
     findings = [_as_asked(finding, desired) for finding in findings]
     result: Json = {
+        "now": _time.iso(now),
         "tenant": {
             "id": who.tenant_id or None,
             "name": current.tenant.name,

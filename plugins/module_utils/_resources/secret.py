@@ -186,9 +186,12 @@ class Secret:
             values["sealed_value"] = self._seal(minted.value or "")
         elif not self._shelf.exists:
             values["secret_text"] = minted.value
+        # The tenant may have allowed less than was planned.
+        planned, came = str(plan.result.get("end_date_time") or "")[:10], str(minted.end_date_time)[:10]
+        instead = {planned: came} if planned and planned != came else {}
         if self._pending is None:
-            return Settled(values, warnings=told)
-        return Settled(values, self._pending, iso(now + LOOK_AGAIN_AFTER), told)
+            return Settled(values, warnings=told, instead=instead)
+        return Settled(values, self._pending, iso(now + LOOK_AGAIN_AFTER), told, instead)
 
     def _see_them_gone(self) -> None:
         """A removal counts when Graph lists the secret no more, not when something has answered to it."""

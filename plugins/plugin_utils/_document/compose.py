@@ -101,10 +101,10 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
 def _ours(run: Run, state: str) -> list[Json] | None:
     """None where the record began without it: then nobody knows. What once was ours stays so, until it is removed."""
     before = run.previous.get("ours")
-    if before is None and run.previous:
-        return None
     if state == "removed":
         return []
+    if before is None and run.previous:
+        return None
     if run.kind != "provision" or run.mode != "apply":
         return before
     # A step that stopped half-way tells as well what it had set out to add.

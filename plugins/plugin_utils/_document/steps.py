@@ -60,6 +60,9 @@ def _step(run: Run, name: str) -> Json:
         step = _shaped(name, result)
         if name == "client_secret" and run.mode == "audit" and step["outcome"] == "changed":
             _leave_to_the_rotation(step, result)
+        if name == "scope_group" and run.kind == "decommission" and _whose_is_unknown(run):
+            step.update(outcome="blocked", msg=_UNKNOWN.format(group=result["group"].get("name")))
+            step["summary"] = first_line(step["msg"])
         return step
     ews = run.good("preflight").get("ews")
     if name == "ews_access" and run.kind == "provision" and ews and run.meant():
@@ -76,6 +79,20 @@ def _step(run: Run, name: str) -> Json:
     elif run.kind == "rotate" and run.good("client_secret"):
         summary = "nothing new to prove"
     return {"step": name, "outcome": "skipped", "summary": summary}
+
+
+_UNKNOWN = (
+    "The group {group}, which a run made, is still there with what it limits, and neither the inventory nor a record "
+    "tells which application that is. Nothing was touched. What to do: set mail2fax_application_id to the id that the "
+    "group's access policy names, or take mail2fax_application_unique_name out of the inventory."
+)
+
+
+def _whose_is_unknown(run: Run) -> bool:
+    """Whether a removal found a group of ours and no application: its grants may be in force."""
+    group = run.good("scope_group").get("group") or {}
+    named = run.context.get("app_id") or (run.previous.get("ids") or {}).get("application_id")
+    return bool(group.get("made_here")) and not named
 
 
 def _leave_to_the_rotation(step: Json, result: Json) -> None:

@@ -29,8 +29,9 @@ def take_back(record: Json, found: Json) -> Json:
     """Pure. ``record`` is the last run's document (today's shape), empty where there is none.
 
     ``found`` has ``application_id`` and ``permissions`` (the inventory's and the profile's), ``token_grace_minutes``
-    (None: not said), ``now`` (ISO 8601; of the service, where it told), and the results so far: ``tenant`` (the first
-    look), ``consent`` and ``application``. Called again after each of them, it decides what comes next:
+    (None: not said), ``now`` (ISO 8601, where the first look does not tell the services' time), and the results so
+    far: ``tenant`` (the first look), ``consent`` and ``application``. Called again after each of them, it decides what
+    comes next:
 
     ``app_id`` ("" where nobody knows), ``exists``, ``stays`` (the application is others' and stays), ``known`` (the
     record tells what was added), ``blocked`` (why nothing may be removed, in words, or ""); then by step ``consent``
@@ -152,7 +153,7 @@ class _Removal:
         ]
         grace = self._found.get("token_grace_minutes")
         if not ends and not self._never_granted():
-            since = self._deleted_at() or instant(self._found.get("now"))
+            since = self._deleted_at() or instant(self._tenant.get("now") or self._found.get("now"))
             if since is not None:
                 ends.append(token_life.tokens_until(since, self._resources(), grace)[0])
         return iso(max(ends)) if ends else None

@@ -6,10 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
 import typing as t
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.handover_file import DOOR
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _records
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, record
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.take_back import take_back
 
@@ -95,3 +102,18 @@ def test_what_was_not_known_before_the_deed_is_put_in() -> None:
     assert ours.added("scope_group", group) == [{"kind": "member", "of": GROUP, "id": "fax@contoso.com"}]
     lost = {"failed": True, "added": [{"kind": "group", "of": None, "id": None}]}
     assert ours.added("scope_group", lost) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_keeps_nobody_waiting(tmp_path: pathlib.Path, kind: str) -> None:
+    path = tmp_path / "contoso.json"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match=r"not a file|Is a directory"):
+        _records.find(str(tmp_path), "contoso")
+    refused = execute(DOOR, Task({"path": str(path), "content": "x", "refused": []}, False), lambda: Tenant({}))
+    assert refused["outcome"] == "blocked"
+    tried = execute(DOOR, Task({"path": str(path), "content": None, "refused": []}, False), lambda: Tenant({}))
+    assert tried["outcome"] == "blocked"
