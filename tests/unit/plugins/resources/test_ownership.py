@@ -229,3 +229,16 @@ def test_what_a_purged_application_left_behind_goes() -> None:
     orphan = State(service_principal={"id": "sp", "appId": APP_ID}, gone=True)
     plan = application_plan.plan(orphan, dataclasses.replace(WANTED, trust=trust, state="absent"), NOW)
     assert [type(step).__name__ for step in plan.steps] == ["DeletePrincipal"]
+
+
+def test_every_option_that_is_read_can_be_given() -> None:
+    given = dict.fromkeys((*_ownership.TRUST_OPTIONS, *_ownership.IDENTITY_OPTIONS))
+    read: set[str] = set()
+
+    class Watched(dict[str, t.Any]):
+        def get(self, key: str, default: t.Any = None) -> t.Any:
+            read.add(key)
+            return super().get(key, default)
+
+    _ownership.said_in(Watched(given))
+    assert read == set(given)
