@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.emulator.testing import DEMO_TENANT, Emulator, start_emulator
 from tests.integration.harness import EXCHANGE, GRAPH, LOGIN, TENANT_ID, run
 
@@ -88,3 +89,17 @@ def test_a_proxy_that_wants_a_user_is_told_at_once(emulator: Emulator):
     assert result["failed"]
     assert "the proxy 127.0.0.1:9" in result["msg"]
     assert "p@ss" not in repr(result)
+
+
+def test_a_managed_identity_is_asked_at_the_machine_whatever_proxy_is_named(monkeypatch: pytest.MonkeyPatch):
+    operator = {"client_id": "99999999-0000-4000-8000-000000000001", "managed_identity": True, "app_roles": []}
+    tenants = {"tenants": [{"id": TENANT_ID, "domains": ["x.onmicrosoft.com"], "operators": [operator]}]}
+    with start_emulator(tenants) as emulator:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{emulator.control}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "x")
+        environment = {name: value for name, value in emulator.env().items() if name.lower() != "no_proxy"}
+        for proxy in (None, emulator.proxy):
+            tenant = Tenant({"managed_identity": "system", "proxy": proxy}, environment=environment)
+            token = tenant.sign_in.token(tenant.cloud.graph_audience)
+            assert token.app_id == operator["client_id"]
+            assert token.good_until is not None
