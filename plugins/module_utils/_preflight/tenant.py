@@ -19,7 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
-from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import Finding, stops
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import Finding, few, stops
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.operator import Operator
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -126,7 +126,7 @@ def _tenant_of(tenant: Tenant, domain: str) -> str | None:
 def judge(facts: Facts, desired: Desired, operator: Operator) -> list[Finding]:
     findings = []
     domains = facts.domains or []
-    known = f"{operator.tenant_id}" + (f" ({', '.join(domains)})" if domains else "")
+    known = f"{operator.tenant_id}" + (f" ({few(domains)})" if domains else "")
     for domain, owner, option in (
         (desired.expected_domain, facts.owner, "expected_domain"),
         (desired.tenant_option, facts.option_owner, "tenant"),

@@ -34,7 +34,13 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Ask
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import SPEC, Desired, parse
-from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import BLOCKED, WARNING, Finding, stop
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import (
+    BLOCKED,
+    LISTED,
+    WARNING,
+    Finding,
+    stop,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 
@@ -156,7 +162,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     return Plan(
         result=result,
         summary=_summary(current, grave, light),
-        warnings=[finding.sentence() for finding in (light if blocked is not None else [*grave, *light])],
+        warnings=_warnings(light if blocked is not None else [*grave, *light]),
         pending=controls.pending,
         blocked=blocked,
     )
@@ -177,6 +183,12 @@ def _as_asked(finding: Finding, desired: Desired) -> Finding:
     """With the word by which the caller calls the step."""
     word = desired.asked_as(finding.step)
     return finding if word == finding.step else finding.named(word)
+
+
+def _warnings(findings: list[Finding]) -> list[str]:
+    more = len(findings) - LISTED
+    told = [finding.sentence() for finding in findings[:LISTED]]
+    return [*told, f"The preflight found {more} more: see its findings."] if more > 0 else told
 
 
 def _summary(current: State, grave: list[Finding], light: list[Finding]) -> str:

@@ -782,6 +782,9 @@ def test_many_reasons_are_cut_with_a_count():
     assert "490 more" in result.blocked.message
     assert len(result.blocked.message) < 3000
     assert len(result.blocked.cure) < 3000
+    told = judge(Desired(mailboxes=many, fail_on_findings=False), mailboxes=those())
+    assert len(told.warnings) == 101
+    assert len(told.result["findings"]) == 501
 
 
 @pytest.mark.parametrize(
