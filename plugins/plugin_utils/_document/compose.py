@@ -78,6 +78,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "ours": _ours(run, state),
         "removing": _removing(run, state),
         "accepted": facts.accepted(run, state),
+        "made_by": facts.made_by(run, state),
         "last_good_at": watched.last_good_at(run, outcome),
     }
     if mode == "audit":

@@ -118,6 +118,18 @@ def mailboxes(run: Run) -> list[Json]:
     return sorted(rows.values(), key=lambda entry: bool(entry["expected"] != "granted"))
 
 
+def made_by(run: Run, state: str) -> str | None:
+    """The application that registered ours, as Entra notes it: the operator of that run, not always of this one."""
+    before = run.previous.get("made_by")
+    if state == "removed":
+        return None
+    if run.kind != "provision" or run.mode != "apply":
+        return before
+    creator = known_id((run.good("application").get("application") or {}).get("created_by_app_id"))
+    operator = known_id((run.good("preflight").get("operator") or {}).get("app_id"))
+    return creator if creator and creator == operator else before
+
+
 def accepted(run: Run, state: str) -> Json | None:
     """What could sign in as the application when it was taken over: ``of`` (its id) and ``credentials`` by kind and id.
 

@@ -18,6 +18,7 @@ Json = dict[str, t.Any]
 NOW = dt.datetime(2026, 11, 21, 12, 0, 30, 5, tzinfo=dt.UTC)
 APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
 ZERO = "00000000-0000-0000-0000-000000000000"
+OPERATOR = "11111111-0000-4000-8000-00000000000a"
 FAX, OTHER = "fax@contoso.com", "adele@contoso.com"
 
 
@@ -811,3 +812,16 @@ def test_lists_are_cut_with_a_count() -> None:
     assert "and 1190 more" in text
     long = compose(results(access_policy=failed("blocked", "x" * 850_000)))
     assert len(json.dumps(long)) < 20_000
+
+
+def test_who_registered_the_application_is_kept_where_it_was_the_operator() -> None:
+    found = results()
+    found["preflight"]["operator"] = {"app_id": OPERATOR}
+    found["application"]["application"]["created_by_app_id"] = OPERATOR.upper()
+    first = compose(found)
+    assert first["made_by"] == OPERATOR
+    # By another operator, and after a rotation, it is still known.
+    found["preflight"]["operator"] = {"app_id": APP}
+    assert compose(found, previous=json.dumps(first))["made_by"] == OPERATOR
+    assert compose(found)["made_by"] is None
+    assert compose(removal(), kind="decommission", previous=json.dumps(first))["made_by"] is None

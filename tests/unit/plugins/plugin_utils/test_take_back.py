@@ -62,6 +62,14 @@ def test_what_the_revocation_told_and_what_was_waited_for_before_count() -> None
     assert decide(waiting, consent={"tokens_until": LATER})["policy"]["not_before"] == LATER
 
 
+def test_what_is_over_by_the_services_clock_is_not_waited_for() -> None:
+    waiting = record(kind="decommission", state="removing", removing={"since": NOW, "until": SOON})
+    for now, until in ((NOW, SOON), (LATER, None)):
+        tenant = {"now": now, "application": {"state": "deleted", "app_id": APP}}
+        # The clock here does not count.
+        assert take_back(waiting, {"tenant": tenant, "now": NOW})["policy"]["not_before"] == until
+
+
 def test_a_grant_on_graph_outlives_one_on_exchange() -> None:
     mail = [{"resource": "microsoft_graph", "application": ["Mail.Read"], "delegated": []}]
     known = record([_added.entry("application", None, APP), *_added.permissions("consent", APP, mail)])
