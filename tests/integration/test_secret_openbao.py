@@ -22,6 +22,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
 from tests.emulator.testing import start_emulator
+from tests.integration.fleet import Fleet, tenants
 from tests.integration.harness import OPERATOR
 from tests.integration.secrets import FOREIGN_KEY, TENANTS, Json, World
 from tests.openbao import POLICY, Bao, openbao
@@ -461,3 +462,21 @@ def test_one_place_has_one_name(bao: Bao, path: str):
     store.remove()
     with pytest.raises(InvalidInput):
         opened(bao, token=bao.root, path="//")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("in_process", [True, False])
+def test_playbooks_sign_in_once_each(bao: Bao, tmp_path: pathlib.Path, in_process: bool):
+    """Their secret IDs are good for one sign-in; whatever becomes of a run, its token ends with it."""
+    with start_emulator(tenants(1)) as emulator:
+        for playbook in ("provision", "audit", "rotate", "decommission"):
+            role = bao.role(f"{playbook}-{in_process}", secret_id_num_uses=1)
+            tokens = bao.tokens()
+            store = {"backend": "hashi_vault", "url": bao.url, "ca_path": bao.ca, "path": f"mail2fax/{tmp_path.name}"}
+            variables = {"mail2fax_secret_store": {**store, **role}, "mail2fax_in_process": in_process}
+            fleet = Fleet(tmp_path, emulator, variables={**variables, "mail2fax_token_grace_minutes": 0})
+            done = fleet.play(f"mail2fax.m365.{playbook}", mail2fax_confirm=playbook == "decommission")
+            assert done.code == 0, done.output
+            assert role["secret_id"] not in done.output
+            assert bao.tokens() == tokens, playbook
+        assert bao.kept(f"mail2fax/{tmp_path.name}") is None
