@@ -53,7 +53,7 @@ def readable_time(value: t.Any, zone: str = "UTC", date_only: bool = False) -> s
     """See DOCUMENTATION."""
     try:
         return times.readable_time(value, zone, date_only)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as exc:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as exc:
         raise AnsibleFilterError(
             f"mail2fax.m365.readable_time: there is no time zone {zone!r}; write it as Europe/Rome, or use UTC"
         ) from exc

@@ -91,7 +91,7 @@ def _refused_at_the_end(options: dict[str, t.Any]) -> t.Iterator[str]:
         yield str(options["profile_complaint"])
     try:
         times.readable_time("2026-11-21T12:00:00Z", "UTC" if zone is None else str(zone))
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         yield (
             f"mail2fax_time_zone is {zone!r}, which is not a time zone. "
             "What to do: write it as Europe/Rome, or use UTC."

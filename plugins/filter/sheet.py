@@ -95,7 +95,7 @@ def sheet(
     about["contacts"] = contacts if isinstance(contacts, t.Mapping) else {}
     try:
         return _sheet.render(plain(document), plain(profile), **plain(about))
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as exc:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as exc:
         if document.get("stopped") and zone != "UTC":
             # What stopped a run is told, whatever else is wrong; it may be this.
             return sheet(document, profile, **{**about, "zone": "UTC"})

@@ -18,7 +18,8 @@ options:
   _terms:
     description:
       - The name of a profile of the collection, or the path of a YAML file, that is something with a slash or ending
-        in C(.yml) or C(.yaml). A relative path is searched like the file of a C(copy) task.
+        in C(.yml) or C(.yaml). A relative path counts from the folder of the host's inventory; what is not there is
+        searched like the file of a C(copy) task.
     type: list
     elements: str
     required: true
@@ -91,7 +92,7 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _places, _profile
 
 
 class LookupModule(LookupBase):
@@ -103,7 +104,16 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
 
         def find(path: str) -> str | None:
+            beside = _places.beside(path, (variables or {}).get("inventory_dir"))
+            if beside is not None:
+                return beside
             found: str | None = self.find_file_in_search_path(variables or {}, "files", path, ignore_missing=True)
+            if found is None:
+                folder = _places.base((variables or {}).get("inventory_dir"))
+                raise _profile.ProfileError(
+                    f"there is no profile file {path}; it was looked for beside the inventory, in {folder}, and beside "
+                    f"the playbook and in its folder files, {self.get_basedir(variables or {})}"
+                )
             return found
 
         try:

@@ -65,6 +65,15 @@ def resolve(path: str, folder: str) -> str:
     return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
 
 
+def beside(path: str, inventory_dir: t.Any) -> str | None:
+    """A file that lies where a relative path of an inventory leads; None where there is none."""
+    try:
+        found = resolve(path, base(inventory_dir))
+    except ValueError:
+        return None
+    return found if os.path.isfile(found) else None
+
+
 def store(options: t.Mapping[str, t.Any], folder: str, recorded: t.Any = None) -> dict[str, t.Any]:
     """A secret store whose paths of files are absolute. The path of a store on a server stays as it is.
 

@@ -284,7 +284,9 @@ def one_tenant_s_failure_stops_no_other(story: Story) -> None:
     assert broken.run.recap(TWO.host)["failed"] == 1
     done = broken.document(ONE)
     assert (done["outcome"], done["state"]) == ("changed", "ready")
+    # Whose tenant it is was asked before anything was written.
     assert {step["step"]: step["outcome"] for step in done["steps"]} == {
+        "preflight": "ok",
         "client_secret": "changed",
         "mailbox_probe": "ok",
     }

@@ -159,3 +159,12 @@ def test_the_sheet_needs_a_document_a_profile_and_a_time_zone_that_exists() -> N
         sheet("", profile, host="contoso")
     with pytest.raises(AnsibleFilterError, match="no time zone 'Rome'"):
         sheet(document, profile, host="contoso", zone="Rome")
+
+
+@pytest.mark.parametrize("zone", ["Europe", "Mars/Base", "x" * 300, "../UTC", "/etc/passwd"])
+def test_what_the_end_would_refuse_is_refused_before(zone: str) -> None:
+    """By the same code, whatever it raises: a folder of the time zones' own is no zone either."""
+    (refused,) = refused_options({"handover": {"time_zone": zone}})
+    assert "is not a time zone" in refused
+    with pytest.raises(AnsibleFilterError, match="there is no time zone"):
+        readable_time("2026-11-21T15:30:00Z", zone)

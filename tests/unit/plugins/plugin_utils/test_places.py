@@ -96,3 +96,28 @@ def test_a_current_folder_that_is_gone_is_refused(tmp_path: pathlib.Path, monkey
     with pytest.raises(AnsibleFilterError, match="current folder is gone"):
         placed("handover", None)
     assert placed("handover", "/srv") == "/srv/handover"
+
+
+def test_a_file_beside_the_inventory_comes_first(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "x.yml").write_text("", encoding="utf-8")
+    assert _places.beside("./x.yml", str(tmp_path)) == str(tmp_path / "x.yml")
+    assert _places.beside("./y.yml", str(tmp_path)) is None
+
+
+def test_a_store_of_0_1_0_is_used_where_it_lies_until_it_is_moved(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only if the record, which is the host's own, names that very file, and nothing lies at the new place."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    monkeypatch.chdir(old)
+    (old / "t1.yml").write_text("", encoding="utf-8")
+    store = {"backend": "vault_file", "path": "t1.yml"}
+    for recorded in (f"vault file {old}/t1.yml", {"backend": "vault_file", "place": f"{old}/t1.yml"}):
+        assert placed(store, str(new), recorded)["path"] == str(old / "t1.yml")
+        assert _places.moved_store(store, str(new), recorded) == (str(old / "t1.yml"), str(new / "t1.yml"))
+    for other in (None, "", f"vault file {old}/t2.yml", {"backend": "hashi_vault", "place": f"{old}/t1.yml"}):
+        assert placed(store, str(new), other)["path"] == str(new / "t1.yml")
+    (new / "t1.yml").write_text("", encoding="utf-8")
+    assert placed(store, str(new), f"vault file {old}/t1.yml")["path"] == str(new / "t1.yml")
