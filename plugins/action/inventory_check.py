@@ -85,8 +85,8 @@ class ActionModule(ActionBase):
             "record_refused": known["refused"],
             "record_path": known["path"],
             "record_source": known["source"],
-            # A misspelt folder is not made for the sake of a complaint.
-            "writes": bool(known["path"]) and (not refused or os.path.isdir(os.path.dirname(known["path"]))),
+            # A folder that nobody meant is not made for the sake of a complaint.
+            "writes": bool(known["path"]) and not any("mail2fax_handover_dir" in text for text in refused),
             "moves": known.get("moves", []),
             "claim": claimed,
         }

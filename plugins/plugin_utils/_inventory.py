@@ -15,7 +15,9 @@ import difflib
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import WAYS
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import (
@@ -32,7 +34,7 @@ AWX = ("awx_job_id", "tower_job_id")
 WITH_AN_ID = ("client_secret", "certificate_path", "federated_token_path")
 """The ways to sign in that take a client_id besides."""
 
-ADDRESSES = ("mail2fax_mailboxes", "mail2fax_control_mailboxes")
+ADDRESSES = ("mail2fax_mailboxes", "mail2fax_control_mailboxes", "mail2fax_group_owners")
 UNQUOTED_GROUPS = ("connection", "windows")
 """Where a value that is in the wrong place may be a secret."""
 
@@ -141,7 +143,7 @@ def _wrong(row: Variable, value: t.Any) -> str | None:
         if isinstance(value, (t.Mapping, list)):
             return f"is {_kind(value)}, not text.{like}"
         if row.choices and str(value).strip() not in row.choices:
-            return f"is {shown}. What to do: choose {_or(row.choices)}."
+            return f"is {shown}, and must be one of: {', '.join(row.choices)}. What to do: choose {_or(row.choices)}."
     if row.name == "mail2fax_rotate_made_before" and times.instant(_text(value)) is None:
         return f"is {shown}, not an instant.{like}"
     return None
@@ -156,12 +158,21 @@ def _wrong_list(row: Variable, value: t.Any, like: str) -> str | None:
     for item in _blanks.listed(value):
         if isinstance(item, (t.Mapping, list)):
             return f"has {_kind(item)} among its items, which has to be text.{like}"
-        if isinstance(item, str) and row.name in ADDRESSES and any(char in item for char in ';[]{}"<>\t '):
+        if isinstance(item, str) and row.name in ADDRESSES and not is_address(item):
             return (
                 f"has the item {_cut(item)}, which is not an address. What to do: put commas or line breaks between "
                 "addresses, or write a list of them, with nothing around."
             )
     return None
+
+
+def is_address(text: str) -> bool:
+    """By the check of the modules that take it."""
+    try:
+        _names.address(text, "")
+    except InvalidInput:
+        return False
+    return True
 
 
 def _numbers(row: Variable, value: t.Any) -> t.Iterator[tuple[str, t.Any]]:
@@ -245,7 +256,13 @@ def _needed(host: Host) -> t.Iterator[str]:
         if host.playbook not in row.needed_by or row.name in host.broken:
             continue
         value = host.said.get(row.name)
-        if value is None or (row.type == "list" and isinstance(value, list) and not _blanks.listed(value)):
+        missing = value is None or (row.type == "list" and isinstance(value, list) and not _blanks.listed(value))
+        if missing and row.name == "mail2fax_mailboxes":
+            yield (
+                f"{row.name} names no mailbox. What to do: name every mailbox that the fax server reads or sends as, "
+                "such as fax@contoso.com."
+            )
+        elif missing:
             yield f"{row.name} says nothing. What to do: set it, such as {row.example}."
         elif row.type == "dict" and isinstance(value, t.Mapping) and not value:
             yield f"{row.name} is empty. What to do: set it, such as {row.example}."

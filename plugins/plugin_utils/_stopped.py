@@ -13,8 +13,8 @@ import typing as t
 Json = dict[str, t.Any]
 
 OURS = "mail2fax.m365."
-REFUSALS = ("ansible.builtin.fail", "fail", "ansible.builtin.assert", "assert")
-"""What roles and playbooks refuse with; the words are theirs."""
+REFUSAL = "assertion"
+"""What the result of an assertion has when it was looked at and does not hold; then the words are the role's."""
 
 _PLUGIN = re.compile(r"mail2fax\.m365\.[a-z_]+: ")
 """Stands before what our filters and look-ups say, wherever Ansible's own words begin."""
@@ -27,9 +27,8 @@ def what_stopped(result: Json, name: str, action: str) -> Json:
     message = str(result.get("msg") or "")
     if action.startswith(OURS) and outcome:
         return {**found, "msg": message}
-    if action in REFUSALS and message and "exception" not in result:
-        # What a person has to see to, as an assertion tells it.
-        return {**found, "outcome": "blocked" if "assertion" in result else "failed", "msg": message}
+    if REFUSAL in result and message:
+        return {**found, "outcome": "blocked", "msg": message}
     said = _PLUGIN.split(message)
     if len(said) > 1:
         return {**found, "msg": said[-1].strip()}
