@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import (
     _added,
@@ -24,152 +23,45 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._directory import APPLICATION_ADMIN, KEPT_DELETED, brief
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
-from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access, Identity, Trust
-from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers, Wanted
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access
+from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_state import (
+    AnyStep,
+    Create,
+    CreatePrincipal,
+    Delete,
+    DeletePrincipal,
+    Desired,
+    EnablePrincipal,
+    Purge,
+    PurgePrincipal,
+    Restore,
+    State,
+    Update,
+)
+
+__all__ = [
+    "LOCKED",
+    "AnyStep",
+    "Create",
+    "CreatePrincipal",
+    "Delete",
+    "DeletePrincipal",
+    "Desired",
+    "EnablePrincipal",
+    "Purge",
+    "PurgePrincipal",
+    "Restore",
+    "State",
+    "Update",
+    "in_recycle_bin",
+    "plan",
+    "result_of",
+]
 
 LOCKED: Json = {"isEnabled": True, "allProperties": True}
 """No credentials on the service principal, which a portal does not show: they belong on the application."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What the tenant has, as Graph documents.
-
-    ``deleted`` and ``deleted_service_principal`` lie in the recycle bin. ``namesakes`` are other live
-    applications with the declared display name, looked up only where one would have to be created. ``holder`` is
-    the live application that has the declared unique name where another one is adopted by app id. ``access`` is who
-    can sign in as ``application``; None where that was not looked at. ``gone`` says that the application which the
-    record names is proven to be neither live nor deleted.
-    """
-
-    application: Json | None = None
-    deleted: Json | None = None
-    namesakes: tuple[Json, ...] = ()
-    holder: Json | None = None
-    service_principal: Json | None = None
-    deleted_service_principal: Json | None = None
-    offers: Offers = field(default_factory=dict)
-    access: Access | None = None
-    gone: bool = False
-
-
-@dataclass(frozen=True)
-class Desired:
-    """The task's options. None means: not managed.
-
-    ``trust`` None: whose the application is was not asked. ``taking_back``: it is looked at to be taken back, so who
-    else can sign in as it stops nothing.
-    """
-
-    unique_name: str | None = None
-    app_id: str | None = None
-    display_name: str | None = None
-    state: str = "present"
-    permissions: tuple[Wanted, ...] | None = None
-    extra_permissions: tuple[str, ...] | None = None
-    exclusive_permissions: bool = True
-    sign_in_audience: str = "AzureADMyOrg"
-    notes: str | None = None
-    tags: tuple[str, ...] | None = None
-    on_deleted: str = "fail"
-    on_namesake: str = "fail"
-    service_principal: bool = True
-    enabled: bool | None = None
-    purge: bool = False
-    release_service_principal: bool = False
-    trust: Trust | None = None
-    taking_back: bool = False
-    declared: frozenset[str] | None = None
-    left: frozenset[str] = frozenset()
-
-    @property
-    def called(self) -> str:
-        """The application in words, for messages."""
-        name = self.display_name or self.unique_name
-        return repr(name) if name else f"with app id {self.app_id or self.identity.from_record}"
-
-    @property
-    def identity(self) -> Identity:
-        """Which application is meant."""
-        recorded = self.trust.recorded_app_id if self.trust is not None else ""
-        return Identity(self.unique_name, self.app_id, recorded, self.declared, self.left)
-
-
-# --- steps ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Create(Step):
-    """Make the application; ``properties`` are Graph's."""
-
-    properties: Json
-
-
-@dataclass(frozen=True)
-class Update(Step):
-    """Set Graph's ``properties`` of the application with the object id ``id``."""
-
-    id: str
-    properties: Json
-
-
-@dataclass(frozen=True)
-class Restore(Step):
-    """Take the application with the object id ``id`` out of the recycle bin."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class Delete(Step):
-    """Delete the application with the object id ``id``, into the recycle bin."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class Purge(Step):
-    """Remove the application with the object id ``id`` from the recycle bin."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class CreatePrincipal(Step):
-    """Make the service principal. ``app_id`` None: of the application that was made just before. ``anew``: one that
-    came back with its application goes first, because it has grants that are not ours."""
-
-    app_id: str | None
-    enabled: bool
-    anew: bool = False
-
-
-@dataclass(frozen=True)
-class EnablePrincipal(Step):
-    """Let the service principal with the object id ``id`` sign in, or not."""
-
-    id: str
-    enabled: bool
-
-
-@dataclass(frozen=True)
-class DeletePrincipal(Step):
-    """Delete the service principal with the object id ``id``, and with it its grants."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class PurgePrincipal(Step):
-    """Remove the service principal with the object id ``id`` from the recycle bin."""
-
-    id: str
-
-
-AnyStep = (
-    Create | Update | Restore | Delete | Purge | CreatePrincipal | EnablePrincipal | DeletePrincipal | PurgePrincipal
-)
 
 
 # --- planning ------------------------------------------------------------------------------------------------
