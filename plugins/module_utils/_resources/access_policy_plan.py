@@ -144,7 +144,7 @@ def _present(
         )
         if found is not None:
             # Exchange keeps one policy for an application and a group, so the old one goes first.
-            if not _bridged(others, current, desired):
+            if not _bridged(found, others, current, desired):
                 plan.blocked = _no_bridge(found, desired, current)
                 plan.summary = plan.blocked.message
                 return
@@ -185,11 +185,13 @@ def _description(found: Policy | None, desired: Desired) -> str:
     return found.description if found is not None else ""
 
 
-def _bridged(others: t.Iterable[Policy], current: State, desired: Desired) -> bool:
+def _bridged(found: Policy, others: t.Iterable[Policy], current: State, desired: Desired) -> bool:
     """Whether the application opens no more while its policy on the group is made anew: another valid one limits it
-    meanwhile, or it holds nothing that a policy limits."""
+    meanwhile; or, for one that is not valid and so may limit nothing, it holds nothing that a policy limits."""
     if any(policy.access_right == RESTRICT and policy.is_valid for policy in others):
         return True
+    if found.is_valid:
+        return False
     return current.holding is not None and limiter.removal_problem(current.holding, "", **_said(desired)) is None
 
 
