@@ -122,6 +122,11 @@ def refusal(exc: M365Error) -> Json:
     }
 
 
+def refused_by_ansible(text: str) -> Json:
+    """The result of a task whose options Ansible refuses, in its own words, which have no value in them."""
+    return {**refusal(InvalidInput(text)), "msg": text}
+
+
 def unforeseen(exc: BaseException) -> Json:
     """The result of a task that ends in a defect: type and place, because the text may quote anything."""
     return {
@@ -302,7 +307,7 @@ def run_module(door: Door) -> None:
     except InvalidInput as exc:
         _leave(refusal(exc))
     except Refused as exc:
-        _leave({"failed": True, "msg": str(exc)})
+        _leave(refused_by_ansible(str(exc)))
     params = taken.in_their_places(module.params)
     # All that leaves is cleaned already; what ansible-core would take out besides are words of names and addresses.
     module.no_log_values = set()

@@ -39,6 +39,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
     live_secrets,
     perform,
     refusal,
+    refused_by_ansible,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -254,7 +255,7 @@ class LaneAction(ActionBase):
             checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(given)
             params: Json = checked.validated_parameters
             if checked.error_messages:
-                return self._presented({"failed": True, "msg": self._complaint(checked, given)}, checked, variables)
+                return self._presented(refused_by_ansible(self._complaint(checked, given)), checked, variables)
             wanted = _run.worker_wanted()
 
             def tenant() -> Tenant:
