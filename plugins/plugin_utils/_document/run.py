@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import read
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import STEPS
@@ -46,7 +47,7 @@ class Run:
         if self.kind == "rotate" and not self.of("preflight"):
             return names[1:]
         if self.kind == "provision" and self.mode == "audit":
-            return (*names[:2], "credentials", *names[2:])
+            return _steps.RUNS["audit"].steps
         return names
 
     def of(self, step: str) -> Json:

@@ -16,7 +16,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times impo
 
 Json = dict[str, t.Any]
 
-STEPS = {run.key: run.steps for run in _steps.RUNS.values() if run.key != "audit"}
+STEPS = {kind: _steps.RUNS[kind].steps for kind in ("provision", "decommission", "rotate")}
 """The steps of a run in its order, by what the run is for; also the keys of the results it is made from.
 
 An audit has ``credentials`` besides. A rotation looks at the tenant only where the last document does not know it.
