@@ -52,8 +52,9 @@ def base(inventory_dir: t.Any, cwd: str | None = None) -> str:
     Raises ValueError where there is no such folder, as when the current one was removed meanwhile.
     """
     folder = str(inventory_dir or "").strip()
-    if folder:
-        return os.path.abspath(folder)
+    # Ansible's own is absolute, and the word None where there is none.
+    if os.path.isabs(folder):
+        return os.path.normpath(folder)
     try:
         return cwd or os.getcwd()
     except OSError:

@@ -76,7 +76,7 @@ def test_relative_paths_count_from_the_inventory(tmp_path: pathlib.Path, monkeyp
     assert placed("./a/../b", "/srv/fax") == "/srv/fax/b"
     assert placed("/abs", "/srv/fax") == "/abs"
     assert placed("~/b", "/srv/fax") == os.path.expanduser("~/b")
-    for nobody in (None, "", " "):
+    for nobody in (None, "", " ", "None"):
         assert placed("handover", nobody) == str(tmp_path / "handover")
 
 
