@@ -17,7 +17,7 @@ description:
     O(on_foreign_members) or O(on_foreign_owners) say otherwise. A mailbox that is dropped from O(members) cannot be
     told from one that somebody else put there, and is treated alike.
   - Other applications may be limited to the same group, or to a group that holds it. Before a mailbox is put in or
-    taken out, the access policies of all other applications are looked at, C(*) included: who could open more than
+    taken out, the access policies of all other applications are looked at, C(*) included. Who could open more than
     before stops the task, unless O(accept_shared_group) names that application; who could open less is told.
   - The group is found by O(alias) or O(address), never by its name. A group of another kind is never converted.
   - A new group is closed to joining and leaving, takes mail only from senders inside the organization, and is not

@@ -164,7 +164,7 @@ def main() -> int:
         for line in (
             "Copyright (c) 2026, the mail2fax.m365 authors",
             "GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)",
-            "SPDX-License-Identifier: GPL-3.0-or-later",
+            "SPDX-License-" + "Identifier: GPL-3.0-or-later",
         )
     )
     what = "# What the versions of ansible-core do, as make cores saw it.\n"
