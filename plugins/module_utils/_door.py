@@ -54,6 +54,8 @@ class Door:
     base: ArgumentSpec = CONNECTION
     in_clear: tuple[str, ...] = ()
     windows_host: bool = False
+    looks_up: bool = False
+    """Whether its names are looked for only, and so declare nothing."""
 
     @property
     def argument_spec(self) -> ArgumentSpec:

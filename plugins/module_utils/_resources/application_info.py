@@ -245,4 +245,4 @@ SPEC = ArgumentSpec(
     required_one_of=[["unique_name", "app_id", "display_name"]],
     mutually_exclusive=[["unique_name", "app_id", "display_name"]],
 )
-DOOR = Door(ApplicationInfo, SPEC)
+DOOR = Door(ApplicationInfo, SPEC, looks_up=True)
