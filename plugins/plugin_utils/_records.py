@@ -67,9 +67,13 @@ def _text(path: str) -> str | None:
     """None where there is no file. Raises OSError for what cannot be read, and for a pipe, which would never end."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a file", path)
-            return stream.read().decode("utf-8")
+            # Of what is larger than a record the rest is of no use: its size alone makes the reader refuse it.
+            return stream.read(record.LARGEST + 1).decode(
+                "utf-8", "replace" if status.st_size > record.LARGEST else "strict"
+            )
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError:

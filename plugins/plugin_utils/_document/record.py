@@ -15,10 +15,13 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, shape
 
 Json = dict[str, t.Any]
 SCHEMA = 2
+LARGEST = 16 * 2**20
+"""Bytes. A record is some kilobytes; what is much more is something else, and nobody waits for it to be read."""
+TOO_LARGE = "it is larger than any result of a run"
 
 VOLATILE = frozenset(
     {
@@ -81,26 +84,36 @@ def read(text: t.Any, host: str | None = None, tenant_id: str | None = None) -> 
         document = dict(text)
     elif not text or not str(text).strip():
         return Record()
+    elif len(str(text)) > LARGEST:
+        return Record(refused=TOO_LARGE)
     else:
         try:
             document = json.loads(str(text))
-        except ValueError:
+            # Half a character could not be written again at the end of the run.
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+        except (ValueError, RecursionError):
             return Record(refused="it is not JSON")
     if not isinstance(document, dict):
         return Record(refused="it is not the result of a run")
     if not document:
         return Record()
     schema = document.get("schema")
-    if not isinstance(schema, int) or not isinstance(document.get("host"), str):
+    if type(schema) is not int or schema < 1 or not isinstance(document.get("host"), str):
         return Record(refused="it is not the result of a run")
     if schema > SCHEMA:
         return Record(refused=f"a later version of mail2fax.m365 wrote it (schema {schema}; this one knows {SCHEMA})")
     if host is not None and document["host"] != host:
         return Record(refused=f"it belongs to {document['host']!r}, not to {host!r}")
-    belongs = (document.get("tenant") or {}).get("id")
-    if tenant_id and belongs and str(belongs).lower() != tenant_id.lower():
+    try:
+        upgraded = _upgraded(document)
+    except (AttributeError, KeyError, TypeError):
+        return Record(refused="it is not as a run leaves it: ours is not what a run writes there")
+    if wrong := shape.wrong(upgraded):
+        return Record(refused=f"it is not as a run leaves it: {wrong}")
+    belongs = (upgraded.get("tenant") or {}).get("id")
+    if tenant_id and belongs and belongs.lower() != tenant_id.lower():
         return Record(refused=f"it belongs to the tenant {belongs}, not to {tenant_id}")
-    return Record(_upgraded(document))
+    return Record(upgraded)
 
 
 def _upgraded(document: Json) -> Json:

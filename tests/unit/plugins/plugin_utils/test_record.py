@@ -70,7 +70,20 @@ def test_where_there_is_none_nothing_is_refused(text: t.Any) -> None:
         ({**OLD, "schema": 99}, "a later version"),
         ({**OLD, "host": "Contoso"}, "belongs to 'Contoso', not to 'contoso'"),
         ({**OLD, "tenant": {"id": APP}}, f"belongs to the tenant {APP}, not to {TENANT}"),
+        ({**OLD, "tenant": "contoso"}, "tenant is not a dictionary"),
+        ({**OLD, "ids": ["x"]}, "ids is not a dictionary"),
+        ({**OLD, "ids": {"application_id": 5}}, "ids.application_id is not text"),
+        ({**OLD, "removing": True}, "removing is not a dictionary"),
+        ({**OLD, "pending": [{"step": "x"}]}, "pending is not a list"),
+        ({**OLD, "mailboxes": ["fax@contoso.com"]}, "mailboxes is not a list"),
+        ({**OLD, "schema": 2, "ours": {"applications": {}}}, "ours is not a list"),
+        ({**OLD, "ours": {"applications": {APP: "all"}}}, "ours is not"),
+        ({**OLD, "schema": True}, "not the result of a run"),
+        ("[" * 100_000, "not JSON"),
+        (json.dumps({**OLD, "state": "\ud800"}), "not JSON"),
+        (json.dumps({**OLD, "state": "x" * record.LARGEST}), "larger than any result"),
     ],
+    ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
 def test_what_cannot_be_used_is_refused_and_not_dropped(text: t.Any, told: str) -> None:
     found = record.read(text, "contoso", TENANT)
@@ -117,3 +130,9 @@ def test_what_is_no_file_keeps_nobody_waiting(tmp_path: pathlib.Path, kind: str)
     assert refused["outcome"] == "blocked"
     tried = execute(DOOR, Task({"path": str(path), "content": None, "refused": []}, False), lambda: Tenant({}))
     assert tried["outcome"] == "blocked"
+
+
+def test_a_record_without_end_is_not_read_to_its_end(tmp_path: pathlib.Path) -> None:
+    with (tmp_path / "contoso.json").open("wb") as stream:
+        stream.truncate(2**40)
+    assert _records.find(str(tmp_path), "contoso").record.refused == record.TOO_LARGE
