@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,24 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
+def _held_back() -> Iterator[list[int]]:
+    """Signals that would unwind this program are noted meanwhile; whoever asked for it raises them again."""
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread():
+        handlers = {}
+    # One that is ignored stays so: what is started inherits it.
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, frame: came.append(number))
+        yield came
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def started(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str], capture: bool = False
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -54,10 +73,14 @@ def started(
     """
     sys.stdout.flush()
     pipe = subprocess.PIPE if capture else None
-    with subprocess.Popen(
-        command, cwd=cwd, env=env, stdout=pipe, stderr=subprocess.STDOUT if capture else None, start_new_session=True
-    ) as process:
+    errors = subprocess.STDOUT if capture else None
+    # Between its birth and the moment when it has a name here, nobody could end it.
+    with _held_back() as came:
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=pipe, stderr=errors, start_new_session=True)
+    with process:
         try:
+            for number in came:
+                signal.raise_signal(number)
             yield process
         except BaseException:
             end(process)

@@ -26,6 +26,18 @@ script = 'sleep 600 & echo $$ $! >"$0.new"; mv "$0.new" "$0"; wait'
 process.run(["/bin/sh", "-c", script, sys.argv[1]], cwd=Path("/"), env=os.environ)
 """
 
+# The same, stopped in the moment in which the shell is born: it runs, and its starter does not know of it yet.
+AT_BIRTH = """
+import os, subprocess, time
+real = subprocess.Popen
+def born(*words, **more):
+    child = real(*words, **more)
+    while not os.path.exists(sys.argv[1]): time.sleep(0.02)
+    os.kill(os.getpid(), int(sys.argv[2]))
+    return child
+subprocess.Popen = born
+"""
+
 
 def alive(pid: int) -> bool:
     """Say whether a process runs (one that has ended and waits to be collected does not)."""
@@ -53,6 +65,19 @@ def test_a_stopped_program_takes_along_what_it_started(tmp_path: Path, number: s
         assert all(alive(pid) for pid in started)
         program.send_signal(number)
         program.wait(timeout=30)
+    assert len(started) == 2
+    wait_for(lambda: not any(alive(pid) for pid in started))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_one_that_is_stopped_while_it_starts_another_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    ids, program = tmp_path / "ids", PROGRAM.replace("script =", f"{AT_BIRTH}\nscript =")
+    environment = os.environ | {"PYTHONPATH": str(layout.ROOT)}
+    words = [sys.executable, "-c", program, str(ids), str(int(number))]
+    done = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert done.returncode != 0
+    started = [int(word) for word in ids.read_text(encoding="utf-8").split()]
     assert len(started) == 2
     wait_for(lambda: not any(alive(pid) for pid in started))
 
