@@ -202,6 +202,15 @@ class Identity:
         app_id = self.from_record or self.app_id
         return ("appId", app_id) if app_id else ("uniqueName", self.unique_name or "")
 
+    def has_name(self, document: Json) -> bool:
+        """Whether the application has our unique name, in whichever capitals: Entra tells no difference."""
+        has = document.get("uniqueName")
+        return has is not None and self.unique_name is not None and str(has).casefold() == self.unique_name.casefold()
+
+    def by_name(self, document: Json) -> bool:
+        """Whether the application was found by our unique name alone, or has it."""
+        return self.has_name(document) or self.looked_up[0] == "uniqueName"
+
     def says(self, option: str) -> bool:
         """Whether the inventory itself says this option."""
         given = {"unique_name": self.unique_name, "app_id": self.app_id}.get(option)

@@ -112,6 +112,11 @@ def by_a_stranger(emulator: Emulator, path: str, body: t.Any) -> dict[str, t.Any
         ("squatted", {"trusted_app_ids": [SQUATTED]}, "changed"),
         ("squatted", {"app_id": SQUATTED}, "changed"),
         ("squatted", {"state": "absent"}, "blocked"),
+        # Entra finds a name in any capitals; a profile's name is one that no inventory declares.
+        ("Squatted", {"declared": []}, "blocked"),
+        ("SQUATTED", {"declared": [], "state": "absent"}, "blocked"),
+        ("Squatted", {"declared": [], "trusted_app_ids": [STRANGER]}, "changed"),
+        ("OLD", {"declared": []}, "blocked"),
         ("old", {}, "blocked"),
         ("old", {"recorded_app_id": OLD}, "changed"),
         ("old", {"recorded_app_id": BY_HAND}, "blocked"),

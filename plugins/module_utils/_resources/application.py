@@ -186,7 +186,7 @@ class Application:
         if not _texts.says(exc.message, _texts.GRAPH_NAME_TAKEN):
             return exc
         for document in recycle_bin(self._tenant.graph):
-            if document.get("uniqueName") == self._desired.unique_name:
+            if self._desired.identity.has_name(document):
                 return in_recycle_bin(document, self._tenant.now())
         return Conflict(
             f"the unique name {self._desired.unique_name!r} is taken by another application",

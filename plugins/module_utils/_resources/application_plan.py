@@ -109,7 +109,7 @@ def _present(current: State, desired: Desired, now: dt.datetime) -> Plan:
     if base is None and current.namesakes and desired.on_namesake == "fail":
         return _stopped(current, desired, blocked or _ambiguous(current.namesakes, desired))
     if base is not None:
-        blocked = blocked or _unique_name_conflict(base, current.holder, desired)
+        blocked = blocked or _held_by_others(base, desired) or _unique_name_conflict(base, current.holder, desired)
     if current.application is not None:
         blocked = blocked or _claimed(current.application, current.access, desired, now)
     if blocked is not None:
@@ -202,7 +202,7 @@ def _is_ours(document: Json, desired: Desired) -> bool:
     if trust is None:
         return False
     recorded = str(document.get("appId") or "").lower() == trust.recorded_app_id
-    named = document.get("uniqueName") is not None and document.get("uniqueName") == desired.unique_name
+    named = desired.identity.has_name(document)
     return _ownership.is_ours(document, trust) or (not document.get("createdByAppId") and recorded and named)
 
 
@@ -211,19 +211,24 @@ def _is_of_others(document: Json, desired: Desired) -> bool:
     return desired.app_id is not None or not _is_ours(document, desired)
 
 
+def _held_by_others(document: Json, desired: Desired) -> Blocked | None:
+    """The reason to stop where others made the application that has our unique name, in whichever capitals."""
+    if desired.trust is None or not desired.identity.by_name(document):
+        return None
+    app_id = str(document.get("appId") or "").lower()
+    if desired.app_id == app_id or (desired.taken_back and app_id == desired.trust.recorded_app_id):
+        return None
+    return _ownership.foreign_holder(document, desired.trust)
+
+
 def _claimed(document: Json, access: Access | None, desired: Desired, now: dt.datetime) -> Blocked | None:
     """The reason to stop where the application is not ours, or not only ours."""
     if desired.trust is None:
         return None
-    app_id = str(document.get("appId") or "").lower()
-    adopted = desired.app_id == app_id
-    named = document.get("uniqueName") is not None and document.get("uniqueName") == desired.unique_name
-    taken_back = desired.state != "present" or desired.taking_back
-    if named and not adopted and not (taken_back and app_id == desired.trust.recorded_app_id):
-        blocked = _ownership.foreign_holder(document, desired.trust)
-        if blocked is not None:
-            return blocked
-    if access is None or taken_back or desired.trust.adopting:
+    blocked = _held_by_others(document, desired)
+    if blocked is not None:
+        return blocked
+    if access is None or desired.taken_back or desired.trust.adopting:
         return None
     return _ownership.intruded(_ownership.strangers(access, desired.trust, now), f"{document.get('displayName')!r}")
 
@@ -409,7 +414,7 @@ def in_recycle_bin(document: Json, now: dt.datetime) -> Blocked:
 
 def _not_made_here(document: Json, desired: Desired) -> Blocked | None:
     """A record alone does not make an application ours: one that was adopted is released, and stays."""
-    named = document.get("uniqueName") is not None and document.get("uniqueName") == desired.unique_name
+    named = desired.identity.has_name(document)
     if desired.app_id is not None or named or not desired.identity.from_record or _is_ours(document, desired):
         return None
     return Blocked(

@@ -72,6 +72,11 @@ class Desired:
         return repr(name) if name else f"with app id {self.app_id or self.identity.from_record}"
 
     @property
+    def taken_back(self) -> bool:
+        """Whether the application goes, now or in a later step."""
+        return self.state != "present" or self.taking_back
+
+    @property
     def identity(self) -> Identity:
         """Which application is meant."""
         recorded = self.trust.recorded_app_id if self.trust is not None else ""
