@@ -26,6 +26,9 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import va
 Json = dict[str, t.Any]
 _held.names()  # In the main process, once for all workers.
 
+WHOSE = ("mail2fax_tenant", "mail2fax_expected_domain")
+"""The variables that say which tenant a host is."""
+
 YAML_ENDINGS = (".yml", ".yaml", ".json")
 
 
@@ -55,6 +58,7 @@ class ActionModule(ActionBase):
         extra = dict(load_extra_vars(self._loader) or {})
         outside = self._inventory_of(name)
         said, broken = self._said(found)
+        own = self._own(outside, extra, found)
         host = _inventory.Host(
             name=name,
             playbook=playbook,
@@ -63,7 +67,8 @@ class ActionModule(ActionBase):
             outside=frozenset(outside),
             extra=frozenset(extra),
             broken=broken,
-            own=self._own(outside),
+            own=own,
+            borrowed=_borrowed(said, own, {*outside} - {*extra}),
             environment=os.environ,
             count=len(found.get("ansible_play_hosts_all") or [name]),
             ini=_is_ini(str(found.get("inventory_file") or "")),
@@ -149,19 +154,23 @@ class ActionModule(ActionBase):
                 said[name] = value
         return said, broken
 
-    def _own(self, outside: Json) -> Json:
-        names = [
-            name for name in ("mail2fax_tenant", "mail2fax_expected_domain") if not _blanks.blank(outside.get(name))
-        ]
-        found: Json = {}
+    def _own(self, outside: Json, extra: Json, found: Json) -> Json:
+        """What the inventory itself says of whose tenant it is, as it would read without any extra variable."""
+        names = [name for name in WHOSE if not _blanks.blank(outside.get(name))]
+        templar = self._templar
+        if names and extra:
+            known = {name: value for name, value in found.items() if name not in extra}
+            known |= {name: outside[name] for name in extra if name in outside}
+            templar = templar.copy_with_new_env(available_variables=known)
+        own: Json = {}
         for name in names:
             try:
-                value = plain(self._templar.template(outside[name]))
+                value = plain(templar.template(outside[name]))
             except Exception:
                 continue
             if not _blanks.blank(value):
-                found[name] = value
-        return found
+                own[name] = value
+        return own
 
     def _inventory_of(self, name: str) -> Json:
         """The host's variables without what plays, facts and the command line add: those of the inventory."""
@@ -188,6 +197,11 @@ def _of_all(hosts: t.Sequence[str], found: Json) -> Json:
         if claimed:
             claims[host] = plain(claimed)
     return {"refused": _clash.clashes(claims), "stale": sorted(stale)}
+
+
+def _borrowed(said: Json, own: Json, inventory: t.Collection[str]) -> set[str]:
+    """Which of the inventory's variables would say something else, or nothing, without the extra variables."""
+    return {name for name in WHOSE if name in inventory and name in said and said[name] != own.get(name)}
 
 
 def plain_but_dates(value: t.Any) -> t.Any:

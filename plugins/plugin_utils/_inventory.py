@@ -46,7 +46,8 @@ class Host:
     ``said``: rendered values by name, of variables that are known and not blank; what could not be rendered is in
     ``broken``. ``names``: of every variable that the host has, whatever set it. ``outside``: of those that the
     inventory, group_vars and host_vars hold. ``extra``: of extra variables. ``own``: values of ``mail2fax_tenant`` and
-    ``mail2fax_expected_domain`` as the inventory has them. ``count``: hosts of the run. ``ini``: the host stands in an
+    ``mail2fax_expected_domain`` as the inventory has them without any extra variable; ``borrowed``: of these two, what
+    refers in the inventory to extra variables. ``count``: hosts of the run. ``ini``: the host stands in an
     inventory file in INI form.
     """
 
@@ -58,6 +59,7 @@ class Host:
     extra: t.Collection[str] = ()
     broken: t.Collection[str] = ()
     own: t.Mapping[str, t.Any] = field(default_factory=dict)
+    borrowed: t.Collection[str] = ()
     environment: t.Mapping[str, str] = field(default_factory=dict)
     count: int = 1
     ini: bool = False
@@ -280,6 +282,12 @@ def _whose(host: Host) -> t.Iterator[str]:
             "and a tenant has them of its own. What to do: set them in the inventory, or take one host by --limit."
         )
     tenant = "mail2fax_tenant" in host.said
+    lent = "mail2fax_tenant" in host.borrowed
+    if lent and (host.count > 1 or (host.by_awx and not host.own)):
+        yield (
+            f"mail2fax_tenant refers to an extra variable, so the inventory does not say which tenant {host.name} is. "
+            "What to do: write the tenant itself there."
+        )
     if host.count > 1 and not tenant and "mail2fax_tenant" not in host.broken:
         yield (
             f"mail2fax_tenant says nothing for {host.name}, and over {host.count} hosts the environment's "

@@ -153,6 +153,21 @@ def test_state_from_outside_is_refused(emulator: Emulator, tmp_path: pathlib.Pat
     assert not (tmp_path / "handover").exists()
 
 
+def test_a_job_of_awx_reaches_the_tenant_that_its_inventory_says(emulator: Emulator, tmp_path: pathlib.Path) -> None:
+    """An inventory that repeats what comes from outside says nothing of its own."""
+    fleet = Fleet(tmp_path, emulator, 1)
+    change(fleet, **{WELL.host: {"mail2fax_tenant": "{{ whose }}"}})
+    emulator.clear_journal()
+    run = fleet.play("mail2fax.m365.audit", awx_job_id=7, whose=ELSEWHERE.domain)
+    assert run.code != 0
+    assert emulator.journal() == []
+    assert "mail2fax_tenant refers to an extra variable" in run.output
+    change(fleet, **{WELL.host: {"mail2fax_tenant": "take it away"}})
+    run = fleet.play("mail2fax.m365.audit", awx_job_id=7, mail2fax_tenant=ELSEWHERE.domain)
+    assert emulator.journal() == []
+    assert "the inventory does not say which tenant tenant01 is" in run.output
+
+
 def test_answers_of_a_survey_keep_their_digits_or_are_refused(emulator: Emulator, tmp_path: pathlib.Path) -> None:
     """In the very form in which AWX writes them."""
     fleet = Fleet(tmp_path, emulator, 1)

@@ -227,6 +227,16 @@ def test_a_job_of_awx_takes_no_tenant_from_outside() -> None:
     assert "another one as an extra variable" in one(asked, extra=extra, own={"mail2fax_tenant": "b.com"}, **job)
 
 
+def test_a_tenant_that_the_inventory_borrows_from_the_command_line_is_not_its_own() -> None:
+    said = {"mail2fax_tenant": "contoso.com"}
+    job = {"names": {"awx_job_id"}}
+    told_of = "mail2fax_tenant refers to an extra variable"
+    assert told_of in one(said, borrowed={"mail2fax_tenant"}, count=2)
+    assert told_of in one(said, borrowed={"mail2fax_tenant"}, **job)
+    assert told(said, borrowed={"mail2fax_tenant"}) == []
+    assert told(said, borrowed={"mail2fax_tenant"}, own={"mail2fax_expected_domain": "contoso.com"}, **job) == []
+
+
 def test_a_sign_in_comes_whole_from_one_place() -> None:
     environment = {"M365_CLIENT_ID": "AAA", "M365_CLIENT_SECRET": SECRET}
     for way in ("client_secret", "certificate_path", "federated_token_path"):
