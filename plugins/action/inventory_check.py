@@ -112,6 +112,7 @@ class ActionModule(ActionBase):
             said,
             file=os.path.join(place, f"{file}.json"),
             store=_places.store(store, folder) if isinstance(store, dict) else {},
+            recorded_tenant=str((record.record.document.get("tenant") or {}).get("id") or ""),
         )
         claimed["borrows_a_secret"] = bool(
             claimed["client_id"]

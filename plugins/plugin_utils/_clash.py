@@ -21,10 +21,11 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 Json = dict[str, t.Any]
 
 
-def claim(said: t.Mapping[str, t.Any], *, file: str, store: t.Mapping[str, t.Any]) -> Json:
+def claim(said: t.Mapping[str, t.Any], *, file: str, store: t.Mapping[str, t.Any], recorded_tenant: str = "") -> Json:
     """What a host claims for itself, in plain types and without a secret.
 
-    ``file`` is the path of its record, ``store`` the secret store with absolute paths.
+    ``file`` is the path of its record, ``store`` the secret store with absolute paths, ``recorded_tenant`` the
+    tenant's id if the record tells it.
     """
     application_id = said.get("mail2fax_application_id")
     unique_name = said.get("mail2fax_application_unique_name")
@@ -38,6 +39,7 @@ def claim(said: t.Mapping[str, t.Any], *, file: str, store: t.Mapping[str, t.Any
                 for name in ("mail2fax_tenant", "mail2fax_expected_domain")
                 if said.get(name) is not None
             }
+            | ({recorded_tenant.lower()} if recorded_tenant else set())
         ),
         "application": [f"id {str(application_id).strip().lower()}"]
         if application_id is not None

@@ -43,7 +43,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _variables
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _together, _variables
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
@@ -85,6 +85,8 @@ class LaneAction(ActionBase):
         result: Json = super().run(tmp, variables) or {}
         del tmp
         out_of_turn = begun_wrongly(variables, writes_results=self.writes_results)
+        if out_of_turn is None and _held.PLAYBOOK in variables and not self.writes_results:
+            out_of_turn = _together.met(constants.DEFAULT_LOCAL_TMP, self._inventory_name)
         if out_of_turn is not None:
             result.update(refusal(out_of_turn))
             return result

@@ -153,6 +153,22 @@ def test_state_from_outside_is_refused(emulator: Emulator, tmp_path: pathlib.Pat
     assert not (tmp_path / "handover").exists()
 
 
+def test_one_tenant_under_two_names_is_told_before_anything_is_written(
+    emulator: Emulator, tmp_path: pathlib.Path
+) -> None:
+    fleet = Fleet(tmp_path, emulator, 1)
+    other = {"mail2fax_tenant": WELL.id, "mail2fax_mailboxes": [WELL.fax], "mail2fax_expected_domain": None}
+    change(fleet, **{WELL.host: {"mail2fax_tenant": WELL.domain}, "other": other})
+    # No other run has left an application, whose id would tell.
+    emulator.reset()
+    emulator.clear_journal()
+    run = fleet.play("mail2fax.m365.provision")
+    assert run.code != 0
+    assert writes(emulator) == []
+    assert [result(fleet, host)["outcome"] for host in (WELL.host, "other")] == ["blocked", "blocked"]
+    assert "mean one application of one tenant, under different names" in run.output
+
+
 def test_a_job_of_awx_reaches_the_tenant_that_its_inventory_says(emulator: Emulator, tmp_path: pathlib.Path) -> None:
     """An inventory that repeats what comes from outside says nothing of its own."""
     fleet = Fleet(tmp_path, emulator, 1)
