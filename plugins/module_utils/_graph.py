@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -265,6 +266,9 @@ class Graph:
             raise ServiceError(f"the address of Graph's next page {exc}", attempted=purpose, cure=ON_THE_WAY) from None
 
 
+_SELECT = re.compile(r"[?&]\$select=([^&]*)")
+
+
 def part_head(item: Json) -> tuple[int, dict[str, str]]:
     """Status (0 for none) and headers, with lower-case names, of a part of a batch."""
     status, told = item.get("status"), item.get("headers")
@@ -280,7 +284,18 @@ def _answers(method: str, path: str, status: int, body: t.Any) -> bool:
     if method == "PATCH" and status == 204:
         return True
     statuses = (200,) if method == "GET" or what in _ACTIONS else (200, 201)
-    return status in statuses and isinstance(body, dict) and not isinstance(body.get("error"), dict)
+    if status not in statuses or not isinstance(body, dict) or "error" in body:
+        return False
+    return method != "GET" or _was_asked_for(path, body)
+
+
+def _was_asked_for(path: str, body: Json) -> bool:
+    """Whether a list has rows, or a document the id that it was asked for. A portal's JSON has neither."""
+    if "value" in body:
+        rows = body["value"]
+        return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+    selected = _SELECT.search(path)
+    return bool(body) and (selected is None or "id" not in selected[1].split(",") or "id" in body)
 
 
 def _rows(page: Json, purpose: str) -> list[Json]:

@@ -212,7 +212,8 @@ def _parameter(value: t.Any) -> t.Any:
 def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None) -> Output:
     about: dict[str, t.Any] = {"attempted": cmdlet.purpose, "status": status, "request_id": request_id}
     if status == 200 and isinstance(document, dict) and not isinstance(document.get("error"), dict):
-        rows, said = document.get("value") or [], document.get("@adminapi.warnings") or []
+        # Of a reading one no list is no answer, and never "there are none": that may mean that nothing limits.
+        rows, said = document.get("value", None if cmdlet.reads else []), document.get("@adminapi.warnings") or []
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not isinstance(said, list):
             return Output(error=ServiceError("Exchange's answer is not one", cure=ON_THE_WAY, **about))
         return Output([_plain(row) for row in rows], [str(text) for text in said])

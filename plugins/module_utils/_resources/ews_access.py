@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _names, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import ON_THE_WAY
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Settled, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
@@ -286,7 +287,10 @@ class EwsAccess:
 
     def read(self) -> EwsState:
         cmdlet = read_cmdlet()
-        return state_of(self._tenant.exchange.invoke(cmdlet.name, cmdlet.purpose, **cmdlet.parameters)[0])
+        found = self._tenant.exchange.invoke(cmdlet.name, cmdlet.purpose, **cmdlet.parameters)
+        if not found:
+            raise ServiceError("Exchange's answer is not one", attempted=cmdlet.purpose, cure=ON_THE_WAY)
+        return state_of(found[0])
 
     def plan(self, current: EwsState) -> Plan:
         return plan(current, self._desired, self._tenant.now())

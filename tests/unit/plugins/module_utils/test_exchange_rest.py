@@ -344,3 +344,12 @@ def test_a_part_of_a_batch_may_ask_to_wait():
     )
     client.invoke_many([Cmdlet("Get-X", {}, "read x"), Cmdlet("Get-Y", {}, "read y")])
     assert sum(clock.sleeps) == 11.0
+
+
+@pytest.mark.parametrize("body", [{}, {"Message": "sign in"}, {"error": "text"}, {"value": None}])
+def test_a_reading_answer_without_a_list_does_not_mean_that_there_are_none(body):
+    client, _script = exchange(Exchange("POST", "", answer(200, body)))
+    with pytest.raises(ServiceError, match=r"not one.*on the way"):
+        client.invoke("Get-ApplicationAccessPolicy", "read the access policies")
+    client, _script = exchange(Exchange("POST", "", answer(200, {})))
+    assert client.invoke("Set-DistributionGroup", "change", Identity="x") == []

@@ -281,8 +281,20 @@ def test_a_read_too(told):
 )
 def test_a_list_that_is_none_is_told(page):
     made, _script, _clock = graph(Exchange("GET", "/x", answer(200, page)))
-    with pytest.raises(ServiceError, match="list is not one"):
+    with pytest.raises(ServiceError, match=r"(list is not one|not Graph's).*on the way"):
         made.items("/x", "read x")
+
+
+@pytest.mark.parametrize("body", [{}, {"error": "text"}, {"Message": "sign in"}, {"access_token": "x"}, {"value": {}}])
+def test_the_json_of_something_else_is_no_document(body):
+    path = "/applications(uniqueName='x')?$select=id,appId"
+    made, _script, _clock = graph(Exchange("GET", "/applications", answer(200, body)))
+    with pytest.raises(ServiceError, match="on the way"):
+        made.get(path, "read x")
+    part = {"responses": [{"id": "0", "status": 200, "body": body}]}
+    made, _script, _clock = graph(Exchange("POST", "/$batch", answer(200, part)))
+    with pytest.raises(ServiceError, match="not an answer"):
+        made.batch([Call("GET", path, "read x")], purpose="read")[0].found()
 
 
 def test_no_page_is_fetched_twice_and_no_list_is_without_end(monkeypatch):
