@@ -234,6 +234,15 @@ class Store(t.Protocol):
 
 
 @t.runtime_checkable
+class Fleeting(t.Protocol):
+    """A store that may delete what it holds by itself."""
+
+    @property
+    def kept_until(self) -> dt.datetime | None:
+        """When it will delete the entry that was read or written last; None: never, as far as it tells."""
+
+
+@t.runtime_checkable
 class Guarded(t.Protocol):
     """A store whose entry others on the machine might read: a file."""
 

@@ -352,6 +352,8 @@ def test_a_place_that_forgets_later_is_told(world: World, bao: Bao):
     result = world.run()
     assert result["outcome"] == "changed"
     assert "will delete what it holds at" in result["warnings"][0]
+    again = world.run()
+    assert (again["outcome"], again["warnings"]) == ("ok", result["warnings"])
 
 
 # --- other writers ---------------------------------------------------------------------------------------------------

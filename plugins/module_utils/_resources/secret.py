@@ -56,6 +56,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret_pl
     SecretStep,
     Shut,
     ends_to_try,
+    kept_for_now,
     lifetime_too_long,
     plan,
     secrets_forbidden,
@@ -222,10 +223,7 @@ class Secret:
         self._shelf.probe()
         kept_until = self._shelf.note([key.key_id for key in self._state.keys], end + self._desired.overlap)
         if kept_until is not None:
-            self._warnings.append(
-                f"{self._desired.store} will delete what it holds at {iso(kept_until)} by itself; each renewal before "
-                "that begins the time anew"
-            )
+            self._warnings.append(kept_for_now(self._desired, kept_until, end))
         self._ready = True
 
     def _mint(self, step: Mint) -> None:

@@ -59,7 +59,8 @@ class State:
     so young that the refusal may pass. ``stale``: the store held the secret of an application that is gone, and
     counts as empty. ``unwritable`` is what the store answered in check mode where something would be stored.
     ``open``: others on the machine may read the store's file. ``busy``: the intent of another run, which may still be
-    making a secret. ``renewed``: the key that was put in place since this task looked first.
+    making a secret. ``renewed``: the key that was put in place since this task looked first. ``kept_until``: when the
+    store will delete by itself what it holds.
     """
 
     exists: bool
@@ -74,6 +75,7 @@ class State:
     open: bool = False
     busy: Intent | None = None
     renewed: str | None = None
+    kept_until: dt.datetime | None = None
 
 
 @dataclass(frozen=True)

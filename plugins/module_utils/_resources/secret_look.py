@@ -90,6 +90,7 @@ class Look:
             self._shelf.is_open,
             busy,
             self._renewed(entry),
+            self._shelf.kept_until,
         )
 
     def _overtaken(self, entry: Entry | None, keys: t.Sequence[Key]) -> bool:

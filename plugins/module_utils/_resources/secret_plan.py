@@ -155,6 +155,8 @@ def _plan_present(
         days_left=(kept.end - now).days,
         rotated=verdict.commit and verdict.replaces,
     )
+    if current.kept_until is not None and not verdict.commit:
+        made.warnings.append(kept_for_now(desired, current.kept_until, kept.end))
     if verdict.commit:
         after["stored_key_id"] = kept.key_id
     made.summary = f"valid until {iso(kept.end)[:10]}, {(kept.end - now).days} days left"
@@ -163,6 +165,17 @@ def _plan_present(
         made.pending_until = iso(now + LOOK_AGAIN_AFTER)
         made.summary = WAITING
     return made
+
+
+def kept_for_now(desired: Desired, kept_until: dt.datetime, end: dt.datetime) -> str:
+    """What is said of a store that deletes by itself. ``end``: of the secret that it holds."""
+    told = f"{desired.store} will delete what it holds at {iso(kept_until)} by itself"
+    if kept_until >= end - desired.renew_before:
+        return f"{told}; each renewal before that begins the time anew"
+    return (
+        f"{told}, before the secret is due to be renewed: set delete_version_after of the KV mount and path to 0s, or "
+        "to more than the secret's lifetime and overlap, then rotate once with rotate: always (mail2fax_rotate=always)"
+    )
 
 
 def _plan_absent(

@@ -22,6 +22,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._lease import Lease
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
     Entry,
+    Fleeting,
     Guarded,
     Intent,
     Store,
@@ -63,6 +64,12 @@ class Shelf:
     def _file(self) -> Guarded | None:
         store: object = self._store
         return store if isinstance(store, Guarded) else None
+
+    @property
+    def kept_until(self) -> dt.datetime | None:
+        """When the place will delete by itself what it holds."""
+        store: object = self._store
+        return store.kept_until if isinstance(store, Fleeting) else None
 
     def read(self) -> Entry | None:
         entry = self._store.read() if self._store is not None else None

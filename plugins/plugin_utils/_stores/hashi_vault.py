@@ -61,6 +61,10 @@ class HashiVault:
     def describe(self) -> str:
         return self.place.words
 
+    @property
+    def kept_until(self) -> dt.datetime | None:
+        return self._kept_until
+
     def close(self) -> None:
         """Sign out, unless the run goes on with the token."""
         self._client.close()

@@ -628,3 +628,13 @@ def test_of_two_stores_the_recorded_secret_has_the_overlap():
 def test_an_open_file_is_shut_though_nothing_else_is_to_do():
     made = plan(state(key(1), entry=Entry(current=stored(key(1))), open=True), WANTED, NOW)
     assert [named(step) for step in made.steps] == ["shut"]
+
+
+@pytest.mark.parametrize(("days", "told"), [(10, "before the secret is due"), (400, "each renewal before that")])
+def test_a_store_that_deletes_by_itself_is_told_in_every_run(days: int, told: str) -> None:
+    current = key(1, left=200)
+    quiet = state(current, entry=Entry(current=stored(current)))
+    assert plan(quiet, WANTED, NOW).warnings == []
+    made = plan(replace(quiet, kept_until=NOW + days * DAY), WANTED, NOW)
+    assert made.steps == []
+    assert [told in text for text in made.warnings] == [True]
