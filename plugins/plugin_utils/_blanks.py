@@ -14,9 +14,13 @@ TRUE = frozenset({"true", "yes", "on", "y", "t", "1"})
 FALSE = frozenset({"false", "no", "off", "n", "f", "0"})
 
 
+_UNSEEN = re.compile("[\\s\u00ad\u180e\u200b-\u200f\u2060-\u2064\u3164\ufeff]*")
+"""Blanks, and characters that nobody sees, as text that was copied from a page brings along."""
+
+
 def blank(value: t.Any) -> bool:
     """Whether ``value`` says nothing: null, or text of blanks only. An empty list or mapping does say something."""
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and _UNSEEN.fullmatch(value) is not None)
 
 
 def said(value: t.Any, default: t.Any = None) -> t.Any:

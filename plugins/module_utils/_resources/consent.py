@@ -250,6 +250,8 @@ class Consent:
         # A plan that was made anew after a lost answer no longer shows what was revoked.
         if self._revoked is None:
             self._revoked = planned.result.get("revoked")
+        if self._grace == 0 and any(item["application"] for item in self._revoked or ()):
+            planned.warnings.append(token_life.NOT_WAITED_FOR)
         return planned
 
     def perform(self, step: Write) -> None:

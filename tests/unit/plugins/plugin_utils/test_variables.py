@@ -20,6 +20,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import _variables
         (None, 30, 30),
         ("", 30, 30),
         (" \t\n", "UTC", "UTC"),
+        ("\u200b\u00a0\ufeff", "UTC", "UTC"),
         (None, [], []),
         ([], ["a"], []),
         (0, 30, 0),
