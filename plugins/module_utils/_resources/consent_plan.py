@@ -25,6 +25,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import 
     Wanted,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
 
 BY_HAND = "by_hand"
 """The value of ``consent`` with which a person grants."""
@@ -145,6 +146,12 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     warnings = []
     if present and not current.enabled:
         warnings.append("Sign-in of the application is disabled in this tenant, so nothing of this can be used.")
+    unlimited = sorted({held.permission for held in foreign if _lifts(held, desired)}) if present else []
+    if unlimited:
+        warnings.append(
+            f"The application holds {listed(unlimited)}, which nobody declared and no access policy limits: with some "
+            "permissions an application lifts its own limits. Revoke what nobody needs, or set exclusive to true."
+        )
     if current.to_be_made and desired.app_id != ZERO_GUID:
         warnings.append(
             f"The application {desired.app_id} has no service principal yet; planned as if an earlier task made it."
@@ -166,6 +173,16 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         added=_added.permissions("consent", desired.app_id, _by_resource(granted - before)),
     )
     return _by_hand(planned, desired) if present and desired.consent == BY_HAND else planned
+
+
+def _lifts(held: _Held, desired: Desired) -> bool:
+    """Whether it is an application's own permission that no access policy limits, and that nobody named."""
+    limited = _permissions.LIMITED.get((_permissions.WELL_KNOWN.get(held.resource, held.resource), APPLICATION), ())
+    return (
+        held.kind == APPLICATION
+        and held.permission not in limited
+        and held.permission not in (desired.extra_permissions or ())
+    )
 
 
 def _claimed(current: State, desired: Desired, now: dt.datetime) -> Blocked | None:

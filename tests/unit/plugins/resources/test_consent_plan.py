@@ -159,7 +159,10 @@ def test_foreign_roles_are_kept_and_shown_or_revoked_when_exclusive() -> None:
     plan = planned(current)
     assert plan.steps == []
     assert plan.result["foreign"] == [entry("exchange_online", ["IMAP.AccessAsApp"])]
+    assert "holds IMAP.AccessAsApp, which nobody declared and no access policy limits" in plan.warnings[0]
+    assert planned(current, extra_permissions=("IMAP.AccessAsApp",)).warnings == []
     plan = planned(current, exclusive=True)
+    assert plan.warnings == []
     assert calls(plan) == [("DELETE", f"/servicePrincipals/{EXCHANGE_SP}/appRoleAssignedTo/a-imap", None)]
     assert plan.result["foreign"] == []
     assert plan.result["revoked"] == [entry("exchange_online", ["IMAP.AccessAsApp"])]
