@@ -38,9 +38,9 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Tell which secret the fax server uses
+- name: Tell how the last run left the tenant
   ansible.builtin.debug:
-    msg: "{{ (text | mail2fax.m365.record(inventory_hostname)).document.secret.key_id }}"
+    msg: "{{ (text | mail2fax.m365.record(inventory_hostname)).document.state }}"
   vars:
     text: "{{ lookup('ansible.builtin.file', 'handover/' ~ inventory_hostname ~ '.json') }}"
 """

@@ -121,6 +121,7 @@ EXAMPLES = r"""
       - resource: exchange_online
         application: [full_access_as_app]
     exclusive: true
+    accept_credentials: "{{ adopted_application.accepted | map(attribute='id') }}"
 
 - name: Revoke everything
   mail2fax.m365.entra_admin_consent:
@@ -128,6 +129,7 @@ EXAMPLES = r"""
     app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
     exclusive: true
     state: absent
+  register: revoked
 """
 
 RETURN = r"""

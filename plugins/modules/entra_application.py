@@ -146,6 +146,8 @@ EXAMPLES = r"""
     tenant: imagicleucdev.onmicrosoft.com
     app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
     unique_name: mail2fax
+    adopting: true
+  register: adopted_application
 
 - name: Bring it back from the recycle bin if somebody deleted it
   mail2fax.m365.entra_application:

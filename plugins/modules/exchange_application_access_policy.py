@@ -117,6 +117,8 @@ EXAMPLES = r"""
     tenant: imagicleucdev.onmicrosoft.com
     app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
     group: imagicle.digital.fax
+    # Tokens of before the revocation live on for a while, and this is all that limits them.
+    not_before: "{{ revoked.tokens_until }}"
     state: absent
 """
 
