@@ -88,6 +88,7 @@ class ActionModule(ActionBase):
             "refused": refused,
             "record": known["document"],
             "record_refused": known["refused"],
+            "known": _records.known(known["document"]),
             "record_path": known["path"],
             "record_source": known["source"],
             # A folder that nobody meant is not made for the sake of a complaint.

@@ -80,6 +80,12 @@ record_refused:
   description: Why the result that is there cannot be used. Empty if it can.
   returned: without O(hosts)
   type: str
+known:
+  description: >-
+    What the steps ask of the last result: C(app_id), C(made_by), C(tenant_id), C(key_id), C(key_ids), C(stored_in),
+    C(adopted), C(accepted_credentials) and C(ews_in_force_by). Ids are empty where nothing is known.
+  returned: without O(hosts)
+  type: dict
 record_path:
   description: Where the result belongs.
   returned: without O(hosts)

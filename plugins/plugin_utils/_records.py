@@ -58,6 +58,23 @@ def moves(found: Found) -> list[tuple[str, str]]:
     return [(before + ending, after + ending) for ending in (".json", ".html", ".audit.json")]
 
 
+def known(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the steps ask of a record, worked out once for all of them: ids are empty where nothing is known."""
+    secret, accepted = document.get("secret") or {}, document.get("accepted") or {}
+    removed = document.get("state") == "removed"
+    return {
+        "app_id": "" if removed else (document.get("ids") or {}).get("application_id") or "",
+        "made_by": document.get("made_by") or "",
+        "tenant_id": (document.get("tenant") or {}).get("id") or "",
+        "key_id": secret.get("key_id") or "",
+        "key_ids": [secret["key_id"]] if secret.get("key_id") else [],
+        "stored_in": secret.get("stored_in"),
+        "adopted": bool(accepted),
+        "accepted_credentials": [found["id"] for found in accepted.get("credentials") or []],
+        "ews_in_force_by": document.get("ews_in_force_by") or "",
+    }
+
+
 def _agrees(document: t.Mapping[str, t.Any], tenant: str) -> bool:
     belongs = str((document.get("tenant") or {}).get("id") or "")
     return not (belongs and _ID.fullmatch(tenant)) or belongs.lower() == tenant.lower()

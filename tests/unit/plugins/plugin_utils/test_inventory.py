@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _clash, _held, _inventory, _stopped
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _clash, _held, _inventory, _records, _stopped
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import begun_wrongly
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import PLAYBOOKS, variables
 from tests.tools import layout
@@ -374,3 +374,36 @@ def test_what_stopped_a_block_is_told_in_our_words(
     assert found["outcome"] == outcome
     assert SECRET not in str(found)
     assert found["msg"] == msg if msg else "'A task' could not be run" in found["msg"]
+
+
+def test_what_the_roles_document_is_read_once_for_all_workers() -> None:
+    _held.names.cache_clear()
+    _held._documented.cache_clear()
+    _held.names()
+    assert _held.documented() >= {"preflight_profile", "handover_dir"}
+    assert _held._documented.cache_info().misses == 1
+
+
+def test_what_the_steps_ask_of_a_record() -> None:
+    document: Json = {
+        "state": "ready",
+        "ids": {"application_id": "1"},
+        "made_by": "2",
+        "tenant": {"id": "3"},
+        "secret": {"key_id": "4", "stored_in": {"backend": "vault_file", "place": "a"}},
+        "accepted": {"credentials": [{"id": "5", "kind": "password"}]},
+    }
+    assert _records.known(document) == {
+        "app_id": "1",
+        "made_by": "2",
+        "tenant_id": "3",
+        "key_id": "4",
+        "key_ids": ["4"],
+        "stored_in": {"backend": "vault_file", "place": "a"},
+        "adopted": True,
+        "accepted_credentials": ["5"],
+        "ews_in_force_by": "",
+    }
+    assert _records.known({**document, "state": "removed"})["app_id"] == ""
+    nothing = _records.known({})
+    assert not any(nothing.values()), nothing
