@@ -43,9 +43,13 @@ def names(root: pathlib.Path = ROOT) -> frozenset[str]:
     return frozenset(found - documented(root) - set(variables()))
 
 
-@functools.cache
 def documented(root: pathlib.Path = ROOT) -> frozenset[str]:
     """Every option that the argument specification of a role names."""
+    return _documented(root)
+
+
+@functools.cache
+def _documented(root: pathlib.Path) -> frozenset[str]:
     specs = (_load(path) for path in sorted(root.glob("roles/*/meta/argument_specs.yml")))
     return frozenset(
         option for spec in specs for point in spec["argument_specs"].values() for option in point.get("options") or {}
