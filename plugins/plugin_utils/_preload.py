@@ -17,6 +17,8 @@ import importlib
 import os
 import pkgutil
 
+from ansible.plugins.loader import filter_loader, test_loader
+
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _variables
 
 PLUGINS = "ansible_collections.mail2fax.m365.plugins"
@@ -25,7 +27,8 @@ SWITCH = "MAIL2FAX_PRELOAD"
 
 
 def preload() -> None:
-    """The modules (with all they stand on), filters and lookups, and the collection's own profiles and variables."""
+    """The modules (with all they stand on), filters and lookups, and the collection's own profiles and variables; and
+    Ansible's own filters and tests, all of which Ansible loads where the first of them is used."""
     if os.environ.get(SWITCH, "").strip() == "0":
         return
     for kind in ("modules", "filter", "lookup"):
@@ -34,6 +37,8 @@ def preload() -> None:
     for name in _profile.names():
         _profile.load(name)
     _variables.variables()
+    filter_loader.get("ansible.builtin.default")
+    test_loader.get("ansible.builtin.defined")
     # As Python advises before a fork: a worker's collector would go through all that the main process has, for nothing.
     gc.collect()
     gc.freeze()
