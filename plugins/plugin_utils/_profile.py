@@ -10,7 +10,6 @@ A profile is a YAML mapping. The collection's own ones lie beside this file; a u
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 import difflib
 import functools
@@ -24,6 +23,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 Json = dict[str, t.Any]
 FOLDER = Path(__file__).with_name("profiles")
@@ -97,9 +97,10 @@ SPEC: Json = {
 }
 
 
-def names() -> list[str]:
+@functools.cache
+def names() -> tuple[str, ...]:
     """The collection's own profiles."""
-    return sorted(path.stem for path in FOLDER.glob("*.yml"))
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
 
 
 def load(term: str, find: t.Callable[[str], str | None] = lambda path: path) -> Json:
@@ -124,7 +125,7 @@ def load(term: str, find: t.Callable[[str], str | None] = lambda path: path) -> 
 
 def _fresh(path: str, term: str) -> Json:
     # Nobody may alter what the next one gets.
-    return copy.deepcopy(parse(path, term))
+    return t.cast("Json", plain(parse(path, term)))
 
 
 @functools.lru_cache
