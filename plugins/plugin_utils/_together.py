@@ -51,7 +51,7 @@ def met(folder: str, host: str) -> Blocked | None:
         f"{host} and {', '.join(others[:5])}{' and more' if len(others) > 5 else ''} mean one application of one "
         "tenant, under different names of it",
         cure="leave one of them out of the inventory, or give each a unique_name of its own",
-        who="whoever keeps the inventory",
+        who="the person who keeps the inventory",
         options=("unique_name",),
     )
 

@@ -62,8 +62,8 @@ def lifetime_policies(
 
 
 NOT_WAITED_FOR = (
-    "token_grace_minutes is 0, so nothing waits for tokens that were issued before: whoever has one may use it until "
-    "it ends, with nothing to limit it once the access policy is gone."
+    "token_grace_minutes is 0, so nothing waits for tokens that were issued before. Anybody who has one may use it "
+    "until it ends, with nothing to limit it once the access policy is gone."
 )
 """What a person is told who takes that risk."""
 
