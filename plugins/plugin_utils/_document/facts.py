@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some
 
 Json = dict[str, t.Any]
@@ -174,6 +174,12 @@ def warnings(run: Run) -> list[str]:
         found.append(f"{profile['sunset']['what']}: {str(profile['sunset']['warning']).strip()}")
     if run.kind == "provision" and profile["status"] == "unverified":
         found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
+    waited = str((run.previous.get("removing") or {}).get("until") or "")
+    if run.kind == "decommission" and iso(run.at) < waited and run.good("access_policy").get("changed"):
+        found.append(
+            f"What limited the application went before {readable_time(waited)}, until when tokens that were issued "
+            "before may be alive: mail2fax_token_grace_minutes says so."
+        )
     for name in run.step_names:
         found += [str(warning) for warning in run.of(name).get("warnings") or []]
     if profile.get("sunset"):

@@ -143,15 +143,10 @@ class _Removal:
     def _not_before(self) -> str | None:
         """When what limited a grant may go; None: at once."""
         consent: Json = self._found.get("consent") or {}
-        ends = [
-            moment
-            for moment in (
-                instant(consent.get("tokens_until")),
-                instant((self._record.get("removing") or {}).get("until")),
-            )
-            if moment is not None
-        ]
         grace = self._found.get("token_grace_minutes")
+        ends = [
+            moment for moment in (instant(consent.get("tokens_until")), self._recorded_end(grace)) if moment is not None
+        ]
         if not ends and not self._never_granted():
             since = self._deleted_at() or instant(self._tenant.get("now") or self._found.get("now"))
             if since is not None:
@@ -159,6 +154,15 @@ class _Removal:
         now = instant(self._tenant.get("now"))
         # Judged by the services' clock, which a task that goes by way of a Windows host may not have seen.
         return iso(max(ends)) if ends and (now is None or max(ends) > now) else None
+
+    def _recorded_end(self, grace: int | None) -> dt.datetime | None:
+        """When the wait that an earlier run began is over. What is said of the tokens' life now alone decides."""
+        removing: Json = self._record.get("removing") or {}
+        # The services' clock, where it tells; the application went after its grants.
+        since = self._deleted_at() or instant(removing.get("since"))
+        if not removing or grace is None or since is None:
+            return instant(removing.get("until"))
+        return token_life.tokens_until(since, (), grace)[0] if grace else instant(self._tenant.get("now"))
 
     def _never_granted(self) -> bool:
         """Whether no token can be alive that opens a mailbox: proven by the record, and by what was found."""

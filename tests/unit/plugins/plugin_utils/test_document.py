@@ -776,6 +776,10 @@ def test_a_removal_waits_for_the_last_token_and_says_until_when() -> None:
     assert seen["pending_until"] == UNTIL
     done = compose(removal(), kind="decommission", previous=json.dumps(first))
     assert (done["state"], done["removing"], done["ours"]) == ("removed", None, [])
+    # What went before its time is told.
+    assert [text for text in done["warnings"] if "mail2fax_token_grace_minutes" in text]
+    later = compose(removal(), kind="decommission", previous=json.dumps(first), at=NOW + dt.timedelta(hours=2))
+    assert not [text for text in later["warnings"] if "mail2fax_token_grace_minutes" in text]
 
 
 def test_a_consent_that_a_person_gives_is_waited_for() -> None:

@@ -62,6 +62,14 @@ def test_what_the_revocation_told_and_what_was_waited_for_before_count() -> None
     assert decide(waiting, consent={"tokens_until": LATER})["policy"]["not_before"] == LATER
 
 
+@pytest.mark.parametrize(("grace", "until"), [(0, None), (45, "2026-11-21T12:45:00Z"), (180, LATER)])
+def test_a_grace_that_is_declared_while_the_limits_wait_decides_as_well(grace: int, until: str | None) -> None:
+    waiting = record(kind="decommission", state="removing", removing={"since": NOW, "until": SOON})
+    tenant = {"now": "2026-11-21T12:05:00Z", "application": {"state": "deleted", "app_id": APP}}
+    found = {"tenant": tenant, "token_grace_minutes": grace, "permissions": FULL}
+    assert take_back(waiting, found)["policy"]["not_before"] == until
+
+
 def test_what_is_over_by_the_services_clock_is_not_waited_for() -> None:
     waiting = record(kind="decommission", state="removing", removing={"since": NOW, "until": SOON})
     for now, until in ((NOW, SOON), (LATER, None)):
