@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import json
 import traceback
 import typing as t
@@ -36,7 +37,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._time import http_da
 from ansible_collections.mail2fax.m365.plugins.module_utils._version import USER_AGENT
 
 try:
-    import requests  # noqa: F401
+    importlib.import_module("requests")
 except ImportError:
     HAS_REQUESTS = False
     REQUESTS_IMPORT_ERROR: str | None = traceback.format_exc()

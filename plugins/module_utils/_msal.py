@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import traceback
 import typing as t
@@ -19,11 +20,10 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, R
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import TRANSIENT
 
 try:
-    import msal
+    importlib.import_module("msal")
 except ImportError:
     HAS_MSAL = False
     MSAL_IMPORT_ERROR: str | None = traceback.format_exc()
-    msal = None
 else:
     HAS_MSAL = True
     MSAL_IMPORT_ERROR = None

@@ -39,7 +39,7 @@ def this_run() -> str:
 
 def module_wanted(environment: t.Mapping[str, str]) -> t.Callable[[], bool]:
     """For a module: whether the run that ``environment`` names still goes on. Always yes where it names none."""
-    pid, _, began = environment.get(VARIABLE, "").partition(":")
+    pid, _unused, began = environment.get(VARIABLE, "").partition(":")
     if not (pid.isdecimal() and began):
         return lambda: True
     return lambda: _began(int(pid)) == began

@@ -84,6 +84,10 @@ options:
         description: What O(ignore:accept_credentials) of M(mail2fax.m365.entra_application) will be.
         type: list
         elements: str
+      adopting:
+        description: What O(ignore:adopting) of M(mail2fax.m365.entra_application) will be.
+        type: bool
+        default: false
       known_key_ids:
         description: What O(ignore:known_key_ids) of M(mail2fax.m365.entra_application) will be.
         type: list

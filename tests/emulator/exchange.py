@@ -9,6 +9,7 @@ import base64
 import binascii
 import datetime as dt
 import hashlib
+import importlib
 import json
 import re
 import typing as t
@@ -16,10 +17,11 @@ import urllib.parse
 import uuid
 import zlib
 
-from . import exchange_rbac_cmdlets  # noqa: F401 - registers its cmdlets
 from .exchange_cmdlets import CMDLETS, ORGANIZATION, RECIPIENTS, ROLE_MANAGEMENT, VIEW, Cmdlet, CmdletError, invoke
 from .exchange_directory import TEXTS, ews_gate, member_addresses, new_group, new_mailbox, new_policy, policy_verdict
 from .model import Answer, Document, Principal, Tenant, World
+
+importlib.import_module(".exchange_rbac_cmdlets", __package__)  # registers its cmdlets
 
 __all__ = [
     "cmdlet_of",

@@ -150,7 +150,8 @@ ODD: dict[str, Json] = {
 class Spoken:
     """One process on one host: what it is asked, and what it answered, in order."""
 
-    def __init__(self, emulator: Emulator, name: str, operator: Json = OPERATOR) -> None:
+    def __init__(self, emulator: Emulator, name: str, operator: Json | None = None) -> None:
+        operator = operator or OPERATOR
         self.emulator = emulator
         self.answers: Answers = []
         emulator.reset()

@@ -172,8 +172,12 @@ def test_a_run_that_died_on_this_machine_is_not_waited_for(world: World):
     world.run()
     child = os.fork()
     if child == 0:
-        watched(world, lambda when, step: os._exit(9) if "addPassword" in step and when == "after" else None, **AGAIN)
-        os._exit(0)
+        try:
+            watched(
+                world, lambda when, step: os._exit(9) if "addPassword" in step and when == "after" else None, **AGAIN
+            )
+        finally:
+            os._exit(0)
     os.waitpid(child, 0)
     intent = world.entry().intent
     assert intent is not None

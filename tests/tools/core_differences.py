@@ -118,7 +118,7 @@ def observed(core: cores.Core) -> Facts:
         found = re.search(rf"{word}=(.*?)\.", answer.stdout)
         return found[1] if found else ""
 
-    kind, _, digits = said("digits").partition(":")
+    kind, _unused, digits = said("digits").partition(":")
     prefix = re.search(r"(Action failed|Module failed): ", output)
     return {
         "digits": f"{'a number' if kind == 'int' else 'a text'}, {digits}",

@@ -21,7 +21,7 @@ _NEVER_EMPTY = frozenset(
 """An empty one makes some cmdlets return, or change, every object of the tenant, or limit nothing."""
 
 _SCOPES = ("CustomRecipientWriteScope", "RecipientGroupScope", "RecipientAdministrativeUnitScope")
-_Needs = tuple[tuple[str | None, tuple[str, ...]], ...]
+_Needs: t.TypeAlias = "tuple[tuple[str | None, tuple[str, ...]], ...]"
 
 
 def _all_of(*names: str) -> _Needs:

@@ -239,8 +239,8 @@ def judge(facts: Facts, desired: Desired, now: dt.datetime) -> Judged:
 
 def _of_the_living(facts: Facts, desired: Desired, what: str) -> t.Iterator[Finding]:
     wanted, state = desired.application, facts.state
-    assert wanted is not None
-    assert state is not None
+    if wanted is None or state is None:
+        return
     if facts.owned is False:
         yield stops(
             STEP,

@@ -59,7 +59,7 @@ class Remove(Step):
     policy: str = ""
 
 
-PolicyStep = Create | Describe | Remove
+PolicyStep: t.TypeAlias = "Create | Describe | Remove"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access, Identity, Trust
@@ -154,6 +155,6 @@ class PurgePrincipal(Step):
     id: str
 
 
-AnyStep = (
-    Create | Update | Restore | Delete | Purge | CreatePrincipal | EnablePrincipal | DeletePrincipal | PurgePrincipal
+AnyStep: t.TypeAlias = (
+    "Create | Update | Restore | Delete | Purge | CreatePrincipal | EnablePrincipal | DeletePrincipal | PurgePrincipal"
 )

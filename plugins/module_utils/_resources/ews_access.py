@@ -45,7 +45,7 @@ class SetEnabled(Step):
     enabled: bool | None = None
 
 
-EwsStep = SetList | SetEnabled
+EwsStep: t.TypeAlias = "SetList | SetEnabled"
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Mint(Step):
     reason: str
 
 
-SecretStep = Drop | Commit | Forget | Erase | Shut | Mint
+SecretStep: t.TypeAlias = "Drop | Commit | Forget | Erase | Shut | Mint"
 
 WAITING = "the new secret is made and stored, and Entra does not accept it yet; the next run puts it in place"
 

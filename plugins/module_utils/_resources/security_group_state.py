@@ -60,7 +60,7 @@ class Remove(Step):
     """The group itself."""
 
 
-GroupStep = Create | Settings | Join | Leave | Remove
+GroupStep: t.TypeAlias = "Create | Settings | Join | Leave | Remove"
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,12 @@ def read(text: t.Any, host: str | None = None, tenant_id: str | None = None) -> 
     if not document:
         return Record()
     schema = document.get("schema")
-    if type(schema) is not int or schema < 1 or not isinstance(document.get("host"), str):
+    if (
+        not isinstance(schema, int)
+        or isinstance(schema, bool)
+        or schema < 1
+        or not isinstance(document.get("host"), str)
+    ):
         return Record(refused="it is not the result of a run")
     if schema > SCHEMA:
         return Record(refused=f"a later version of mail2fax.m365 wrote it (schema {schema}; this one knows {SCHEMA})")

@@ -242,7 +242,7 @@ def test_a_passphrase_that_nothing_uses_is_in_nobody_s_way():
     assert "client secret" in Tenant(checked.validated_parameters, clock=FakeClock()).sign_in.describe()
     del said["client_secret"]
     with pytest.raises(InvalidInput, match="certificate_passphrase is set, and certificate_path is not"):
-        _ = Tenant(said, clock=FakeClock()).sign_in
+        Tenant(said, clock=FakeClock()).sign_in.describe()
 
 
 @pytest.mark.parametrize("secret", ["word\n", " word", "word\r\n", "word\t"])
