@@ -543,7 +543,7 @@ def thresholds_decide_on_the_outcome(story: Story) -> None:
     end = dt.datetime.fromisoformat(story["first"].document(ONE)["secret"]["end_date_time"])
     (pending,) = audited(story, "day 65")["pending"]
     assert dt.datetime.fromisoformat(pending["until"]) == end - dt.timedelta(days=14)
-    complaint = story["day 107"].run.result("Stop where something differs")["msg"]
+    complaint = story["day 107"].run.result("Stop where a person is needed")["msg"]
     told = f"credentials: the secret '{NAME}' ends on {end:%Y-%m-%d}, in 12 days, renew it with mail2fax.m365.rotate"
     assert complaint.splitlines() == [told]
 
