@@ -25,7 +25,12 @@ def operators() -> list[dict[str, t.Any]]:
     """One that may do all but consent, one that may consent, one that may look."""
     usual = yaml.safe_load(DEMO_TENANT.read_text(encoding="utf-8"))["tenants"][0]["operators"][0]
     kinds: dict[str, dict[str, t.Any]] = {
-        MAKER: {"app_roles": ["Application.ReadWrite.OwnedBy", "Exchange.ManageAsApp"]},
+        MAKER: {
+            "app_roles": [
+                *("Application.ReadWrite.OwnedBy", "Application.Read.All", "DelegatedPermissionGrant.Read.All"),
+                "Exchange.ManageAsApp",
+            ]
+        },
         PERSON: {},
         AUDITOR: {
             "app_roles": ["Application.Read.All", "DelegatedPermissionGrant.Read.All", "Exchange.ManageAsApp"],
@@ -36,23 +41,24 @@ def operators() -> list[dict[str, t.Any]]:
 
 
 def test_the_consent_is_left_to_a_person_and_the_audit_to_a_reader(tmp_path: Path) -> None:
-    said = re.search(r"``mail2fax_preflight_steps: (\[.+?\])``", GUIDE)
+    said = re.search(r"``mail2fax_consent: (\w+)``", GUIDE)
     assert said
     auditor = operators()[2]
     *rights, last = (f"``{right}``" for right in auditor["app_roles"])
     summed_up = f"{', '.join(rights)}, {last} and the role {auditor['directory_roles'][0]}"
     assert summed_up in " ".join(GUIDE.split())
     with start_emulator(tenants(operators=operators())) as emulator:
-        site = Site(tmp_path, emulator, {"mail2fax_preflight_steps": yaml.safe_load(said[1])})
+        site = Site(tmp_path, emulator, {"mail2fax_consent": said[1]})
         first = site.play("provision", mail2fax_client_id=MAKER)
-        assert first.code != 0
-        assert first.record["stopped"]["step"] == "admin_consent"
+        assert first.code == 0, first.output
+        assert (first.steps["admin_consent"], first.record["state"]) == ("pending", "wait")
         assert {first.steps[step] for step in ("application", "access_policy", "client_secret")} == {"changed"}
         assert first.after["appRoleAssignments"] == first.before["appRoleAssignments"], "it may do nothing yet"
-        harness.run(
+        given = harness.run(
             "entra_admin_consent",
             {
                 "app_id": first.record["ids"]["application_id"],
+                "trusted_app_ids": [MAKER],
                 "permissions": [
                     {"resource": "exchange_online", "application": ["full_access_as_app"]},
                     {"resource": "microsoft_graph", "delegated": ["User.Read"]},
@@ -61,11 +67,13 @@ def test_the_consent_is_left_to_a_person_and_the_audit_to_a_reader(tmp_path: Pat
             emulator,
             client_id=PERSON,
         )
+        assert given["changed"], given
         second = site.play("provision", mail2fax_client_id=MAKER)
         assert second.code == 0, second.output
-        assert second.record["state"] == "ready"
+        assert second.record["state"] == "ready", second.record["pending"]
         assert second.writes() == []
-        audit = site.play("audit", mail2fax_client_id=AUDITOR)
+        auditor_s = {"mail2fax_client_id": AUDITOR, "mail2fax_client_secret": harness.OPERATOR["client_secret"]}
+        audit = site.play("audit", **auditor_s)
         assert audit.code == 0, audit.output
         assert audit.writes() == []
         assert emulator.exposures() == []

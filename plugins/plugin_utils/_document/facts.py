@@ -159,6 +159,9 @@ def unprotected(run: Run) -> str:
         return f"the application can reach {some(reachable)}"
     if run.kind == "decommission" and run.good("admin_consent"):
         return "none"
+    if run.kind == "decommission" and run.previous.get("state") == "removed":
+        # There is nothing that could have come to hold a grant since: it was gone before, and stays so.
+        return str(run.previous.get("unprotected") or "none")
     if run.kind == "rotate":
         return str(run.previous.get("unprotected") or "not known: a rotation does not look at the access policy")
     if run.good("access_policy") or facts(run)["ids"]["application_id"] is None:

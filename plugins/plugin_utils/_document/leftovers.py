@@ -20,6 +20,9 @@ def leftovers(run: Run) -> list[str]:
     """Sentences for people."""
     found = [str(reason) for reason in run.context.get("kept") or [] if reason]
     application = run.good("application")
+    if run.previous.get("state") == "removed" and not run.of("application"):
+        # It was gone before this run, which had nothing to look at: what stayed then is still there.
+        found += [text for text in run.previous.get("leftovers") or [] if text not in found]
     if application.get("recoverable_until"):
         found.append(
             "The application lies in the recycle bin until "

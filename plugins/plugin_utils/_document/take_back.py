@@ -247,7 +247,7 @@ class _Removal:
                 )
         if self._grants_left():
             kept.append("The access policy stays, because it limits permissions that the application keeps.")
-        elif self._policy_was_there():
+        elif self._exists and self._policy_was_there():
             kept.append("No run made an access policy for the application, so one that is there stays.")
         kept += [
             f"{entry.get('what') or entry['of']}: {entry['id']} was {entry.get('before')!r} before a run changed it, "
