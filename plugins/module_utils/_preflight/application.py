@@ -186,7 +186,7 @@ def _access(answers: Answers, application: Json, principal: Json | None, ask: As
     if any(answers.refused(name) for name in names):
         return None
     calls = {name: t.cast("Call", answers.reads[name].request) for name in names}
-    parts = {name: t.cast("Part", answers.part(name)) for name in names}
+    parts: dict[str, Part] = {name: part for name in names if (part := answers.part(name)) is not None}
     return _ownership.access_from(ask.tenant.graph, application, principal, calls, parts)
 
 

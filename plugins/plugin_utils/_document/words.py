@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
@@ -51,7 +50,8 @@ def _risk(document: Json) -> str:
     end = (document.get("secret") or {}).get("end_date_time")
     if not end:
         return "When the secret in use ends is not known."
-    days = (t.cast("dt.datetime", instant(end)) - t.cast("dt.datetime", instant(document["at"]))).days
+    last, now = instant(end), instant(document["at"])
+    days = (last - now).days if last and now else 0
     if days < 0:
         return f"OUTAGE: the last secret known here expired on {readable_time(end, date_only=True)}."
     return f"The secret in use works until {readable_time(end, date_only=True)}, {days} days from now."
