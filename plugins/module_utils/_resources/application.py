@@ -46,6 +46,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_plan import (
+    in_recycle_bin,
+    plan,
+    result_of,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_read import Reader
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_state import (
     AnyStep,
     Create,
     CreatePrincipal,
@@ -58,11 +64,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.applicati
     Restore,
     State,
     Update,
-    in_recycle_bin,
-    plan,
-    result_of,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_read import Reader
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant as moment
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import iso as timestamp

@@ -43,18 +43,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.applicati
 
 __all__ = [
     "LOCKED",
-    "AnyStep",
-    "Create",
-    "CreatePrincipal",
-    "Delete",
-    "DeletePrincipal",
-    "Desired",
-    "EnablePrincipal",
-    "Purge",
-    "PurgePrincipal",
-    "Restore",
-    "State",
-    "Update",
     "in_recycle_bin",
     "plan",
     "result_of",

@@ -23,7 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._directory import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFound, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_plan import Desired, State
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_state import Desired, State
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 ABSENT_S = 15.0

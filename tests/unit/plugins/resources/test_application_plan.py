@@ -18,7 +18,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_G
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application_plan as application
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_plan import LOCKED, Desired, State
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_plan import LOCKED
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_state import Desired, State
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"

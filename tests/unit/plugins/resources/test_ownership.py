@@ -16,7 +16,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access, Identity, Trust
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application_plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_plan import Desired, State
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_state import Desired, State
 
 NOW = dt.datetime(2026, 11, 27, 12, 0, tzinfo=dt.UTC)
 APP_ID = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
