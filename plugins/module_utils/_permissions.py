@@ -49,6 +49,16 @@ LIMITED: t.Mapping[tuple[str, str], frozenset[str]] = {
 }
 """What may be granted: the permissions that an application access policy limits, and the one that opens no mailbox."""
 
+_NEVER_LIMITED = ("mailboxitem", "mailboxfolder", "mailboxconfigitem", "mail-advanced")
+"""How the names of Graph's application permissions begin that open every mailbox and that no access policy limits."""
+
+
+def is_never_limited(resource: str, permission: str) -> bool:
+    """Whether this application permission of ``resource`` (an application id) opens every mailbox, policies or not."""
+    kind = permission.casefold().partition(".")[0]
+    return resource == WELL_KNOWN["microsoft_graph"] and kind in _NEVER_LIMITED
+
+
 OPTIONS: dict[str, t.Any] = {
     "resource": {"type": "str", "required": True},
     APPLICATION: {"type": "list", "elements": "str", "default": []},

@@ -59,6 +59,8 @@ def is_limited(resource: str, permission: str | None) -> bool:
         return True
     if resource == _permissions.WELL_KNOWN["exchange_online"]:
         return name not in _NOT_LIMITED
+    if _permissions.is_never_limited(resource, name):
+        return False
     return resource == _permissions.WELL_KNOWN["microsoft_graph"] and name.startswith(_LIMITED)
 
 
@@ -184,6 +186,7 @@ class AccessPolicies:
     name: t.ClassVar[str] = "application_access_policy"
     needs_consent: t.ClassVar[bool] = True
     before: t.ClassVar[tuple[str, ...]] = ("scope_group", "access_policy")
+    makes: t.ClassVar[tuple[str, ...]] = ("scope_group", "access_policy")
     in_force_after: t.ClassVar[dt.timedelta] = IN_FORCE_AFTER
     look_every: t.ClassVar[dt.timedelta] = dt.timedelta(seconds=10)
 

@@ -17,6 +17,8 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import AccessPolicies
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant, Inside, Permission
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import MailboxPermissions
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.tenant_wide import TenantWide
 
 
 class Model(t.Protocol):
@@ -27,6 +29,8 @@ class Model(t.Protocol):
     """Whether an Entra grant belongs to it. Then the token carries a role, and a proof may ask for it."""
     before: t.ClassVar[tuple[str, ...]]
     """The keys of the steps (``_steps``) that have to be done before anything is granted."""
+    makes: t.ClassVar[tuple[str, ...]]
+    """The keys of the steps that this model brings into a run, beside the consent."""
     in_force_after: t.ClassVar[dt.timedelta]
     """How long the service may go on by what was before."""
     look_every: t.ClassVar[dt.timedelta]
@@ -41,5 +45,5 @@ class Model(t.Protocol):
         """What the application's permissions open under this model. ``outputs``: the answers to ``cmdlets``."""
 
 
-MODELS: dict[str, Model] = {model.name: model for model in (AccessPolicies(),)}
+MODELS: dict[str, Model] = {model.name: model for model in (AccessPolicies(), MailboxPermissions(), TenantWide())}
 """By the name that a profile's ``scoping`` says."""
