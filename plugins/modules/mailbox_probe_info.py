@@ -47,7 +47,7 @@ options:
   protocol:
     description: How the mailboxes are opened.
     type: str
-    choices: [ews]
+    choices: [ews, graph, imap, pop, smtp]
     default: ews
   role:
     description:

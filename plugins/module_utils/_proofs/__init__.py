@@ -10,9 +10,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.ews import Ews
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.graph import GraphMail
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.imap import Imap
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.pop import Pop
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import VERDICTS, Kind
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.smtp import Smtp
 
-PROOFS: dict[str, Kind] = {"ews": t.cast("Kind", Ews)}
+PROOFS: dict[str, Kind] = {
+    name: t.cast("Kind", kind)
+    for name, kind in (("ews", Ews), ("graph", GraphMail), ("imap", Imap), ("pop", Pop), ("smtp", Smtp))
+}
 """By protocol."""
 
 

@@ -22,10 +22,28 @@ DENIED_BY_POLICY = "denied_by_policy"
 NO_ROLE = "no_role"
 NO_MAILBOX = "no_mailbox"
 IMPERSONATION_REFUSED = "impersonation_refused"
+SIGNED_IN = "signed_in"
+"""Let in as that mailbox, by a service that lets in anybody and refuses later: neither opened nor refused."""
+REFUSED = "refused"
+"""Not let in, by a service that does not say why."""
+NO_PERMISSION = "no_permission"
+"""Signed in, and no right on this mailbox (mailbox permissions)."""
+OUT_OF_SCOPE = "out_of_scope"
+"""The role does not reach this mailbox (role based access control)."""
+WRONG_POINTER = "wrong_pointer"
+"""Refused, and Exchange's pointer names another object than the one that signs in."""
+PROTOCOL_OFF_MAILBOX = "protocol_off_mailbox"
+PROTOCOL_OFF_TENANT = "protocol_off_tenant"
+THROTTLED = "throttled"
 OTHER = "other"
-VERDICTS = (OPENED, DENIED_BY_POLICY, NO_ROLE, NO_MAILBOX, IMPERSONATION_REFUSED, OTHER)
-REFUSALS = frozenset({DENIED_BY_POLICY, IMPERSONATION_REFUSED})
+VERDICTS = (
+    *(OPENED, SIGNED_IN, DENIED_BY_POLICY, IMPERSONATION_REFUSED, REFUSED, NO_PERMISSION, OUT_OF_SCOPE, WRONG_POINTER),
+    *(NO_ROLE, NO_MAILBOX, PROTOCOL_OFF_MAILBOX, PROTOCOL_OFF_TENANT, THROTTLED, OTHER),
+)
+REFUSALS = frozenset({DENIED_BY_POLICY, IMPERSONATION_REFUSED, REFUSED, NO_PERMISSION, OUT_OF_SCOPE})
 """The verdicts that say: the service knows the mailbox, and does not let the application in."""
+OFF = frozenset({PROTOCOL_OFF_MAILBOX, PROTOCOL_OFF_TENANT})
+"""The protocol is closed, to whoever asks: no refusal of this application."""
 
 
 UNAUTHORIZED = "401"
