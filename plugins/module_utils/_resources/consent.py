@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import (
-    _directory,
+    _claim,
     _names,
     _ownership,
     _permissions,
@@ -74,8 +74,6 @@ __all__ = [
 
 REPLICATION_S = 60.0
 """How long a service principal, or the policy that limits it, may stay hidden after it was made in the same run."""
-
-HOME = f"{_directory.SERVICE_PRINCIPAL},appOwnerOrganizationId"
 
 
 # --- reading -------------------------------------------------------------------------------------------------
@@ -185,12 +183,10 @@ class Consent:
     def _look(self) -> State | None:
         """What one look shows; None when it shows a service principal without its grants (two replicas)."""
         graph, app_id = self._tenant.graph, self._desired.app_id
-        grants_of = grant_calls(app_id, HOME)
+        grants_of = grant_calls(app_id, _claim.PRINCIPAL)
         calls = dict(zip(("principal", "roles", "delegated"), grants_of, strict=True))
         if self._desired.state == "present":
-            calls["application"] = _directory.find_call(app_id=app_id)
-            calls |= _ownership.application_calls(_directory.key_of(app_id=app_id))
-            calls |= _ownership.principal_call(app_id)
+            calls |= _claim.access_calls(app_id)
         else:
             # Where something is to be revoked, one answer that there is nothing is no proof.
             calls["listed"] = listed_call(app_id)
@@ -206,18 +202,10 @@ class Consent:
         roles, delegated = parts["roles"], parts["delegated"]
         if isinstance(roles.error, NotFound) or isinstance(delegated.error, NotFound):
             return None
-        away, access = False, None
+        claim = None
         if "application" in parts:
-            application = parts["application"].found()
-            home = str(document.get("appOwnerOrganizationId") or "").lower()
-            away = application is None and home not in ("", self._home())
-            if away:
-                application, empty = {}, Part(200, {"value": []})
-                parts |= {"owners": empty, "federated": empty}
-            access = (
-                _ownership.access_from(graph, application, document, calls, parts) if application is not None else None
-            )
-            if access is None:
+            claim = _claim.claim_of(self._tenant, app_id, document, calls, parts)
+            if claim is None:
                 return None
         assignments = assignments_from(all_items(graph, roles, calls["roles"].purpose))
         grants = grants_from(all_items(graph, delegated, calls["delegated"].purpose))
@@ -237,12 +225,9 @@ class Consent:
             assignments=assignments,
             grants=grants,
             offers=offers,
-            access=access,
-            away=away,
+            access=claim.access if claim is not None else None,
+            away=claim is not None and claim.away,
         )
-
-    def _home(self) -> str:
-        return self._tenant.sign_in.token(self._tenant.cloud.graph_audience).tenant_id.lower()
 
     def plan(self, current: State) -> Plan:
         planned = plan(current, self._desired, self._tenant.now())

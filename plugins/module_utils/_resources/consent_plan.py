@@ -12,7 +12,8 @@ import itertools
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _ownership, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _claim, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils._claim import Claim
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access, Trust
@@ -187,18 +188,10 @@ def _lifts(held: _Held, desired: Desired) -> bool:
 
 def _claimed(current: State, desired: Desired, now: dt.datetime) -> Blocked | None:
     """The reason to grant nothing where somebody else can sign in as the application."""
-    called = repr(current.display_name) if current.display_name else desired.app_id
-    if current.away and desired.app_id not in desired.trust.trusted_app_ids:
-        return Blocked(
-            f"{called} (app id {desired.app_id}) is registered in another tenant, so nobody here can see who signs in "
-            "as it",
-            cure=f"list {desired.app_id} in trusted_app_ids if its owner is meant to get these permissions",
-            who="the tenant's security officer",
-            options=("trusted_app_ids",),
-        )
-    if current.access is None:
-        return None
-    return _ownership.intruded(_ownership.strangers(current.access, desired.trust, now), called)
+    claim = Claim(
+        desired.app_id, current.service_principal_id, current.display_name or "", current.access, current.away
+    )
+    return _claim.problem(claim, desired.trust, now, "these permissions")
 
 
 def _by_hand(planned: Plan, desired: Desired) -> Plan:
