@@ -176,7 +176,16 @@ def ordered(recipients: t.Iterable[Recipient]) -> list[Recipient]:
 
 def by_address(addresses: t.Sequence[str], purpose: str) -> list[Cmdlet]:
     """Reads that find whoever has one of ``addresses``, as a primary or a further address; none for no address."""
-    wanted = [("EmailAddresses", f"smtp:{address}") for address in dict.fromkeys(map(str.lower, addresses))]
+    return in_chunks(equal_addresses(addresses), purpose)
+
+
+def equal_addresses(addresses: t.Iterable[str]) -> list[tuple[str, str]]:
+    """(property, value) by which whoever has one of ``addresses`` is found."""
+    return [("EmailAddresses", f"smtp:{address}") for address in dict.fromkeys(map(str.lower, addresses))]
+
+
+def in_chunks(wanted: t.Sequence[tuple[str, str]], purpose: str) -> list[Cmdlet]:
+    """As many reads as it takes; none where nobody is wanted."""
     return [by_properties(wanted[start : start + PER_FILTER], purpose) for start in range(0, len(wanted), PER_FILTER)]
 
 

@@ -207,6 +207,133 @@ options:
         type: list
         elements: str
         version_added: 0.2.0
+      on_nested_group:
+        description: >-
+          What O(ignore:on_nested_group) of M(mail2fax.m365.exchange_security_group) will be. A management scope sees
+          direct members only, so with V(fail) a group inside the group is a finding where an application role is to be
+          assigned on it.
+        type: str
+        choices: [fail, flatten]
+        default: fail
+        version_added: 0.2.0
+  accesses:
+    description:
+      - By which protocols the application gets in, with which permissions, and what limits each. They decide what is
+        looked at.
+      - When not set, an application access policy limits everything.
+      - A lookup of P(mail2fax.m365.profile#lookup) returns them under the same name.
+    type: list
+    elements: dict
+    version_added: 0.2.0
+    suboptions:
+      id:
+        description: The access's own word.
+        type: str
+        required: true
+      protocol:
+        description: How mailboxes are opened.
+        type: str
+        required: true
+        choices: [ews, graph, imap, pop, smtp]
+      permissions:
+        description: Names of Entra's application permissions.
+        type: list
+        elements: str
+        default: []
+      scoping:
+        description: The scoping model in use.
+        type: str
+        required: true
+        choices: [application_access_policy, application_role, mailbox_permission, tenant_wide]
+      roles:
+        description: Names of Exchange's application roles, with V(application_role).
+        type: list
+        elements: str
+        default: []
+      resource:
+        description: The API that has the permissions. It follows from O(accesses[].protocol), and is not read.
+        type: str
+      scoping_allowed:
+        description: The scoping models that the profile allows. They are not read.
+        type: list
+        elements: str
+  service_principal:
+    description: The application in Exchange, which application roles and rights on mailboxes hang on.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      on_wrong_pointer:
+        description: >-
+          What O(ignore:on_wrong_pointer) of M(mail2fax.m365.exchange_service_principal) will be. With V(fail) one that
+          was made with another object ID than that of the enterprise application is a finding.
+        type: str
+        choices: [fail, replace]
+        default: fail
+  application_role:
+    description: The application roles and their scope.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      scope_name:
+        description: The name of the management scope. One of that name with another filter is a finding.
+        type: str
+      on_entra_grant:
+        description: >-
+          What O(ignore:on_entra_grant) of M(mail2fax.m365.exchange_application_role) will be. With V(fail) a permission
+          in Entra that opens what the role opens, for the whole tenant, is a finding.
+        type: str
+        choices: [fail, remove]
+        default: fail
+      exclusive:
+        description: What O(ignore:exclusive) of M(mail2fax.m365.exchange_application_role) will be.
+        type: bool
+        default: false
+      on_other_assignments:
+        description: >-
+          What O(ignore:on_other_assignments) of M(mail2fax.m365.exchange_application_role) will be, where
+          O(application_role.exclusive) is false.
+        type: str
+        choices: [fail, keep]
+        default: fail
+      enable_organization_customization:
+        description: >-
+          What O(ignore:enable_organization_customization) of M(mail2fax.m365.exchange_application_role) will be. When
+          false, a tenant that was never customized is a finding.
+        type: bool
+        default: false
+  mailbox_permission:
+    description: The application's rights on mailboxes.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      exclusive:
+        description: >-
+          What O(ignore:exclusive) of M(mail2fax.m365.exchange_mailbox_permission) will be. Rights on further mailboxes
+          are told with either.
+        type: bool
+        default: false
+  protocols:
+    description: The mail protocols that O(mailboxes) need.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      required:
+        description: Those that have to be on for each of O(mailboxes).
+        type: list
+        elements: str
+        choices: [imap, pop, smtp]
+        default: []
+      opt_in:
+        description: >-
+          Whether the run will switch them on, for these mailboxes alone. If not, one that is off is a finding.
+        type: bool
+        default: false
+  accept_tenant_wide:
+    description: >-
+      The words by which somebody accepts that nothing limits the application, as V(tenant_wide) in
+      O(accesses[].scoping) has it. Without them that is a finding.
+    type: str
+    version_added: 0.2.0
   ews:
     description: Exchange Web Services (EWS). When set, the application needs them.
     type: dict

@@ -141,6 +141,7 @@ def new_mailbox(
             "PopEnabled": pop,
             "SmtpClientAuthenticationDisabled": None if smtp_auth is None else not smtp_auth,
             "_licence": licence,
+            **_licensed(licence, type),
             "OWAEnabled": True,
             "MAPIEnabled": True,
             "ActiveSyncEnabled": True,
@@ -158,6 +159,23 @@ def new_mailbox(
         document["ExternalEmailAddress"] = f"SMTP:{address}"
     tenant.mailboxes[document["Guid"]] = document
     return document
+
+
+def _licensed(licence: str | bool | None, kind: str) -> Document:
+    """How a licence shows to Exchange: as assigned or not, and as a mailbox plan; nobody licences a shared mailbox."""
+    told = "" if licence is False else str(licence or "")
+    if told.lower() in ("", "none"):
+        assigned = kind == "UserMailbox" and licence is None
+        return {"SKUAssigned": assigned, "MailboxPlan": f"{_PLANS['']}-plan" if assigned else None}
+    plan = next((plan for word, plan in _PLANS.items() if word and word in told.lower()), _PLANS[""])
+    return {"SKUAssigned": True, "MailboxPlan": f"{plan}-plan"}
+
+
+_PLANS: t.Final = {
+    **dict.fromkeys(("deskless", "kiosk", "f1", "f3"), "ExchangeOnlineDeskless"),
+    **dict.fromkeys(("standard", "plan 1", "e1"), "ExchangeOnline"),
+    "": "ExchangeOnlineEnterprise",
+}
 
 
 def new_group(

@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""Everything that the topics want to read, in one batch of Graph and one of Exchange; what each answer may mean."""
+"""Everything that the topics want to read, in one batch of Graph and one of Exchange; what each answer may mean.
+
+What only helps to tell more is *spare*: it travels where a batch has room for it, and costs no request of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, HostNotReady, Throttled
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import BATCH_LIMIT
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -19,10 +23,15 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 
 @dataclass(frozen=True)
 class Read:
-    """One thing to read. ``what`` it is in words, as ``unreadable`` names it where the operator may not."""
+    """One thing to read. ``what`` it is in words, as ``unreadable`` names it where the operator may not.
+
+    ``spare``: a cmdlet for which no further request is worth while, the least first where there is not room for all.
+    None: one that always travels.
+    """
 
     request: Call | Cmdlet
     what: str
+    spare: int | None = None
 
 
 Reads = t.Mapping[str, Read]
@@ -80,6 +89,22 @@ class Answers:
         return list((answer.found() or {}).get("value") or [])
 
 
+_Row = tuple[str, str, Cmdlet]
+
+
+def _with_room(rows: list[_Row], spare_of: t.Callable[[str, str], int | None]) -> list[_Row]:
+    """All that always travel, and of the spare ones as many as the last batch has room for."""
+    always, spare = [], []
+    for row in rows:
+        rank = spare_of(*row[:2])
+        if rank is None:
+            always.append(row)
+        else:
+            spare.append((rank, row))
+    room = -len(always) % BATCH_LIMIT if always else BATCH_LIMIT
+    return [*always, *(row for _rank, row in sorted(spare, key=lambda item: item[0])[:room])]
+
+
 class Ask:
     """Asks a tenant. ``refusal`` and ``host_problem`` say why Exchange answered nothing at all."""
 
@@ -99,6 +124,7 @@ class Ask:
         for (topic, name, _call), part in zip(calls, self._parts([call for *_names, call in calls]), strict=False):
             found[topic][name] = part
         cmdlets = [(topic, name, request) for topic, name, request in rows if isinstance(request, Cmdlet)]
+        cmdlets = _with_room(cmdlets, lambda topic, name: wanted[topic][name].spare)
         outputs = self._outputs([cmdlet for *_names, cmdlet in cmdlets])
         for (topic, name, _cmdlet), output in zip(cmdlets, outputs, strict=False):
             found[topic][name] = output

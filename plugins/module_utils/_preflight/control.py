@@ -21,12 +21,16 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding i
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 
 STEP = "control_mailboxes"
+PICKED = "UserMailbox"
+"""What is picked; others are only candidates for rights that nobody declared."""
+
 _ADMINS = "who is an administrator"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """``admins``: ids and addresses in lower case. ``candidates``: a page of user mailboxes, to pick one from."""
+    """``admins``: ids and addresses in lower case. ``candidates``: a page of mailboxes, to pick one from, and on which
+    rights are looked for."""
 
     admins: frozenset[str] = frozenset()
     candidates: tuple[Recipient, ...] = ()
@@ -37,6 +41,7 @@ class Facts:
 
 def calls(desired: Desired) -> Reads:
     reads: dict[str, Read] = {}
+    first = desired.by_policy_alone
     if desired.picks or desired.control:
         reads["directory roles"] = Read(Call("GET", "/directoryRoles?$expand=members", f"read {_ADMINS}"), _ADMINS)
         reads["managers"] = Read(
@@ -46,16 +51,19 @@ def calls(desired: Desired) -> Reads:
                 "read who manages Exchange",
             ),
             "who manages Exchange",
+            None if first else 0,
         )
-    if desired.picks:
+    if desired.picks or (desired.mailboxes and desired.looks_for_rights):
+        kinds = sorted(_recipients.MAILBOXES) if desired.looks_for_rights else [PICKED]
         reads["candidates"] = Read(
             Cmdlet(
                 "Get-Recipient",
-                {"RecipientTypeDetails": ["UserMailbox"], "ResultSize": "Unlimited"},
+                {"RecipientTypeDetails": kinds, "ResultSize": "Unlimited"},
                 "pick a control mailbox",
                 limit=mailboxes.PAGE + len(desired.mailboxes),
             ),
             "mailboxes to pick a control mailbox from",
+            None if desired.picks else 1,
         )
     return reads
 
@@ -132,7 +140,8 @@ def _unfit(
 def _picked(
     facts: Facts, found: mailboxes.Facts, taken: t.Collection[str], accepted: t.Collection[str] | None
 ) -> Judged:
-    free = [item for item in facts.candidates if item.guid not in taken and not facts.is_admin(item)]
+    fit = [item for item in facts.candidates if item.type == PICKED]
+    free = [item for item in fit if item.guid not in taken and not facts.is_admin(item)]
     if not free:
         why = "there is no user mailbox beside the fax mailboxes, the group's members and the administrators"
         finding = notes(
@@ -144,6 +153,6 @@ def _picked(
         )
         return Judged([], (finding,), f"negative proof impossible: {why}")
     picked = min(free, key=lambda item: (item.address.casefold(), item.guid))
-    alone = replace(found, recipients=(picked,), own_ews={})
+    alone = replace(found, recipients=(picked,), settings={})
     entry, _recipient, _about = mailboxes.judge_one(alone, picked.address, STEP, accepted, ews=False)
     return Judged([{**entry, "picked": True}])

@@ -10,7 +10,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _ownership, _permissions, _powers, _steps
+from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _accesses,
+    _names,
+    _ownership,
+    _permissions,
+    _powers,
+    _steps,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
@@ -19,6 +27,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ap
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret_plan as _secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group_state
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import tenant_wide
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -57,6 +66,42 @@ class Desired:
     secret_lifetime_days: int | None = None
     allow_shorter: bool = False
     fail_on_findings: bool = True
+    accesses: tuple[Access, ...] | None = None
+    """None where nobody said: then everything is limited by an access policy, as in 0.1.0."""
+    on_wrong_pointer: str = "fail"
+    scope_name: str = ""
+    on_entra_grant: str = "fail"
+    exclusive_roles: bool = False
+    on_other_assignments: str = "fail"
+    customizes: bool = False
+    """Whether the run may customize an organization that never was."""
+    exclusive_rights: bool = False
+    protocols: tuple[str, ...] = ()
+    """Those of imap, pop and smtp that have to be on for every mailbox."""
+    protocols_opt_in: bool = False
+    on_nested_group: str = "fail"
+    accepts_tenant_wide: str = ""
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The scoping models in use."""
+        return frozenset({_accesses.POLICY} if self.accesses is None else (one.scoping for one in self.accesses))
+
+    @property
+    def by_policy_alone(self) -> bool:
+        return self.models <= {_accesses.POLICY}
+
+    def under(self, model: str) -> tuple[Access, ...]:
+        """The accesses of one model."""
+        return tuple(one for one in self.accesses or () if one.scoping == model)
+
+    @property
+    def needs_pointer(self) -> bool:
+        return bool(self.models & {_accesses.ROLE, _accesses.RIGHT})
+
+    @property
+    def looks_for_rights(self) -> bool:
+        return _accesses.RIGHT in self.models
 
     @property
     def keys(self) -> frozenset[str]:
@@ -74,7 +119,8 @@ class Desired:
 
     @property
     def picks(self) -> bool:
-        return bool(self.mailboxes) and not self.control
+        """Whether a control mailbox is picked. An application that may open every mailbox is refused nowhere."""
+        return bool(self.mailboxes) and not self.control and _accesses.WIDE not in self.models
 
     @property
     def wants_secret(self) -> bool:
@@ -90,6 +136,9 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
     """The options, checked. Raises InvalidInput."""
     group = params.get("group")
     ews = params.get("ews")
+    accesses = _accesses.parse(params.get("accesses"), "accesses")
+    role, protocols = params.get("application_role") or {}, params.get("protocols") or {}
+    scope_name = role.get("scope_name")
     expected = params.get("expected_domain")
     recorded = params.get("recorded_tenant")
     days = params.get("secret_lifetime_days")
@@ -114,7 +163,7 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         extra_permissions=None if params.get("extra_permissions") is None else tuple(params["extra_permissions"]),
         mailboxes=_addresses(params.get("mailboxes"), "mailboxes"),
         control=_addresses(params.get("control_mailboxes"), "control_mailboxes"),
-        group=None if group is None else _group(group),
+        group=None if group is None or not _needs_group(accesses) else _group(group),
         on_other_policies=None if group is None else group.get("on_other_policies"),
         ews=ews is not None and bool(ews["required"]),
         ews_opt_in=ews is not None and bool(ews["opt_in"]),
@@ -129,6 +178,18 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         secret_lifetime_days=days,
         allow_shorter=params["allow_shorter"],
         fail_on_findings=params["fail_on_findings"],
+        accesses=accesses,
+        on_wrong_pointer=(params.get("service_principal") or {}).get("on_wrong_pointer") or "fail",
+        scope_name=_names.name(scope_name, "application_role.scope_name", LONGEST_SCOPE) if scope_name else "",
+        on_entra_grant=role.get("on_entra_grant") or "fail",
+        exclusive_roles=bool(role.get("exclusive")),
+        on_other_assignments=role.get("on_other_assignments") or "fail",
+        customizes=bool(role.get("enable_organization_customization")),
+        exclusive_rights=bool((params.get("mailbox_permission") or {}).get("exclusive")),
+        protocols=tuple(dict.fromkeys(protocols.get("required") or ())),
+        protocols_opt_in=bool(protocols.get("opt_in")),
+        on_nested_group=(group or {}).get("on_nested_group") or "fail",
+        accepts_tenant_wide=tenant_wide.accepted(params.get("accept_tenant_wide"), "accept_tenant_wide"),
     )
 
 
@@ -182,6 +243,14 @@ def _group(option: Json) -> security_group_state.Desired:
     )
 
 
+LONGEST_SCOPE = 64
+"""How long the name of a management scope may be."""
+
+
+def _needs_group(accesses: t.Sequence[Access] | None) -> bool:
+    return accesses is None or any(one.scoping in (_accesses.POLICY, _accesses.ROLE) for one in accesses)
+
+
 _DECIDE = {"type": "str", "default": "fail", "choices": ["fail", "remove", "keep"]}
 SPEC = ArgumentSpec(
     {
@@ -217,8 +286,36 @@ SPEC = ArgumentSpec(
                 "on_other_policies": {"type": "str", "choices": ["fail", "remove", "keep"]},
                 "accept_shared_group": {"type": "list", "elements": "str"},
                 "declared": {"type": "list", "elements": "str"},
+                "on_nested_group": {"type": "str", "default": "fail", "choices": ["fail", "flatten"]},
             },
         },
+        "accesses": _accesses.OPTION,
+        "service_principal": {
+            "type": "dict",
+            "options": {"on_wrong_pointer": {"type": "str", "default": "fail", "choices": ["fail", "replace"]}},
+        },
+        "application_role": {
+            "type": "dict",
+            "options": {
+                "scope_name": {"type": "str"},
+                "on_entra_grant": {"type": "str", "default": "fail", "choices": ["fail", "remove"]},
+                "exclusive": {"type": "bool", "default": False},
+                "on_other_assignments": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
+                "enable_organization_customization": {"type": "bool", "default": False},
+            },
+        },
+        "mailbox_permission": {
+            "type": "dict",
+            "options": {"exclusive": {"type": "bool", "default": False}},
+        },
+        "protocols": {
+            "type": "dict",
+            "options": {
+                "required": {"type": "list", "elements": "str", "choices": ["imap", "pop", "smtp"], "default": []},
+                "opt_in": {"type": "bool", "default": False},
+            },
+        },
+        "accept_tenant_wide": {"type": "str"},
         "ews": {
             "type": "dict",
             "options": {

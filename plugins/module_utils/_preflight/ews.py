@@ -36,8 +36,9 @@ class Facts:
     configuration: Json | None = None
 
 
-def calls() -> Reads:
-    return {"configuration": Read(_ews_access.read_cmdlet(), "the tenant's EWS settings")}
+def calls(spare: int | None = None) -> Reads:
+    """``spare``: where nothing needs EWS."""
+    return {"configuration": Read(_ews_access.read_cmdlet(), "the tenant's EWS settings", spare)}
 
 
 def take(answers: Answers) -> Facts:
@@ -51,7 +52,7 @@ def take(answers: Answers) -> Facts:
 def closed_by_mailbox(settings: t.Mapping[str, t.Any], address: str) -> list[tuple[str, str]]:
     """(what a mailbox's own settings shut, how to open it); ``settings`` are Get-CASMailbox's."""
     shut: list[tuple[str, str]] = []
-    if _is_false(settings.get("EwsEnabled")):
+    if is_false(settings.get("EwsEnabled")):
         shut.append(
             (
                 "its own EwsEnabled is False, so EWS stays closed for it whatever the tenant allows",
@@ -64,7 +65,8 @@ def closed_by_mailbox(settings: t.Mapping[str, t.Any], address: str) -> list[tup
     return shut
 
 
-def _is_false(value: t.Any) -> bool:
+def is_false(value: t.Any) -> bool:
+    """Whether Exchange says False, as a value or as a text; null is no answer."""
     return value is False or str(value).strip().lower() == "false"
 
 

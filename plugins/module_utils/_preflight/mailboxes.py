@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _recipients
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
-from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import ews
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import ews as _ews
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import licences, tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding import (
@@ -48,10 +49,16 @@ class Facts:
     """``recipients``: those behind the declared addresses, the group's owners too; None where they cannot be read."""
 
     recipients: tuple[Recipient, ...] | None = None
-    own_ews: t.Mapping[str, Json] = field(default_factory=dict)
-    """By a mailbox's guid: its own settings of EWS."""
+    settings: t.Mapping[str, Json] = field(default_factory=dict)
+    """By a mailbox's guid: its own settings of EWS and of the mail protocols (Get-CASMailbox)."""
     hints: t.Mapping[str, Hint] = field(default_factory=dict)
     """By address in lower case."""
+    unlicensed: frozenset[str] = frozenset()
+    """Guids of mailboxes of which Exchange says that no licence is assigned."""
+    plans: t.Mapping[str, str] = field(default_factory=dict)
+    """By a mailbox's guid: what its licence is to Exchange (MailboxPlan); only of those that were asked about."""
+    accepted: tuple[str, ...] | None = None
+    """The tenant's domains in Exchange, where only an address that is not found made it worth asking."""
 
     def known(self, address: str) -> Recipient | None:
         return _recipients.among(self.recipients or (), address)
@@ -60,28 +67,56 @@ class Facts:
         return frozenset(one.guid for address in addresses if (one := self.known(address)) is not None)
 
 
-def calls(desired: Desired) -> Reads:
+def people(desired: Desired) -> tuple[str, ...]:
+    """Whoever is looked for by an address: mailboxes, control mailboxes, the group's owners."""
+    owners = desired.group.owners if desired.group is not None else None
+    return (*desired.mailboxes, *desired.control, *(owners or ()))
+
+
+def calls(desired: Desired, also: t.Sequence[tuple[str, str]] = ()) -> Reads:
+    """``also``: (property, value) of others who are looked for in the same read."""
     reads: dict[str, Read] = {}
     purpose = "look for the mailboxes"
-    owners = desired.group.owners if desired.group is not None else None
-    people = [*desired.mailboxes, *desired.control, *(owners or ())]
-    for number, cmdlet in enumerate(_recipients.by_address(people, purpose)):
+    wanted = _recipients.equal_addresses(people(desired))
+    for number, cmdlet in enumerate(_recipients.in_chunks([*wanted, *also], purpose)):
         reads[f"recipients {number}"] = Read(cmdlet, "the mailboxes")
-        if desired.ews:
-            what = "the mailboxes' EWS settings"
-            reads[f"ews {number}"] = Read(replace(cmdlet, name="Get-CASMailbox", purpose=f"read {what}"), what)
+    if not desired.ews and not desired.protocols:
+        return reads
+    what = "the mailboxes' protocols" if desired.protocols else "the mailboxes' EWS settings"
+    for number, cmdlet in enumerate(_recipients.in_chunks(wanted, f"read {what}")):
+        reads[f"settings {number}"] = Read(replace(cmdlet, name="Get-CASMailbox"), what)
+    if desired.protocols:
+        reads.update(_plans(desired))
     return reads
+
+
+def _plans(desired: Desired, *, spare: int | None = 2) -> Reads:
+    """What the licences of the declared mailboxes are to Exchange."""
+    what = "the mailboxes' licences"
+    cmdlets = _recipients.by_address(desired.mailboxes, f"read {what}")
+    return {
+        f"plans {number}": Read(replace(cmdlet, name="Get-Mailbox"), what, spare)
+        for number, cmdlet in enumerate(cmdlets)
+    }
 
 
 def take(answers: Answers) -> Facts:
     pages = [answers.rows(name) for name in answers.reads if name.startswith("recipients")]
-    own = [row for name in answers.reads if name.startswith("ews") for row in answers.rows(name) or []]
+    own = [row for name in answers.reads if name.startswith("settings") for row in answers.rows(name) or []]
+    rows = [entry for page in pages for entry in page or []]
     return Facts(
-        None
-        if any(page is None for page in pages)
-        else tuple(Recipient.of(entry) for page in pages for entry in page or []),
+        None if any(page is None for page in pages) else tuple(map(Recipient.of, rows)),
         {Recipient.of(entry).guid: entry for entry in own},
+        unlicensed=frozenset(Recipient.of(entry).guid for entry in rows if _ews.is_false(entry.get("SKUAssigned"))),
+        plans=_plans_of(answers),
     )
+
+
+def _plans_of(answers: Answers) -> dict[str, str]:
+    """It only helps to know: what cannot be read stops nothing."""
+    names = [name for name in answers.reads if name.startswith("plans") and answers.asked(name)]
+    rows = [row for name in names if not answers.useless(name) for row in answers.rows(name) or []]
+    return {Recipient.of(row).guid: str(row.get("MailboxPlan") or "") for row in rows}
 
 
 # --- why an address is not found -----------------------------------------------------------------------------
@@ -95,12 +130,17 @@ def explain(facts: Facts, desired: Desired, ask: Ask) -> Facts:
     if not lost:
         return facts
     # What cannot be read here leaves only the explanation shorter: that the address is not there is known.
-    answers = ask.further(_closer_look(lost))
+    reads = _closer_look(lost)
+    if not desired.by_policy_alone:
+        reads = {**reads, "accepted": tenant.accepted_read()}
+    answers = ask.further(reads)
     rows = {name: [] if answers.useless(name) else answers.rows(name) or [] for name in answers.answers}
     near = [Recipient.of(row) for name, page in rows.items() if name.startswith("near") for row in page]
     gone = [Recipient.of(row) for row in rows.get("deleted", [])]
+    domains = rows.get("accepted")
     return replace(
         facts,
+        accepted=tenant.accepted_of(domains) if domains else None,
         hints={
             address.lower(): Hint(
                 closest=tuple(closest(address, near)),
@@ -163,11 +203,14 @@ def closest(address: str, known: t.Iterable[Recipient], count: int = 3) -> list[
 
 def judge(facts: Facts, desired: Desired, accepted: t.Collection[str] | None) -> Judged:
     """``accepted``: the tenant's domains in Exchange."""
+    accepted = accepted or facts.accepted
     shown: list[Json] = []
     findings: list[Finding] = []
     first: dict[str, str] = {}
     for address in desired.mailboxes:
         entry, recipient, about = judge_one(facts, address, "mailboxes", accepted, ews=desired.ews)
+        if recipient is not None and not desired.by_policy_alone:
+            about += licences.judge(recipient, address, facts.unlicensed, facts.plans, desired)
         if recipient is not None and recipient.guid in first:
             about.append(
                 notes(
@@ -212,7 +255,7 @@ def judge_one(
         return entry, None, [_not_found(address, what, step, hint, accepted)]
     usable = recipient.type in _recipients.MAILBOXES
     alias = recipient.address.lower() != address.lower()
-    gates = _gates(facts, recipient) if usable else []
+    gates = _gates(facts, recipient) if usable and ews else []
     entry.update(
         primary=recipient.address or None,
         display_name=recipient.display_name or None,
@@ -252,8 +295,8 @@ def judge_one(
 
 def _gates(facts: Facts, recipient: Recipient) -> list[tuple[str, str]]:
     """(what the mailbox's own settings shut, how to open it), for each that keeps EWS closed."""
-    settings = facts.own_ews.get(recipient.guid)
-    return [] if settings is None else ews.closed_by_mailbox(settings, recipient.address)
+    settings = facts.settings.get(recipient.guid)
+    return [] if settings is None else _ews.closed_by_mailbox(settings, recipient.address)
 
 
 def _not_found(address: str, what: str, step: str, hint: Hint, accepted: t.Collection[str] | None) -> Finding:

@@ -12,7 +12,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _recipients
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _recipients
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError, SignInError
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
@@ -131,7 +131,7 @@ def policy_state(facts: Facts, desired: Desired) -> access_policy_plan.State:
 
 def policy_desired(desired: Desired, app_id: str) -> access_policy_plan.Desired | None:
     """As the step will be told."""
-    if desired.group is None or desired.on_other_policies is None:
+    if desired.group is None or desired.on_other_policies is None or _accesses.POLICY not in desired.models:
         return None
     return access_policy_plan.Desired(
         app_id=app_id, group=desired.group.alias, on_other_policies=desired.on_other_policies, check_mode=True
@@ -141,13 +141,24 @@ def policy_desired(desired: Desired, app_id: str) -> access_policy_plan.Desired 
 # --- reading -------------------------------------------------------------------------------------------------
 
 
-def calls(desired: Desired) -> Reads:
+def names(desired: Desired) -> list[tuple[str, str]]:
+    """(property, value) by which the group, or whoever has one of its names, is found; none without a group."""
+    wanted = desired.group
+    if wanted is None:
+        return []
+    pairs = [("Alias", wanted.alias)] + ([("EmailAddresses", f"smtp:{wanted.address}")] if wanted.address else [])
+    return pairs + ([("Name", wanted.name), ("DisplayName", wanted.name)] if wanted.name else [])
+
+
+def calls(desired: Desired, *, apart: bool = True) -> Reads:
+    """``apart``: whether whoever has the group's names is looked for by a read of its own."""
     wanted = desired.group
     if wanted is None:
         return {}
-    names = [("Alias", wanted.alias)] + ([("EmailAddresses", f"smtp:{wanted.address}")] if wanted.address else [])
-    names += [("Name", wanted.name), ("DisplayName", wanted.name)] if wanted.name else []
-    reads = {"found": Read(_recipients.by_properties(names, "look for the scope group"), "the scope group")}
+    reads: dict[str, Read] = {}
+    if apart:
+        cmdlet = _recipients.by_properties(names(desired), "look for the scope group")
+        reads["found"] = Read(cmdlet, "the scope group")
     # As an identity an asterisk would stand for anything.
     if "*" not in wanted.alias:
         reads.update(_details(wanted.alias))
@@ -163,12 +174,15 @@ def _details(identity: str) -> dict[str, Read]:
     }
 
 
-def take(answers: Answers, desired: Desired) -> Facts:
+def take(answers: Answers, desired: Desired, recipients: tuple[Recipient, ...] | None) -> Facts:
+    """``recipients``: among whom the group is, where no read of its own looked for it."""
     wanted = desired.group
     if wanted is None:
         return Facts()
-    rows = answers.rows("found")
-    found = None if rows is None else tuple(map(Recipient.of, rows))
+    found = None if recipients is None else tuple(one for one in recipients if _may_be(one, desired))
+    if answers.asked("found"):
+        rows = answers.rows("found")
+        found = None if rows is None else tuple(map(Recipient.of, rows))
     policies = None
     output = answers.output("policies")
     if output is not None and not answers.refused("policies"):
@@ -176,6 +190,17 @@ def take(answers: Answers, desired: Desired) -> Facts:
         policies = tuple(policies_of(output))
     group, direct = _group_of(answers, scope_group(found or (), wanted), certain=False)
     return Facts(found, group, direct, direct, policies)
+
+
+def _may_be(one: Recipient, desired: Desired) -> bool:
+    """Whether somebody was found by the group's names. Exchange's own comparison counts: it may know more forms of a
+    letter than we do, so whoever was not looked for by an address is one."""
+    folded = {value.casefold() for key, value in names(desired) if key != "EmailAddresses"}
+    named = {one.alias.casefold(), one.name.casefold(), one.display_name.casefold()} & folded
+    address = (desired.group and desired.group.address) or ""
+    if named or (address and one.has_address(address)):
+        return True
+    return not any(one.has_address(other) for other in mailboxes.people(desired))
 
 
 def _group_of(

@@ -48,7 +48,18 @@ class Facts:
         return list(dict.fromkeys([*(self.verified or ()), *(self.accepted or ())]))
 
 
-def calls() -> Reads:
+def accepted_read(spare: int | None = None) -> Read:
+    cmdlet = Cmdlet("Get-AcceptedDomain", {"ResultSize": "Unlimited"}, "read the accepted domains")
+    return Read(cmdlet, "the accepted domains", spare)
+
+
+def accepted_of(rows: Iterable[Json]) -> tuple[str, ...]:
+    """From Get-AcceptedDomain; in lower case."""
+    return _lower(entry.get("DomainName") or entry.get("Name") for entry in rows)
+
+
+def calls(spare: int | None = None) -> Reads:
+    """``spare``: of what Exchange says beside Graph."""
     return {
         "organization": Read(
             Call("GET", "/organization?$select=id,displayName,verifiedDomains", "read the organization"),
@@ -57,10 +68,7 @@ def calls() -> Reads:
         "verified": Read(
             Call("GET", "/domains?$select=id,isVerified", "read the tenant's domains"), "the tenant's domains"
         ),
-        "accepted": Read(
-            Cmdlet("Get-AcceptedDomain", {"ResultSize": "Unlimited"}, "read the accepted domains"),
-            "the accepted domains",
-        ),
+        "accepted": accepted_read(spare),
     }
 
 
@@ -74,9 +82,7 @@ def take(answers: Answers, configuration: Json | None) -> Facts:
     return Facts(
         name=str(name) if name else None,
         verified=_lower(verified) or None,
-        accepted=None
-        if accepted is None
-        else _lower(entry.get("DomainName") or entry.get("Name") for entry in accepted),
+        accepted=None if accepted is None else accepted_of(accepted),
     )
 
 

@@ -73,23 +73,24 @@ class TenantInfo(ReadOnly):
         who = operator.signed_in(self._tenant)
         self._desired = desired = application.signed_in(self._desired, self._tenant)
         ask = Ask(self._tenant, graph=who.reads_graph, exchange=who.reads_exchange)
+        first = desired.by_policy_alone
         answers = ask.topics(
             {
-                "tenant": tenant.calls(),
+                "tenant": tenant.calls(None if first else 4),
                 "application": application.calls(desired, who),
                 "granted": granted.calls(desired),
                 "secret": secret.calls(desired),
-                "ews": ews.calls(),
-                "mailboxes": mailboxes.calls(desired),
+                "ews": ews.calls(None if first or desired.ews else 1),
+                "mailboxes": mailboxes.calls(desired, [] if first else scope.names(desired)),
                 "control": control.calls(desired),
-                "scope": scope.calls(desired),
+                "scope": scope.calls(desired, apart=first),
             }
         )
         settings = ews.take(answers["ews"])
         registration = application.take(answers["application"], desired, who, ask)
         declared = mailboxes.explain(mailboxes.take(answers["mailboxes"]), desired, ask)
         app_id = registration.app_id_to_be(desired)
-        limits = scope.take(answers["scope"], desired)
+        limits = scope.take(answers["scope"], desired, declared.recipients)
         return State(
             operator=who,
             tenant=tenant.explain(tenant.take(answers["tenant"], settings.configuration), desired, who, ask),
