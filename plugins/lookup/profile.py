@@ -11,9 +11,11 @@ version_added: 0.1.0
 author:
   - The mail2fax.m365 authors (@mail2fax)
 description:
-  - Returns a profile as data, that is the permissions of the application, how its reach is limited and proven, the
-    names that are used where the inventory names none, and what the hand-over sheet says in the vendor's own words.
-  - The collection brings the profile V(imagicle_ews). A file of your own has the same keys; copy that one as a start.
+  - Returns a profile as data, that is its accesses with their permissions and how the reach of each is limited, the
+    names that are used where the inventory names none, what the hand-over sheet says in the vendor's own words, and
+    what follows from all that, such as the steps of a run.
+  - A file of your own has the same keys as the collection's; copy one of those as a start. One that was written for
+    version 0.1.0 (with C(permissions), C(scoping), C(proof) and C(connection)) is read on.
 options:
   _terms:
     description:
@@ -23,6 +25,12 @@ options:
     type: list
     elements: str
     required: true
+  scoping:
+    description:
+      - Another scoping model than the profile's, one for all accesses, or a mapping from ids of accesses to models. The
+        profile has to allow it (C(scoping_allowed)). Nothing, or an empty text, is the profile's own.
+    type: raw
+    version_added: 0.2.0
   complaint:
     description: >-
       Return, instead of the profile, why it cannot be used, in words; nothing if it can.
@@ -39,6 +47,10 @@ EXAMPLES = r"""
 - name: Use a profile of one's own
   ansible.builtin.debug:
     var: lookup('mail2fax.m365.profile', './profiles/our_fax_server.yml')
+
+- name: Show what is done where application roles limit the application
+  ansible.builtin.debug:
+    var: lookup('mail2fax.m365.profile', 'imagicle_ews', scoping='application_role').steps
 """
 
 RETURN = r"""
@@ -62,19 +74,51 @@ _raw:
     names:
       description: Names that are used where the inventory names none.
       type: dict
-    permissions:
-      description: API permissions by name, as M(mail2fax.m365.entra_application) takes them.
+    accesses:
+      description: >-
+        The ways in, each with C(id), C(protocol), C(permissions), C(resource) (V(exchange_online) or
+        V(microsoft_graph)), C(scoping) (the model in use), C(scoping_allowed) and C(roles) (of Exchange, where
+        application roles are in use).
       type: list
       elements: dict
-    scoping:
-      description: How the reach of the application is limited.
-      type: str
-    proof:
-      description: The protocol and the role by which its reach is proven.
-      type: dict
+    models:
+      description: The scoping models in use, each once.
+      type: list
+      elements: str
+    protocols:
+      description: The protocols, each once.
+      type: list
+      elements: str
+    permissions:
+      description: >-
+        API permissions by name, as M(mail2fax.m365.entra_application) takes them. Those of accesses whose model needs a
+        consent; none where application roles alone are in use.
+      type: list
+      elements: dict
+    roles:
+      description: The application roles of Exchange that are assigned.
+      type: list
+      elements: str
+    steps:
+      description: The steps of a provisioning, in their order.
+      type: list
+      elements: str
+    full_access:
+      description: Whether rights on mailboxes are given.
+      type: bool
+    send_as:
+      description: Whether the right to send as the mailboxes is given, too.
+      type: bool
+    switches:
+      description: The protocols that are switched on and off for mailboxes.
+      type: list
+      elements: str
     connection:
-      description: Protocol, port, path, and the host in each Microsoft cloud.
-      type: dict
+      description: >-
+        For each access C(service), C(port), C(encryption), C(method), C(path), and C(hosts), the host in each Microsoft
+        cloud.
+      type: list
+      elements: dict
     handover:
       description: The form's fields in the vendor's order, notes and a test.
       type: dict
@@ -117,7 +161,7 @@ class LookupModule(LookupBase):
             return found
 
         try:
-            found = [_profile.load(str(term), find) for term in terms]
+            found = [_profile.load(str(term), find, kwargs.get("scoping")) for term in terms]
         except _profile.ProfileError as exc:
             if kwargs.get("complaint"):
                 return [str(exc)]

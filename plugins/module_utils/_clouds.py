@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""One table: which hosts a Microsoft cloud has.
+"""One table: which hosts a Microsoft cloud has, and what a client that speaks a protocol is told of it.
 
 Source: the hosts Microsoft prints for Connect-ExchangeOnline, the Exchange admin API and Microsoft Graph's
-national deployments.
+national deployments; those of IMAP, POP and SMTP as mail products preset them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import dataclass
 class Cloud:
     """Host names without scheme. ``environment`` is Exchange's -ExchangeEnvironmentName.
 
-    ``vaults`` is the domain below which key vaults are.
+    ``vaults`` is the domain below which key vaults are. ``exchange`` is the host of IMAP and POP as well, ``smtp`` the
+    one that takes submissions.
     """
 
     name: str
@@ -28,12 +29,13 @@ class Cloud:
     portal: str
     environment: str
     vaults: str
+    smtp: str
     login_aliases: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> frozenset[str]:
         """Every host that a token or a secret of this cloud may go to; key vaults are below ``vaults``."""
-        return frozenset({self.login, self.graph, self.exchange, *self.login_aliases})
+        return frozenset({self.login, self.graph, self.exchange, self.smtp, *self.login_aliases})
 
     @property
     def graph_audience(self) -> str:
@@ -53,6 +55,7 @@ CLOUDS = {
         "entra.microsoft.com",
         "O365Default",
         "vault.azure.net",
+        "smtp.office365.com",
     ),
     "gcc_high": Cloud(
         "gcc_high",
@@ -62,6 +65,7 @@ CLOUDS = {
         "entra.microsoft.us",
         "O365USGovGCCHigh",
         "vault.usgovcloudapi.net",
+        "smtp.office365.us",
     ),
     "dod": Cloud(
         "dod",
@@ -71,6 +75,8 @@ CLOUDS = {
         "entra.microsoft.us",
         "O365USGovDoD",
         "vault.usgovcloudapi.net",
+        # There is no host of its own for submissions.
+        "outlook-dod.office365.us",
     ),
     "china": Cloud(
         "china",
@@ -80,6 +86,49 @@ CLOUDS = {
         "entra.microsoftonline.cn",
         "O365China",
         "vault.azure.cn",
+        "smtp.partner.outlook.cn",
         ("login.partner.microsoftonline.cn",),
     ),
 }
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a protocol is spoken, and how a client signs in: what a fax administrator types.
+
+    ``service`` is the protocol for people; ``host`` names the field of ``Cloud``; ``path`` may be empty.
+    ``permissions`` are Entra's application permissions for it, in so far as there is no choice. ``opened_by`` is the
+    step (``_steps``) that looks after its switch in a tenant or mailbox, if there is one.
+    """
+
+    service: str
+    host: str
+    port: int
+    encryption: str
+    method: str
+    path: str = ""
+    permissions: tuple[str, ...] = ()
+    opened_by: str | None = None
+
+    def hosts(self) -> dict[str, str]:
+        """By the name of the cloud."""
+        return {name: str(getattr(cloud, self.host)) for name, cloud in CLOUDS.items()}
+
+
+_BEARER = "OAuth 2.0 (Bearer)"
+_XOAUTH2 = "OAuth 2.0 (XOAUTH2)"
+_TLS = "TLS"
+
+_SWITCH = "mailbox_protocols"
+
+ENDPOINTS = {
+    "ews": Endpoint(
+        "Exchange Web Services (EWS) over HTTPS",
+        *("exchange", 443, _TLS, _BEARER, "/EWS/Exchange.asmx", ("full_access_as_app",), "ews_access"),
+    ),
+    "graph": Endpoint("Microsoft Graph over HTTPS", "graph", 443, _TLS, _BEARER, "/v1.0"),
+    "imap": Endpoint("IMAP", "exchange", 993, _TLS, _XOAUTH2, "", ("IMAP.AccessAsApp",), _SWITCH),
+    "pop": Endpoint("POP3", "exchange", 995, _TLS, _XOAUTH2, "", ("POP.AccessAsApp",), _SWITCH),
+    "smtp": Endpoint("SMTP submission", "smtp", 587, "STARTTLS", _XOAUTH2, "", ("SMTP.SendAsApp",), _SWITCH),
+}
+"""By protocol."""

@@ -41,6 +41,7 @@ class Step:
     ``label`` heads it on a page, ``title`` completes "needed to", ``module`` does it. ``needs`` is what doing it takes,
     ``looks`` what remains of that where a person does it by hand and the run looks. ``undone_by`` is the key of the
     step that takes it back, None where nothing is left behind. ``formerly`` is 0.1.0's word for it in the preflight.
+    ``chosen``: whether only some profiles have it, by their scoping models and protocols.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Step:
     looks: tuple[Need, ...] = ()
     undone_by: str | None = None
     formerly: str | None = None
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,19 +104,49 @@ _ROWS = (
         *("scope_group", "Scope group", "make the scope group and its members", "exchange_security_group"),
         needs=(_AS_APP, _RECIPIENT_ADMIN),
         undone_by="scope_group",
+        chosen=True,
         formerly="group",
+    ),
+    Step(
+        *("service_principal", "Application in Exchange", "make the application known to Exchange"),
+        "exchange_service_principal",
+        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        undone_by="service_principal",
+        chosen=True,
+    ),
+    Step(
+        *("mailbox_permission", "Mailbox permissions", "give the application rights on the mailboxes"),
+        "exchange_mailbox_permission",
+        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        undone_by="mailbox_permission",
+        chosen=True,
+    ),
+    Step(
+        *("application_role", "Application roles", "assign application roles within a scope"),
+        "exchange_application_role",
+        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        undone_by="application_role",
+        chosen=True,
     ),
     Step(
         *("access_policy", "Access policy", "make the application access policy", "exchange_application_access_policy"),
         needs=(_AS_APP, _EXCHANGE_ADMIN),
         undone_by="access_policy",
+        chosen=True,
         formerly="policy",
     ),
     Step(
         *("ews_access", "Exchange Web Services", "open EWS for the application", "exchange_ews_access"),
         needs=(_AS_APP, _EXCHANGE_ADMIN),
         undone_by="ews_access",
+        chosen=True,
         formerly="ews",
+    ),
+    Step(
+        *("mailbox_protocols", "Mail protocols", "switch protocols on for the mailboxes", "exchange_mailbox_protocols"),
+        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        undone_by="mailbox_protocols",
+        chosen=True,
     ),
     Step(
         *("client_secret", "Client secret", "make the client secret", "entra_application_secret"),
@@ -127,6 +159,7 @@ _ROWS = (
         needs=(_ASSIGN, _READ_ALL_APPLICATIONS, _DELEGATE),
         looks=(_READ_APPLICATIONS, _READ_GRANTS),
         undone_by="admin_consent",
+        chosen=True,
         formerly="consent",
     ),
     Step(
@@ -148,7 +181,8 @@ RUNS: t.Mapping[str, Run] = {
             "provision",
             "provision",
             (
-                *("preflight", "application", "scope_group", "access_policy", "ews_access", "client_secret"),
+                *("preflight", "application", "scope_group", "service_principal", "mailbox_permission"),
+                *("application_role", "access_policy", "ews_access", "mailbox_protocols", "client_secret"),
                 *("admin_consent", "access_verdict", "mailbox_probe"),
             ),
         ),
@@ -157,8 +191,9 @@ RUNS: t.Mapping[str, Run] = {
             "audit",
             "read everything that is audited",
             (
-                *("preflight", "application", "credentials", "scope_group", "access_policy", "ews_access"),
-                *("client_secret", "admin_consent", "access_verdict", "mailbox_probe"),
+                *("preflight", "application", "credentials", "scope_group", "service_principal", "mailbox_permission"),
+                *("application_role", "access_policy", "ews_access", "mailbox_protocols", "client_secret"),
+                *("admin_consent", "access_verdict", "mailbox_probe"),
             ),
             needs=(_READ_APPLICATIONS, _READ_GRANTS, _AS_APP, _EXCHANGE_READER),
         ),
@@ -166,7 +201,8 @@ RUNS: t.Mapping[str, Run] = {
             "decommission",
             "take everything back",
             (
-                *("preflight", "admin_consent", "client_secret", "application", "ews_access", "access_policy"),
+                *("preflight", "admin_consent", "client_secret", "application_role", "mailbox_permission"),
+                *("ews_access", "mailbox_protocols", "service_principal", "application", "access_policy"),
                 "scope_group",
             ),
             needs=(_OWN_APPLICATIONS, _ASSIGN, _DELEGATE, _AS_APP, _EXCHANGE_ADMIN),
@@ -174,6 +210,16 @@ RUNS: t.Mapping[str, Run] = {
     )
 }
 """By what a run is for. What lets in is taken back first, what limits last."""
+
+OF_THE_FIRST = ("scope_group", "access_policy", "ews_access", "admin_consent")
+"""What a run is told to have of the chosen steps where its profile cannot be read: those of 0.1.0's one profile."""
+
+
+def of(run: str, chosen: t.Collection[str] | None) -> tuple[str, ...]:
+    """The steps of a run, of those that only some profiles have the ``chosen`` ones (see OF_THE_FIRST for None)."""
+    wanted = OF_THE_FIRST if chosen is None else chosen
+    return tuple(key for key in RUNS[run].steps if not STEPS[key].chosen or key in wanted)
+
 
 FORMERLY: t.Mapping[str, str] = {row.formerly: row.key for row in _ROWS if row.formerly}
 """0.1.0's words of the preflight -> keys."""

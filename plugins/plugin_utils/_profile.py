@@ -6,95 +6,39 @@
 """Profiles: what a vendor's product needs in Microsoft 365, as data.
 
 A profile is a YAML mapping. The collection's own ones lie beside this file; a user's own one is named by its path.
+What is done for it follows from its accesses and from the scoping models in use: that is what ``resolve`` works out.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import functools
+import json
 import typing as t
-import urllib.parse
 from pathlib import Path
 
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
-from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
+from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._profile_format import (
+    GRAPH,
+    SPEC,
+    ProfileError,
+    check,
+    endpoint,
+    nearest,
+    resource,
+    roles_of,
+)
+
+__all__ = ["FOLDER", "SPEC", "ProfileError", "check", "load", "names", "parse", "resolve"]
 
 Json = dict[str, t.Any]
 FOLDER = Path(__file__).with_name("profiles")
 # The libyaml one where there is one: a role asks for its profile several times.
 _Loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class ProfileError(Exception):
-    """The profile does not exist, cannot be read, or says something it must not say."""
-
-
-_TEXT: Json = {"type": "str", "required": True}
-_TEXTS: Json = {"type": "list", "elements": "str", "default": []}
-
-
-def _mapping(**options: Json) -> Json:
-    return {"type": "dict", "required": True, "options": options}
-
-
-def _mappings(**options: Json) -> Json:
-    return {"type": "list", "elements": "dict", "required": True, "options": options}
-
-
-SPEC: Json = {
-    "name": _TEXT,
-    "version": _TEXT,
-    "title": _TEXT,
-    "status": {**_TEXT, "choices": ["supported", "legacy", "unverified"]},
-    "checked": _TEXT,
-    "vendor": _mapping(
-        name=_TEXT,
-        product=_TEXT,
-        document=_mapping(title=_TEXT, date=_TEXT, url=_TEXT),
-    ),
-    "names": _mapping(
-        unique_name=_TEXT,
-        application=_TEXT,
-        secret=_TEXT,
-        group=_TEXT,
-        group_alias=_TEXT,
-        policy_description=_TEXT,
-    ),
-    "permissions": _mappings(resource=_TEXT, application=_TEXTS, delegated=_TEXTS),
-    "scoping": {**_TEXT, "choices": sorted(MODELS)},
-    # A proof needs no role where the token carries none.
-    "proof": _mapping(protocol={**_TEXT, "choices": sorted(PROOFS)}, role={"type": "str"}),
-    "connection": _mapping(
-        protocol=_TEXT,
-        port={"type": "int", "required": True},
-        path={"type": "str", "default": ""},
-        # ``global`` is no name for a keyword argument.
-        hosts=_mapping(**dict.fromkeys(("global", "gcc_high", "dod", "china"), _TEXT)),
-    ),
-    "handover": _mapping(
-        form=_TEXT,
-        fields=_mappings(
-            name=_TEXT,
-            value={**_TEXT, "choices": ["application_id", "tenant_id", "client_secret"]},
-            hint={"type": "str", "default": ""},
-        ),
-        notes=_TEXTS,
-        test={"type": "str", "default": ""},
-    ),
-    "errors": _mappings(
-        seen=_TEXT,
-        means=_TEXT,
-        call={**_TEXT, "choices": ["fax", "entra", "exchange"]},
-        cure=_TEXT,
-    ),
-    "sunset": {"type": "dict", "options": {"date": _TEXT, "what": _TEXT, "warning": _TEXT}},
-}
 
 
 @functools.cache
@@ -103,8 +47,9 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
 
 
-def load(term: str, find: t.Callable[[str], str | None] = lambda path: path) -> Json:
-    """A profile by its name, or by the path of a user's own file (a term with a slash, or ending in .yml or .yaml).
+def load(term: str, find: t.Callable[[str], str | None] = lambda path: path, scoping: t.Any = None) -> Json:
+    """A resolved profile (see ``resolve``) by its name, or by the path of a user's own file (a term with a slash, or
+    ending in .yml or .yaml).
 
     ``find`` turns such a path into one that can be opened, None if there is nothing. Raises ProfileError.
     """
@@ -112,20 +57,26 @@ def load(term: str, find: t.Callable[[str], str | None] = lambda path: path) -> 
         found = find(term)
         if not found:
             raise ProfileError(f"there is no profile file {term}")
-        return _fresh(str(Path(found).expanduser()), term)
+        return _fresh(str(Path(found).expanduser()), term, scoping)
     if term not in names():
-        nearest = difflib.get_close_matches(term, names(), 1)
+        close = difflib.get_close_matches(term, names(), 1)
         raise ProfileError(
             f"there is no profile {term!r}"
-            + (f"; did you mean {nearest[0]!r}?" if nearest else "")
+            + (f"; did you mean {close[0]!r}?" if close else "")
             + f" There are {', '.join(names())}; a file of your own is named by its path."
         )
-    return _fresh(str(FOLDER / f"{term}.yml"), term)
+    return _fresh(str(FOLDER / f"{term}.yml"), term, scoping)
 
 
-def _fresh(path: str, term: str) -> Json:
+def _fresh(path: str, term: str, scoping: t.Any) -> Json:
     # Nobody may alter what the next one gets.
-    return t.cast("Json", plain(parse(path, term)))
+    said = json.dumps(plain(scoping), sort_keys=True, default=str) if scoping else ""
+    return t.cast("Json", plain(_resolved(path, term, said)))
+
+
+@functools.lru_cache
+def _resolved(path: str, term: str, scoping: str) -> Json:
+    return resolve(parse(path, term), json.loads(scoping) if scoping else None)
 
 
 @functools.lru_cache
@@ -142,70 +93,121 @@ def parse(path: str, term: str) -> Json:
     return check(document, term)
 
 
-def check(document: Json, term: str) -> Json:
-    """The profile with its defaults filled in. Raises ProfileError naming every key that is missing or unknown."""
-    answer = ArgumentSpecValidator(SPEC).validate(_tidied(document))
-    unknown = [".".join(key) for key in _keys(answer.unsupported_parameters)]
-    complaints = [f"unknown key {key}{_meant(key)}" for key in unknown]
-    # The validator's own sentence on unknown keys lists the known ones of one level only.
-    complaints += [str(message) for message in answer.error_messages if "Supported parameters include" not in message]
-    profile: Json = answer.validated_parameters
-    if not complaints:
-        complaints = list(_complaints(profile))
-    if complaints:
-        raise ProfileError(f"the profile {term} is not right: {'; '.join(complaints)}")
-    return profile
+# ---- what follows from a profile ------------------------------------------------------------------------------------
 
 
-def _keys(unsupported: t.Iterable[t.Any]) -> t.Iterator[tuple[str, ...]]:
-    for key in sorted(unsupported, key=str):
-        yield tuple(str(part) for part in key) if isinstance(key, (tuple, list)) else (str(key),)
+def resolve(profile: Json, scoping: t.Any = None) -> Json:
+    """A checked profile (see ``check``) with all that follows from it and from the models in use.
+
+    ``scoping`` is None, a model for all accesses, or a mapping from access ids to models. Beside the file's own keys
+    the answer has ``accesses`` with ``resource``, ``scoping`` (in use) and ``roles``; ``models``, ``protocols``,
+    ``permissions`` (declared and consented: of the accesses whose model needs a consent), ``roles``, ``steps`` (of a
+    provisioning), ``full_access``, ``send_as``, ``switches`` and ``connection`` (a row for each access).
+    Raises ProfileError for a model that an access does not allow.
+    """
+    models = _models(profile, scoping)
+    accesses = [
+        {
+            **access,
+            "resource": resource(access["protocol"]),
+            "scoping": models[access["id"]],
+            "roles": roles_of(models[access["id"]], access["protocol"], access["permissions"]),
+        }
+        for access in profile["accesses"]
+    ]
+    permissions = profile.get("declared") or _permissions(accesses, profile["delegated"])
+    by_right = [access for access in accesses if access["scoping"] == "mailbox_permission"]
+    opened = {access["protocol"]: step for access in accesses if (step := _opened_by(access["protocol"]))}
+    steps = {step for access in accesses for step in MODELS[access["scoping"]].makes} | set(opened.values())
+    if permissions:
+        steps.add("admin_consent")
+    return {
+        **{key: value for key, value in profile.items() if key not in ("declared", "spoken")},
+        "accesses": accesses,
+        "models": sorted({access["scoping"] for access in accesses}),
+        "protocols": sorted({access["protocol"] for access in accesses}),
+        "permissions": permissions,
+        "roles": list(dict.fromkeys(role for access in accesses for role in access["roles"])),
+        "steps": list(_steps.of("provision", steps)),
+        "full_access": bool(by_right),
+        "send_as": any(access["protocol"] == "smtp" for access in by_right),
+        "switches": sorted(protocol for protocol, step in opened.items() if step == "mailbox_protocols"),
+        "connection": [_connection(access, profile.get("spoken")) for access in accesses],
+    }
 
 
-def _meant(key: str) -> str:
-    options: Json = SPEC
-    *parents, last = key.split(".")
-    for parent in parents:
-        options = options[parent].get("options", {})
-    nearest = difflib.get_close_matches(last, options, 1)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""
+def _models(profile: Json, scoping: t.Any) -> dict[str, str]:
+    """By access: the model in use."""
+    accesses = {access["id"]: access for access in profile["accesses"]}
+    said: t.Mapping[str, t.Any] = {}
+    if isinstance(scoping, t.Mapping):
+        said = {str(key): value for key, value in scoping.items() if value not in (None, "")}
+        for key in said:
+            if key not in accesses:
+                raise ProfileError(
+                    f"mail2fax_scoping names the access {key!r}, which the profile {profile['name']} does not have: it "
+                    f"has {', '.join(accesses)}{nearest(key, accesses)}"
+                )
+    elif scoping not in (None, ""):
+        if not isinstance(scoping, str):
+            raise ProfileError(
+                f"mail2fax_scoping is {scoping!r}, neither a scoping model nor a mapping from accesses to models"
+            )
+        said = dict.fromkeys(accesses, scoping)
+    for key, model in said.items():
+        allowed = accesses[key]["scoping_allowed"]
+        if model not in allowed:
+            raise ProfileError(
+                f"mail2fax_scoping is {model!r} for the access {key}, which the profile {profile['name']} does not "
+                f"allow there: it allows {', '.join(allowed)}{nearest(str(model), allowed)}"
+            )
+    return {key: str(said.get(key) or access["scoping"]) for key, access in accesses.items()}
 
 
-def _tidied(value: t.Any) -> t.Any:
-    """YAML reads an unquoted 2027-04-01 as a date, and JSON knows no dates. A key without a value is not given."""
-    if isinstance(value, dict):
-        return {key: _tidied(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_tidied(item) for item in value]
-    return value.isoformat() if isinstance(value, dt.date) else value
+def _permissions(accesses: t.Iterable[Json], delegated: t.Sequence[str]) -> list[Json]:
+    """In the shape of the modules' option ``permissions``: nothing where no model needs a consent."""
+    wanted: dict[str, list[str]] = {}
+    for access in accesses:
+        if MODELS[access["scoping"]].needs_consent:
+            names_ = wanted.setdefault(access["resource"], [])
+            names_ += [name for name in access["permissions"] if name not in names_]
+    if not wanted:
+        return []
+    if delegated:
+        wanted.setdefault(GRAPH, [])
+    return [
+        {"resource": name, "application": granted, "delegated": list(delegated) if name == GRAPH else []}
+        for name, granted in wanted.items()
+    ]
 
 
-def _complaints(profile: Json) -> t.Iterator[str]:
-    dates = {"checked": profile["checked"], "vendor.document.date": profile["vendor"]["document"]["date"]}
-    if profile.get("sunset"):
-        dates["sunset.date"] = profile["sunset"]["date"]
-    for key, value in dates.items():
-        try:
-            dt.date.fromisoformat(value)
-        except ValueError:
-            yield f"{key} is {value!r}, which is not a date such as 2027-04-01"
-    granted = [name for entry in profile["permissions"] for name in entry["application"]]
-    if not granted:
-        yield "permissions declares no application permission"
-    elif profile["proof"]["role"] is not None and profile["proof"]["role"] not in granted:
-        yield f"proof.role {profile['proof']['role']!r} is not among the application permissions {', '.join(granted)}"
-    for entry in profile["permissions"]:
-        if not entry["application"] and not entry["delegated"]:
-            yield f"permissions of {entry['resource']} name neither application nor delegated permissions"
-    values = [field["value"] for field in profile["handover"]["fields"]]
-    if sorted(values) != ["application_id", "client_secret", "tenant_id"]:
-        yield "handover.fields must hold application_id, tenant_id and client_secret, each once"
-    address = urllib.parse.urlsplit(profile["vendor"]["document"]["url"])
-    if address.scheme != "https" or not address.hostname or address.username is not None:
-        yield "vendor.document.url is not an https address"
-    for cloud, host in profile["connection"]["hosts"].items():
-        # The sheet tells people where to send the secret: to Microsoft's own host, and nowhere else.
-        if host.lower() != CLOUDS[cloud].exchange:
-            yield f"connection.hosts.{cloud} is {host!r}, which is not {CLOUDS[cloud].exchange}"
-    if not 0 < profile["connection"]["port"] < 65536:
-        yield f"connection.port is {profile['connection']['port']}"
+def _opened_by(protocol: str) -> str | None:
+    spoken = endpoint(protocol)
+    return None if spoken is None else spoken.opened_by
+
+
+def _connection(access: Json, said: Json | None) -> Json:
+    """``said``: what a file of format 1 says of its one connection."""
+    spoken = endpoint(access["protocol"])
+    row: Json = {"access": access["id"], "protocol": access["protocol"]}
+    if spoken is None:
+        return {
+            **row,
+            "service": access["protocol"],
+            "port": 0,
+            "encryption": "",
+            "method": "",
+            "path": "",
+            "hosts": {},
+        }
+    row.update(
+        service=spoken.service,
+        port=spoken.port,
+        encryption=spoken.encryption,
+        method=spoken.method,
+        path=spoken.path,
+        hosts=spoken.hosts(),
+    )
+    if said:
+        row.update(service=said["protocol"], port=said["port"], path=said["path"], hosts=dict(said["hosts"]))
+    return row

@@ -13,7 +13,6 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import read
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import STEPS
 
 Json = dict[str, t.Any]
 
@@ -43,12 +42,18 @@ class Run:
 
     @property
     def step_names(self) -> tuple[str, ...]:
-        names = STEPS[self.kind]
-        if self.kind == "rotate" and not self.of("preflight"):
-            return names[1:]
-        if self.kind == "provision" and self.mode == "audit":
-            return _steps.RUNS["audit"].steps
-        return names
+        names = _steps.of("audit" if self.kind == "provision" and self.mode == "audit" else self.kind, self.chosen)
+        return names[1:] if self.kind == "rotate" and not self.of("preflight") else names
+
+    @property
+    def chosen(self) -> t.Collection[str] | None:
+        """Which steps it has of those that only some profiles have; None where no profile tells."""
+        chosen = self.context["profile"].get("steps")
+        if self.kind != "decommission":
+            return t.cast("t.Collection[str] | None", chosen)
+        # What is taken back is what earlier runs did, whatever the inventory calls for today.
+        done = {str(row["step"]) for row in self.previous.get("steps") or []}
+        return {*(_steps.OF_THE_FIRST if chosen is None else chosen), *done}
 
     def of(self, step: str) -> Json:
         """A step's registered result; empty when it did not run or was skipped."""

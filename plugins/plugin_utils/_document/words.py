@@ -16,9 +16,10 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times impo
 Json = dict[str, t.Any]
 
 STEPS = {kind: _steps.RUNS[kind].steps for kind in ("provision", "decommission", "rotate")}
-"""The steps of a run in its order, by what the run is for; also the keys of the results it is made from.
+"""The steps that a run may have in its order, by what the run is for; also the keys of the results it is made from.
 
-An audit has ``credentials`` besides. A rotation looks at the tenant only where the last document does not know it.
+Which of them it has, its profile says (``_steps.of``). An audit has ``credentials`` besides. A rotation looks at the
+tenant only where the last document does not know it.
 """
 
 OUTCOMES = ("ok", "changed", "pending", "blocked", "failed")

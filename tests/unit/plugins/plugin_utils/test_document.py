@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import compose as _compose
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import record, table, times, words
@@ -112,7 +113,7 @@ def test_the_document_of_a_whole_run() -> None:
     assert document["at"] == "2026-11-21T12:00:30Z"
     assert document["outcome"] == "changed"
     assert document["state"] == "ready"
-    assert [step["step"] for step in document["steps"]] == list(words.STEPS["provision"])
+    assert [step["step"] for step in document["steps"]] == list(_steps.of("provision", None))
     assert document["steps"][1]["changes"] == ["create the application"]
     assert document["ids"]["application_id"] == APP
     assert document["ids"]["group"] == "00000000-0000-4000-8000-000000000004"
