@@ -20,6 +20,8 @@ group                 null             Guid of the group
 member, owner         Guid of group    address
 ews_entry             null             app id
 setting               id of the thing  name of the property                                  before (any JSON value)
+right                 Guid of mailbox  ``FullAccess`` or ``SendAs``                          sid (null: see above)
+switch                Guid of mailbox  name of the property                                  before (true, false, null)
 ====================  ===============  ====================================================  =======================
 """
 

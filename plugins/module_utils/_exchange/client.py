@@ -125,6 +125,13 @@ def error(
             who="an Exchange Administrator",
             **about,
         )
+    if _texts.EXCHANGE_ENTRIES_FULL in message:
+        return ServiceError(
+            text,
+            cure="remove entries of the mailbox that nobody needs, those of unknown SIDs first",
+            who="an Exchange Administrator",
+            **about,
+        )
     if _texts.EXCHANGE_SYNCED in message:
         return ServiceError(
             text,

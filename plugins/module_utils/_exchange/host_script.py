@@ -73,6 +73,8 @@ $global:ConfirmPreference = 'None'
 # Nothing else is run, whatever is asked for.
 $AllowedCmdlets = @(
     'Add-DistributionGroupMember'
+    'Add-MailboxPermission'
+    'Add-RecipientPermission'
     'Get-AcceptedDomain'
     'Get-ApplicationAccessPolicy'
     'Get-CASMailbox'
@@ -91,6 +93,8 @@ $AllowedCmdlets = @(
     'Remove-ApplicationAccessPolicy'
     'Remove-DistributionGroup'
     'Remove-DistributionGroupMember'
+    'Remove-MailboxPermission'
+    'Remove-RecipientPermission'
     'Set-ApplicationAccessPolicy'
     'Set-DistributionGroup'
     'Set-OrganizationConfig'

@@ -20,6 +20,9 @@ _NEVER_EMPTY = frozenset(
 )
 """An empty one makes some cmdlets return, or change, every object of the tenant, or limit nothing."""
 
+_NEVER = frozenset({"resetdefault", "clearautomapping"})
+"""They wipe what others have on a mailbox."""
+
 _SCOPES = ("CustomRecipientWriteScope", "RecipientGroupScope", "RecipientAdministrativeUnitScope")
 _Needs: t.TypeAlias = "tuple[tuple[str | None, tuple[str, ...]], ...]"
 
@@ -65,6 +68,8 @@ def _is_empty(value: t.Any) -> bool:
 def check(cmdlet: str, parameters: t.Mapping[str, t.Any]) -> None:
     """Raises ValueError, which is a defect here and nobody's input. Exchange takes names in any case."""
     for name, value in parameters.items():
+        if name.casefold() in _NEVER:
+            raise ValueError(f"{cmdlet}: {name} is never sent")
         if name.casefold() in _NEVER_EMPTY and _is_empty(value):
             raise ValueError(f"{cmdlet}: {name} must not be empty")
     given = {name.casefold() for name, value in parameters.items() if not _is_empty(value)}

@@ -29,6 +29,7 @@ EXCHANGE_MEMBER_EXISTS = "MemberAlreadyExistsException"
 EXCHANGE_MEMBER_ABSENT = "MemberNotFoundException"
 EXCHANGE_ROLE_REFUSED = "isn't supported in this scenario"
 EXCHANGE_POLICY_SPACE = "total size of App Access Policies exceeded"
+EXCHANGE_ENTRIES_FULL = "reached the limit of maximum allowed access control entries"
 EXCHANGE_SYNCED = "synchronized from your on-premises organization"
 EXCHANGE_NO_POLICIES = re.compile(r"object '[^']*\\\*'")
 """Get-ApplicationAccessPolicy in a tenant without any policy: not found on an object that ends in ``\\*``."""
