@@ -45,6 +45,8 @@ else:
     HAS_REQUESTS = True
     REQUESTS_IMPORT_ERROR = None
 
+if t.TYPE_CHECKING:
+    from ansible_collections.mail2fax.m365.plugins.module_utils._dial import Line
 
 FIRST_CONTACT_S = 15.0
 """How long a run that has reached nothing yet tries to: what is wrong then is the network here, and no blip."""
@@ -91,6 +93,13 @@ class Response:
     def date(self) -> dt.datetime | None:
         """What the service's clock said when it answered."""
         return http_date(self.headers.get("date")) if "date" in self.headers else None
+
+
+class Dials(t.Protocol):
+    """Opens one connection to what is not HTTP. Raises Unreachable."""
+
+    def dial(self, host: str, port: int, timeout_s: float, *, encrypted: bool = True) -> Line:
+        """The connection, with TLS at once unless ``encrypted`` is False."""
 
 
 class Transport(t.Protocol):
@@ -146,11 +155,12 @@ class Http:
         reached: t.Callable[[], bool] = lambda: False,
         secrets: Secrets | None = None,
         cloud: Cloud | None = None,
+        dialer: Dials | None = None,
     ) -> None:
         """``reached``: whether an earlier task of the run has had an answer; asked only when nothing is reached.
 
         Only hosts of ``cloud`` (of any cloud without it) are sent to.
-        ``secrets`` collects the tokens and assertions that pass.
+        ``secrets`` collects the tokens and assertions that pass. ``dialer`` connects to what is not HTTP.
         """
         self.transport = transport
         self.patience = patience
@@ -162,6 +172,8 @@ class Http:
         self._allowed = _gate.of_cloud(cloud)
         self._reached = reached
         self._answered = False
+        self._dialer = dialer
+        self._dialled: set[tuple[str, int]] = set()
         self._service_clock = _ServiceClock(self.clock)
 
     def through(self, transport: Transport) -> Http:
@@ -174,6 +186,7 @@ class Http:
             reached=lambda: True,
             secrets=self.secrets,
             cloud=self._cloud,
+            dialer=self._dialer,
         )
         other._service_clock = self._service_clock
         return other
@@ -210,6 +223,18 @@ class Http:
             ) from None
         note_sent(request.headers, request.body)
         return self.transport.send(replace(request, url=address.url), timeout_s or self.timeout_s)
+
+    def dial(self, host: str, port: int, *, encrypted: bool = True) -> Line:
+        """A connection to a service that is not HTTP, once. Raises Unreachable."""
+        if self._dialer is None or not self._allowed(host):
+            raise Unreachable(f"{host} is not a host of this cloud, so nothing was sent to it", lasting=True)
+        line = self._dialer.dial(host, port, self.timeout_s, encrypted=encrypted)
+        self._dialled.add((host, port))
+        return line
+
+    def dialled(self, host: str, port: int) -> bool:
+        """Whether a connection came about in this task: where none did, the network here is at fault, and no blip."""
+        return (host, port) in self._dialled
 
     def retry_after(self, response: Response) -> float | None:
         """How many seconds the service asks to wait, by its own clock."""

@@ -18,7 +18,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _gate
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput, Unreachable
 
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?/?")
 EXAMPLE = "http://proxy.example:8080"
@@ -39,6 +39,16 @@ class Proxy:
     @property
     def scheme(self) -> str:
         return self.url.partition("://")[0]
+
+    @property
+    def named(self) -> str:
+        """What names it, for people."""
+        return "proxy (or HTTPS_PROXY)" if self.named_by == "proxy" else self.named_by
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The module's option that names it, if one does."""
+        return (self.named_by,) if self.named_by.islower() else ()
 
 
 def choose(
@@ -112,3 +122,81 @@ def _basic(user: str) -> str:
     name, _colon, password = user.partition(":")
     pair = f"{urllib.parse.unquote(name)}:{urllib.parse.unquote(password)}"
     return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+# --- what a proxy says to CONNECT, or does not -----------------------------------------------------------------------
+
+WHO = "the administrator of the proxy"
+
+
+def silent(proxy: Proxy, host: str, port: int = 443) -> Unreachable:
+    where = _where(host, port)
+    return Unreachable(
+        f"the proxy {proxy.place} does not say whether it connects to {where}",
+        cure=f"check that {proxy.named} names a proxy, and that this one reaches {where}",
+        options=proxy.options,
+    )
+
+
+def broke_off(proxy: Proxy, host: str, port: int = 443) -> Unreachable:
+    return Unreachable(
+        f"the proxy {proxy.place} broke off before it had connected to {_where(host, port)}",
+        cure=f"check that {proxy.named} names a proxy for http, with its port, and look into the proxy's log",
+        options=proxy.options,
+    )
+
+
+def refusal(proxy: Proxy, host: str, port: int, status: int) -> Unreachable:
+    """What a status other than 2xx means."""
+    where = _where(host, port)
+    message = f"the proxy {proxy.place} answered {status} when it was asked to connect to {where}"
+    if status == 407:
+        given = (
+            "the user and password in it are not accepted" if proxy.authorization else "it wants a user and password"
+        )
+        return Unreachable(
+            f"{message}: {given}",
+            cure=f"write them into {proxy.named}, as {EXAMPLE.replace('://', '://user:password@')}; a proxy that "
+            "takes Kerberos or NTLM alone needs one in front of it that signs in",
+            who=WHO,
+            status=status,
+            lasting=True,
+            options=proxy.options,
+        )
+    if status in (502, 503, 504):
+        return Unreachable(
+            f"{message}: it does not reach {where} itself",
+            cure=f"let the proxy resolve and reach {host} on port {port}",
+            who=WHO,
+            status=status,
+        )
+    if status in (400, 404, 405, 501) and port == 443:
+        return Unreachable(
+            f"{message}: it does not take CONNECT",
+            cure=f"check that {proxy.named} names a proxy, and not a web server",
+            status=status,
+            lasting=True,
+            options=proxy.options,
+        )
+    if port != 443:
+        # For what is not the web's port, proxies have every refusal.
+        return Unreachable(
+            f"{message}: it does not let port {port} through",
+            cure=f"have {host} on port {port} allowed at the proxy, for this machine (most proxies connect to port 443 "
+            "alone; Squid's lists are SSL_ports and Safe_ports), or open that port at the firewall and go past the "
+            f"proxy with NO_PROXY={host}:{port}",
+            who=f"{WHO}, or of the firewall",
+            status=status,
+            lasting=True,
+        )
+    return Unreachable(
+        f"{message}: it does not let {host} through",
+        cure=f"have {host} on port 443 allowed at the proxy, for this machine",
+        who=WHO,
+        status=status,
+        lasting=status in (401, 403, 451),
+    )
+
+
+def _where(host: str, port: int) -> str:
+    return host if port == 443 else f"{host}:{port}"

@@ -14,11 +14,12 @@ import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _auth, _names, _redact
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.module_utils._dial import Dialer
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Transport
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Dials, Http, Transport
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock, Patience
 from ansible_collections.mail2fax.m365.plugins.module_utils._transport import RequestsTransport
 
@@ -47,6 +48,7 @@ class Tenant:
         *,
         environment: t.Mapping[str, str] | None = None,
         transport: Transport | None = None,
+        dialer: Dials | None = None,
         clock: Clock | None = None,
         share: t.Callable[[_auth.SignIn], _auth.SignIn] = lambda sign_in: sign_in,
         reached: t.Callable[[], bool] = lambda: False,
@@ -60,6 +62,7 @@ class Tenant:
         """What was issued, minted or read during this task, and must not be shown."""
         self._environment = os.environ if environment is None else environment
         self._transport = transport
+        self._dialer = dialer
         self._share = share
         self._reached = reached
         for option, check in (("tenant", _names.tenant), ("client_id", _names.guid)):
@@ -99,9 +102,8 @@ class Tenant:
 
     @functools.cached_property
     def http(self) -> Http:
-        transport = self._transport or RequestsTransport(
-            self._environment, ca_path=self.options.get("ca_path"), proxy=self.options.get("proxy")
-        )
+        network = {"ca_path": self.options.get("ca_path"), "proxy": self.options.get("proxy")}
+        transport = self._transport or RequestsTransport(self._environment, **network)
         return Http(
             transport,
             self.patience,
@@ -109,6 +111,7 @@ class Tenant:
             reached=self._reached,
             secrets=self.secrets,
             cloud=self.cloud,
+            dialer=self._dialer or Dialer(self._environment, **network),
         )
 
     @functools.cached_property

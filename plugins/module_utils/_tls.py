@@ -44,6 +44,11 @@ class Authorities:
         return cls(environment[found], found) if found else cls()
 
     @property
+    def is_directory(self) -> bool:
+        """Whether it is one of OpenSSL's folders."""
+        return self.path is not None and os.path.isdir(self.path)
+
+    @property
     def words(self) -> str:
         """With how many certificates it holds."""
         if self.path is None:
@@ -99,7 +104,9 @@ class Authorities:
         )
 
 
-def explain(exc: BaseException, host: str, authorities: Authorities, *, proxy: str | None = None) -> Unreachable:
+def explain(
+    exc: BaseException, host: str, authorities: Authorities, *, proxy: str | None = None, port: int = 443
+) -> Unreachable:
     """What a failed handshake means. ``proxy`` is the proxy's place where the TLS to the proxy itself failed."""
     whose = f"the proxy {proxy}" if proxy else host
     verification = find(exc, ssl.SSLCertVerificationError)
@@ -121,7 +128,7 @@ def explain(exc: BaseException, host: str, authorities: Authorities, *, proxy: s
                 lasting=True,
             )
         return Unreachable(
-            f"what answers in the place of {host} on port 443 does not speak TLS",
+            f"what answers in the place of {host} on port {port} does not speak TLS",
             cure="look for a firewall, a portal or a name server that leads elsewhere, between this machine and "
             f"{host}",
             who="the administrator of the network here",

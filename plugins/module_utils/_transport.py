@@ -212,8 +212,8 @@ class RequestsTransport:
         if proxy is not None:
             return Unreachable(
                 f"the proxy {proxy.place}, by which {where} is to be reached, cannot be reached{_why(exc)}",
-                cure=f"check {_named(proxy)} (and NO_PROXY), the proxy itself, DNS, and a firewall in between",
-                options=_option(proxy),
+                cure=f"check {proxy.named} (and NO_PROXY), the proxy itself, DNS, and a firewall in between",
+                options=proxy.options,
             )
         if _gate.is_machine(where):
             return Unreachable(f"nothing answers at {where}{_why(exc)}", cure="check that the service runs there")
@@ -225,57 +225,11 @@ class RequestsTransport:
 def _tunnel(exc: BaseException, where: str, proxy: _proxy.Proxy) -> Unreachable:
     """What a proxy said, or did, to CONNECT."""
     found = re.search(r"Tunnel connection failed: (\d{3})", " ".join(map(str, _tls.chain(exc))))
-    named, option = _named(proxy), _option(proxy)
-    if found is None:
-        if _tls.find(exc, TimeoutError, requests.exceptions.Timeout) is not None:
-            return Unreachable(
-                f"the proxy {proxy.place} does not say whether it connects to {where}",
-                cure=f"check that {named} names a proxy, and that this one reaches {where}",
-                options=option,
-            )
-        return Unreachable(
-            f"the proxy {proxy.place} broke off before it had connected to {where}",
-            cure=f"check that {named} names a proxy for http, with its port, and look into the proxy's log",
-            options=option,
-        )
-    status = int(found[1])
-    message = f"the proxy {proxy.place} answered {status} when it was asked to connect to {where}"
-    who = "the administrator of the proxy"
-    if status == 407:
-        given = (
-            "the user and password in it are not accepted" if proxy.authorization else "it wants a user and password"
-        )
-        return Unreachable(
-            f"{message}: {given}",
-            cure=f"write them into {named}, as {_proxy.EXAMPLE.replace('://', '://user:password@')}; a proxy that "
-            "takes Kerberos or NTLM alone needs one in front of it that signs in",
-            who=who,
-            status=status,
-            lasting=True,
-            options=option,
-        )
-    if status in (502, 503, 504):
-        return Unreachable(
-            f"{message}: it does not reach {where} itself",
-            cure=f"let the proxy resolve and reach {where} on port 443",
-            who=who,
-            status=status,
-        )
-    if status in (400, 404, 405, 501):
-        return Unreachable(
-            f"{message}: it does not take CONNECT",
-            cure=f"check that {named} names a proxy, and not a web server",
-            status=status,
-            lasting=True,
-            options=option,
-        )
-    return Unreachable(
-        f"{message}: it does not let {where} through",
-        cure=f"have {where} on port 443 allowed at the proxy, for this machine",
-        who=who,
-        status=status,
-        lasting=status in (401, 403, 451),
-    )
+    if found is not None:
+        return _proxy.refusal(proxy, where, 443, int(found[1]))
+    if _tls.find(exc, TimeoutError, requests.exceptions.Timeout) is not None:
+        return _proxy.silent(proxy, where)
+    return _proxy.broke_off(proxy, where)
 
 
 def _read(answer: t.Any, where: str) -> bytes:
@@ -306,14 +260,6 @@ def _read(answer: t.Any, where: str) -> bytes:
     if unpack is not None and body and not unpack.eof:
         raise AnswerLost(f"the answer of {where} ended before it was whole")
     return bytes(body)
-
-
-def _named(proxy: _proxy.Proxy) -> str:
-    return "proxy (or HTTPS_PROXY)" if proxy.named_by == "proxy" else proxy.named_by
-
-
-def _option(proxy: _proxy.Proxy) -> tuple[str, ...]:
-    return (proxy.named_by,) if proxy.named_by.islower() else ()
 
 
 _ROUTE = (

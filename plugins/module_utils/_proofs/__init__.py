@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.ews import Ews
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.graph import GraphMail
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.imap import Imap
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.pop import Pop
-from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import VERDICTS, Kind
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import VERDICTS, Access, Kind, Proof
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.smtp import Smtp
 
 PROOFS: dict[str, Kind] = {
@@ -21,6 +23,12 @@ PROOFS: dict[str, Kind] = {
     for name, kind in (("ews", Ews), ("graph", GraphMail), ("imap", Imap), ("pop", Pop), ("smtp", Smtp))
 }
 """By protocol."""
+
+
+def make(kind: Kind, http: Http, cloud: Cloud, access: Access) -> Proof:
+    """The proof of one access in one tenant."""
+    of = getattr(kind, "of", None)
+    return t.cast("Proof", of(http, cloud, access)) if of is not None else kind(http, cloud)
 
 
 def verdicts() -> set[str]:

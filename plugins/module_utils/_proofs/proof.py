@@ -61,6 +61,64 @@ class Opening:
     request_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Access:
+    """One way in, as a profile has it. ``permissions`` are Entra's names, whatever grants them; ``send``: whether a
+    real message may be sent."""
+
+    id: str
+    protocol: str
+    permissions: tuple[str, ...] = ()
+    scoping: str | None = None
+    send: bool = False
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message from a mailbox to itself, which only proves that it can be sent, and is removed."""
+
+    address: str
+    mark: str
+
+    @property
+    def message_id(self) -> str:
+        return f"<{self.mark}@{self.address.rpartition('@')[2]}>"
+
+    @property
+    def subject(self) -> str:
+        return f"Proof of mail2fax.m365, please ignore ({self.mark})"
+
+    @property
+    def text(self) -> str:
+        return (
+            "This message proves that the fax server's application can send as this mailbox. "
+            "It was sent by the Ansible collection mail2fax.m365, and is removed by it."
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a letter that was looked for: ``there``, and ``gone`` where it was removed as well."""
+
+    there: bool
+    gone: bool = False
+    reason: str | None = None
+
+
+class Sends(t.Protocol):
+    """A proof that can send."""
+
+    def send(self, token: Token, letter: Letter) -> Opening:
+        """Send it, once; ``opened`` when the service took it."""
+
+
+class Reads(t.Protocol):
+    """A proof that can find a letter, and remove it."""
+
+    def take(self, token: Token, letter: Letter) -> Found:
+        """Look for it, once, and remove it if it is there."""
+
+
 class Proof(t.Protocol):
     """One protocol by which an application opens mailboxes. Nothing of a mailbox's content is asked for."""
 
@@ -72,8 +130,8 @@ class Kind(t.Protocol):
     """A proof's class: what is known of it before anything is opened, and how it is made for a tenant.
 
     ``needs_role``: the role without which the service refuses every mailbox, so that a token without it proves
-    nothing; None where the token carries none (role based access control puts no roles into tokens), and the service
-    itself is asked. ``switched_off``: the verdict where the protocol is closed to the application as a whole, None
+    nothing; None where it depends on what is opened. Under a scoping model without a consent the token carries none
+    (role based access control puts no roles into tokens), and the service itself is asked. ``switched_off``: the verdict where the protocol is closed to the application as a whole, None
     where there is no such thing; ``service`` is what it is called then, ``opened_by`` what opens it, in words.
     """
 
@@ -87,4 +145,4 @@ class Kind(t.Protocol):
         """What the token has to be for."""
 
     def __call__(self, http: Http, cloud: Cloud) -> Proof:
-        """The proof in one tenant."""
+        """The proof in one tenant. A class that has a class method ``of(http, cloud, access)`` is made by that one."""

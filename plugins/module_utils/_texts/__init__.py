@@ -49,6 +49,10 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._texts.graph import 
     GRAPH_DELEGATED_GRANT_EXISTS,
     GRAPH_GRANT_EXISTS,
     GRAPH_LIFETIME_TOO_LONG,
+    GRAPH_MAIL_ABSENT,
+    GRAPH_MAIL_BY_POLICY,
+    GRAPH_MAIL_REFUSED,
+    GRAPH_MAIL_SEND_AS,
     GRAPH_NAME_TAKEN,
     GRAPH_NO_PERMISSION,
     GRAPH_NO_SUCH_PASSWORD,
@@ -65,9 +69,29 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._texts.host import (
     HOST_WORDINGS,
     host_problem,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._texts.imap import (
+    IMAP_MALFORMED,
+    IMAP_NOT_CONNECTED,
+    MAIL_BACK_OFF,
+    MAIL_THROTTLED,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._texts.meaning import (
     Meaning,
     says,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._texts.pop import (
+    POP_MALFORMED,
+    POP_TEMPORARY,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._texts.smtp import (
+    SMTP_LATER,
+    SMTP_LIMITS,
+    SMTP_NO_RIGHT,
+    SMTP_NO_RIGHT_WORDING,
+    SMTP_OFF_MAILBOX,
+    SMTP_OFF_TENANT,
+    SMTP_REFUSED,
+    SMTP_SIGNED_IN,
 )
 
 __all__ = [
@@ -98,6 +122,10 @@ __all__ = [
     "GRAPH_DELEGATED_GRANT_EXISTS",
     "GRAPH_GRANT_EXISTS",
     "GRAPH_LIFETIME_TOO_LONG",
+    "GRAPH_MAIL_ABSENT",
+    "GRAPH_MAIL_BY_POLICY",
+    "GRAPH_MAIL_REFUSED",
+    "GRAPH_MAIL_SEND_AS",
     "GRAPH_NAME_TAKEN",
     "GRAPH_NOT_REPLICATED",
     "GRAPH_NO_PERMISSION",
@@ -110,9 +138,23 @@ __all__ = [
     "HOST_FAULTS",
     "HOST_UNAUTHORIZED",
     "HOST_WORDINGS",
+    "IMAP_MALFORMED",
+    "IMAP_NOT_CONNECTED",
+    "MAIL_BACK_OFF",
+    "MAIL_THROTTLED",
     "NEWBORN_CREDENTIAL",
+    "POP_MALFORMED",
+    "POP_TEMPORARY",
     "REFUSED_SECRET",
     "SIGN_IN",
+    "SMTP_LATER",
+    "SMTP_LIMITS",
+    "SMTP_NO_RIGHT",
+    "SMTP_NO_RIGHT_WORDING",
+    "SMTP_OFF_MAILBOX",
+    "SMTP_OFF_TENANT",
+    "SMTP_REFUSED",
+    "SMTP_SIGNED_IN",
     "Meaning",
     "aadsts_code",
     "host_problem",

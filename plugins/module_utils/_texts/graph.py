@@ -58,3 +58,15 @@ GRAPH_SERVICE_PRINCIPAL_EXISTS = ("is already in use",)
 GRAPH_NO_SUCH_PASSWORD = ("No password credential found with keyId",)
 GRAPH_SECRETS_FORBIDDEN = "CredentialTypeNotAllowedAsPerAppPolicy"
 GRAPH_LIFETIME_TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
+
+GRAPH_MAIL_BY_POLICY = ("[RAOP]", "Access to OData is disabled")
+"""An application access policy keeps the mailbox shut."""
+GRAPH_MAIL_REFUSED = frozenset(
+    {"ErrorAccessDenied", "ExtensionError", "AccessDenied", "ErrorAccessDeniedWithGlobalBan"}
+)
+"""No permission, out of the role's scope, or not in force yet: one text for all. ExtensionError is its cache [M: third]."""
+GRAPH_MAIL_SEND_AS = frozenset({"ErrorSendAsDenied"})
+GRAPH_MAIL_ABSENT = frozenset(
+    {"ErrorInvalidUser", "MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI", "Request_ResourceNotFound"}
+)
+"""No mailbox: no such user, no licence, on-premises, inactive; the older form comes with 401."""
