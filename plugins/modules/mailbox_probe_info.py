@@ -10,12 +10,17 @@ module: mailbox_probe_info
 short_description: Prove which mailboxes an application can open
 version_added: 0.1.0
 description:
-  - Signs in as an application, not as the operator, and opens the inbox of each mailbox with Exchange Web Services
-    (EWS), as the fax server will do. Only the folder's id is asked for, nothing in it is read.
-  - Tells apart why a mailbox does not open; not yet in force, EWS blocked, denied by an application access policy,
-    no role in the token, no such mailbox.
+  - Signs in as an application, not as the operator, and opens each mailbox as the fax server will do; with Exchange Web
+    Services (EWS), Microsoft Graph, IMAP, POP or SMTP. Nothing in a mailbox is read.
+  - Tells apart why a mailbox does not open; not yet in force, the protocol switched off for the mailbox or for the
+    tenant, denied by an application access policy, no right on the mailbox, no role in the token, no such mailbox. Where
+    a service gives one answer for several causes, the message lists them, the likeliest first.
+  - A refusal counts only beside an opening by the same access. That a mailbox is not there, or that a protocol is
+    switched off for it, is no refusal; where every mailbox of O(refused) says so, Exchange's own verdict stands
+    (O(configuration_agrees)), and RV(accesses) tells that nothing was refused.
   - A credential, a grant or a service principal that was made a moment ago is given C(patience) seconds. Every attempt
-    is a new sign-in, and only a token that carries O(role) counts.
+    is a new sign-in, one for each API. Which role the token has to carry depends on what limits the access; none where
+    roles of Exchange grant it (V(application_role)).
   - A secret of O(store) whose key was removed from the application is told as that and not waited for, unless it is
     younger than ten minutes. The operator is asked for it, if the operator may read applications.
   - With O(store) the client secret is read back from where M(mail2fax.m365.entra_application_secret) put it, so that
@@ -52,8 +57,73 @@ options:
   role:
     description:
       - The application permission that the token has to carry before a mailbox is tried.
-      - If not set, the one that O(protocol) needs, which is C(full_access_as_app) for V(ews).
+      - If not set, the one that O(protocol) needs, such as C(full_access_as_app) for V(ews).
     type: str
+  accesses:
+    description:
+      - By which protocols the application gets in, with which permissions, and what limits each. Every mailbox is
+        opened by each of them.
+      - When not set, O(protocol) and O(role) describe the only one.
+      - A lookup of P(mail2fax.m365.profile#lookup) returns them under the same name.
+    type: list
+    elements: dict
+    version_added: 0.2.0
+    suboptions:
+      id:
+        description: The access's own word.
+        type: str
+        required: true
+      protocol:
+        description: How mailboxes are opened.
+        type: str
+        required: true
+        choices: [ews, graph, imap, pop, smtp]
+      permissions:
+        description:
+          - Names of Entra's application permissions. The token has to carry all of them, unless roles of Exchange stand
+            for them.
+          - They choose what Microsoft Graph is asked for; a list of messages for C(Mail.*), a day's view for
+            C(Calendars.*).
+        type: list
+        elements: str
+        default: []
+      scoping:
+        description:
+          - The scoping model in use.
+          - With V(application_role) the token must not carry the permissions, because a grant in Entra undoes the scope.
+        type: str
+        required: true
+        choices: [application_access_policy, application_role, mailbox_permission, tenant_wide]
+      roles:
+        description: Names of Exchange's application roles, with V(application_role). They are not read.
+        type: list
+        elements: str
+        default: []
+      resource:
+        description: The API that has the permissions. It follows from O(accesses[].protocol), and is not read.
+        type: str
+      scoping_allowed:
+        description: The scoping models that the profile allows. They are not read.
+        type: list
+        elements: str
+  object_id:
+    description:
+      - The object ID that Exchange's service principal of the application has, as
+        M(mail2fax.m365.exchange_service_principal) returns it. If the token is another object's, what Exchange refuses is
+        told as V(wrong_pointer).
+    type: str
+    version_added: 0.2.0
+  send:
+    description:
+      - Whether a real message is sent from each mailbox of O(allowed) to itself, by SMTP, and by Microsoft Graph where the
+        permission is C(Mail.Send). It is then looked for, by IMAP or Microsoft Graph, and removed.
+      - Without it SMTP ends before the message. That proves a role, and it proves nothing where rights on mailboxes
+        decide, because Exchange looks at them only when a message is handed over; the verdict is V(signed_in) then. So
+        it is for C(Mail.Send) alone, of which Microsoft Graph has no dry form.
+      - Nothing is ever sent as a mailbox of O(refused), and nothing in check mode.
+    type: bool
+    default: false
+    version_added: 0.2.0
   allowed:
     description: Addresses of the mailboxes that have to open.
     type: list
@@ -67,16 +137,27 @@ options:
   wait:
     description:
       - Seconds to go on looking at the mailboxes whose verdict is not as expected, in intervals that grow to ten
-        seconds. V(0) is one look.
+        seconds; a minute where rights on mailboxes are on their way, and five where roles are, because a refusal that is
+        asked for more often stays in Exchange's cache. V(0) is one look.
     type: int
     default: 0
   configuration_agrees:
     description:
       - Whether the configuration is known to be right, as M(mail2fax.m365.exchange_application_access_info) tells.
       - If so, a mailbox that opens against expectation, or is denied, ends in the outcome V(pending), because Exchange
-        obeys a new policy only after up to an hour. If not, it ends in V(blocked).
+        obeys a new policy only after up to an hour (a new role up to two). If not, it ends in V(blocked).
     type: bool
     default: true
+  in_force_by:
+    description:
+      - When what was changed is in force at the latest (ISO 8601), as the modules that make roles, rights, switches and
+        policies return it. Of several the latest counts.
+      - Until then a refusal, or a protocol that is off, is V(pending). After it, what roles or rights should open and
+        Exchange refuses ends in V(blocked), with the causes that are left.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   ews_in_force_by:
     description:
       - When a recent change of the EWS settings is in force at the latest (ISO 8601), as
@@ -104,6 +185,19 @@ EXAMPLES = r"""
     allowed: [fax@imagicleucdev.onmicrosoft.com]
     refused: [AdeleV@imagicleucdev.onmicrosoft.com]
     wait: 60
+
+- name: Prove an application that reads by IMAP and sends by SMTP
+  mail2fax.m365.mailbox_probe_info:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    store:
+      backend: vault_file
+      path: secrets/imagicleucdev.yml
+    accesses:
+      - {id: imap, protocol: imap, permissions: [IMAP.AccessAsApp], scoping: mailbox_permission}
+      - {id: smtp, protocol: smtp, permissions: [SMTP.SendAsApp], scoping: application_role}
+    allowed: [fax@imagicleucdev.onmicrosoft.com]
+    refused: [AdeleV@imagicleucdev.onmicrosoft.com]
 
 - name: The same for an application that signs in with a certificate
   mail2fax.m365.mailbox_probe_info:
@@ -138,16 +232,25 @@ probes:
     mailbox:
       description: The address.
       type: str
+    access:
+      description: The access by which it was opened, with O(accesses).
+      type: str
+    protocol:
+      description: The protocol of the access, with O(accesses).
+      type: str
     expected:
       description: V(opened) or V(refused).
       type: str
     verdict:
       description: >-
-        V(opened), V(denied_by_policy), V(ews_blocked), V(no_role), V(no_mailbox), V(impersonation_refused)
-        or V(other).
+        V(opened), V(signed_in), V(denied_by_policy), V(impersonation_refused), V(refused), V(no_permission),
+        V(out_of_scope), V(wrong_pointer), V(ews_blocked), V(protocol_off_mailbox), V(protocol_off_tenant), V(no_role),
+        V(no_mailbox), V(throttled) or V(other).
       type: str
     as_expected:
-      description: Whether the verdict is the expected one. A mailbox that was to be refused must have been denied.
+      description: >-
+        Whether the verdict is the expected one. A mailbox that was to be refused must have been denied; with
+        O(accesses), one that says nothing of it is as expected where O(configuration_agrees).
       type: bool
     reason:
       description: The service's own words, null when the mailbox opened.
@@ -157,6 +260,35 @@ probes:
       type: str
     at:
       description: When the mailbox was tried (ISO 8601, UTC).
+      type: str
+    message:
+      description: >-
+        What became of the message that was sent; its C(id), and its C(state), V(removed), V(left), V(not_found) or
+        V(nobody_reads). Only with O(send).
+      type: dict
+accesses:
+  description: What each access proved.
+  returned: with O(accesses)
+  type: list
+  elements: dict
+  contains:
+    access:
+      description: The access's own word.
+      type: str
+    protocol:
+      description: Its protocol.
+      type: str
+    opened:
+      description: How many mailboxes opened.
+      type: int
+    refused:
+      description: How many were refused, beside an opening by the same access.
+      type: int
+    signed_in:
+      description: How many let the application sign in and said no more.
+      type: int
+    remark:
+      description: What was not proved on the wire, null when nothing is to be said.
       type: str
 pending:
   description: What is configured but not in force yet.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.ews import Ews
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.graph import GraphMail
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.imap import Imap
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.pop import Pop
-from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import VERDICTS, Access, Kind, Proof
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import VERDICTS, Kind, Proof
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.smtp import Smtp
 
 PROOFS: dict[str, Kind] = {

@@ -18,6 +18,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Throttled
@@ -32,7 +33,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import
     SIGNED_IN,
     THROTTLED,
     UNAUTHORIZED,
-    Access,
+    UNSURE,
     Found,
     Letter,
     Opening,
@@ -70,6 +71,14 @@ class GraphMail:
         self._base = f"https://{cloud.graph}/v1.0/users/"
         self._permissions = tuple(permissions)
 
+    @property
+    def sends(self) -> bool:
+        return SEND in self._permissions
+
+    @property
+    def reads(self) -> bool:
+        return any(name in ("Mail.Read", "Mail.ReadWrite") for name in self._permissions)
+
     def open(self, token: Token, address: str) -> Opening:
         """One attempt, patient only with a busy service: opened when everything that can be read is. Raises
         Unreachable and AnswerLost."""
@@ -94,7 +103,7 @@ class GraphMail:
         except Throttled as exc:
             return Opening(THROTTLED, exc.message, exc.code, exc.request_id)
         except AnswerLost as exc:
-            return Opening(OTHER, f"{exc.message}; whether it was sent is unknown", exc.code, exc.request_id)
+            return Opening(OTHER, f"{exc.message}; whether it was sent is unknown", UNSURE, exc.request_id)
         return Opening(OPENED, None, None, response.request_id) if response.status == 202 else judge(response)
 
     def take(self, token: Token, letter: Letter) -> Found:

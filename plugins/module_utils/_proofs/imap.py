@@ -65,9 +65,10 @@ class Imap(MailProof):
     needs_role: t.ClassVar[str | None] = "IMAP.AccessAsApp"
     service: t.ClassVar[str] = "IMAP"
     opened_by: t.ClassVar[str] = (
-        "switch IMAP on for the mailbox (exchange_mailbox_protocols, or mail2fax_protocols_opt_in: true); such a change "
-        "takes up to an hour"
+        "switch IMAP on for the mailbox (exchange_mailbox_protocols, or mail2fax_protocols_opt_in: true); such a "
+        "change takes up to an hour"
     )
+    reads: t.ClassVar[bool] = True
     broken = (imaplib.IMAP4.abort, OSError, EOFError)
 
     def _attempt(self, token: Token, address: str) -> Opening:
@@ -134,7 +135,7 @@ def judge(command: str, kind: str, text: str) -> Opening:
     return Opening(OTHER, said, kind)
 
 
-def _command(client: imaplib.IMAP4, name: str, run: t.Callable[[], tuple[str, list[t.Any]]]) -> list[t.Any]:
+def _command(client: imaplib.IMAP4, name: str, run: t.Callable[[], tuple[str, t.Any]]) -> t.Any:
     """The data of a command that was done. imaplib raises for BAD, and after AUTHENTICATE for NO as well."""
     try:
         kind, data = run()

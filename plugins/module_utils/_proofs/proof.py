@@ -62,18 +62,6 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Access:
-    """One way in, as a profile has it. ``permissions`` are Entra's names, whatever grants them; ``send``: whether a
-    real message may be sent."""
-
-    id: str
-    protocol: str
-    permissions: tuple[str, ...] = ()
-    scoping: str | None = None
-    send: bool = False
-
-
-@dataclass(frozen=True)
 class Letter:
     """A message from a mailbox to itself, which only proves that it can be sent, and is removed."""
 
@@ -105,15 +93,27 @@ class Found:
     reason: str | None = None
 
 
+UNSURE = "unsure"
+"""The code of an opening where a message was handed over, and whether it was sent is unknown."""
+
+
 class Sends(t.Protocol):
-    """A proof that can send."""
+    """A proof that can send, if ``sends`` says so."""
+
+    @property
+    def sends(self) -> bool:
+        """Whether its permissions are for that."""
 
     def send(self, token: Token, letter: Letter) -> Opening:
         """Send it, once; ``opened`` when the service took it."""
 
 
 class Reads(t.Protocol):
-    """A proof that can find a letter, and remove it."""
+    """A proof that can find a letter, and remove it, if ``reads`` says so."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether its permissions are for that."""
 
     def take(self, token: Token, letter: Letter) -> Found:
         """Look for it, once, and remove it if it is there."""
@@ -131,8 +131,9 @@ class Kind(t.Protocol):
 
     ``needs_role``: the role without which the service refuses every mailbox, so that a token without it proves
     nothing; None where it depends on what is opened. Under a scoping model without a consent the token carries none
-    (role based access control puts no roles into tokens), and the service itself is asked. ``switched_off``: the verdict where the protocol is closed to the application as a whole, None
-    where there is no such thing; ``service`` is what it is called then, ``opened_by`` what opens it, in words.
+    (role based access control puts no roles into tokens), and the service itself is asked. ``switched_off``: the
+    verdict where the protocol is closed to the application as a whole, None where there is no such thing; ``service``
+    is what it is called then, ``opened_by`` what opens it, in words.
     """
 
     needs_role: t.ClassVar[str | None]

@@ -37,6 +37,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import
     PROTOCOL_OFF_TENANT,
     REFUSED,
     SIGNED_IN,
+    UNSURE,
     Letter,
     Opening,
 )
@@ -66,6 +67,7 @@ class Smtp(MailProof):
         "switch SMTP AUTH on for the mailbox (exchange_mailbox_protocols, or mail2fax_protocols_opt_in: true), which "
         "wins over the tenant's own switch; such a change takes up to an hour"
     )
+    sends: t.ClassVar[bool] = True
 
     def _attempt(self, token: Token, address: str) -> Opening:
         return self._session(token, address, None)
@@ -103,10 +105,11 @@ class Smtp(MailProof):
                     stage = "RSET"
                     _expect(client.rset(), 250)
             except smtplib.SMTPNotSupportedError:
+                offer = "STARTTLS" if stage == "STARTTLS" else "XOAUTH2"
                 return Opening(
                     OTHER,
-                    f"{self._host}:{self._port} does not offer {'STARTTLS' if stage == 'STARTTLS' else 'what is needed'}, "
-                    "so nothing was sent to it: something on the way may have taken it out",
+                    f"{self._host}:{self._port} does not offer {offer}, so no token was sent to it: something on the "
+                    "way may have taken the offer out",
                 )
             except smtplib.SMTPResponseException as exc:
                 opening = judge(stage, exc.smtp_code, exc.smtp_error)
@@ -117,7 +120,9 @@ class Smtp(MailProof):
                     raise
                 lost = self._lost(line, exc)
                 return Opening(
-                    OTHER, f"{lost.message}, after the message was handed over: whether it was sent is unknown"
+                    OTHER,
+                    f"{lost.message}, after the message was handed over: whether it was sent is unknown",
+                    UNSURE,
                 )
             _quit(client)
         if letter is None and self.needs_role in token.roles:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _names, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import (
     CertificateSignIn,
@@ -33,20 +34,20 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     SignInError,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, ReadOnly
-from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS, proof
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.ews_access import IN_FORCE_AFTER
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import (
-    Desired,
-    Probe,
-    State,
-    plan,
-    worth_waiting,
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_options import (
+    asked_of,
+    ews_in_force_by,
+    in_force_by,
+    latest,
+    mailboxes,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import Desired, State, plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_rounds import Rounds, Tokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant
 
-TOKEN_GOOD_FOR_S = 300.0
 NEWBORN_FOR = dt.timedelta(minutes=10)
 """How long Entra may refuse a key that was made a moment ago, or still not show it."""
 
@@ -73,20 +74,41 @@ class MailboxProbe(ReadOnly):
         self._passphrase: str | None = params.get("app_certificate_passphrase")
         self._store: Store | None = task.services.get("store")
         self._secret = secret or self._secret_of(params)
-        self._proof = PROOFS[params["protocol"]]
-        role = params.get("role")
-        self._desired = Desired(
-            app_id=app_id,
-            tenant=tenant.options["tenant"],
-            role=_names.name(role, "role", 250) if role else self._proof.needs_role,
-            switched_off=self._proof.switched_off,
-            service=self._proof.service,
-            opened_by=self._proof.opened_by,
-            **_mailboxes(params),
-            wait_s=float(params["wait"]),
-            configuration_agrees=params["configuration_agrees"],
-            ews_in_force_by=_ews_in_force_by(params),
-        )
+        self._ways: dict[str, Access] = {}
+        self._desired = self._wanted(params, app_id)
+
+    def _wanted(self, params: t.Mapping[str, t.Any], app_id: str) -> Desired:
+        accesses = _accesses.parse(params.get("accesses"), "accesses")
+        common: dict[str, t.Any] = {
+            "app_id": app_id,
+            "tenant": self._tenant.options["tenant"],
+            **mailboxes(params),
+            "wait_s": float(params["wait"]),
+            "configuration_agrees": params["configuration_agrees"],
+            "object_id": _names.guid(params["object_id"], "object_id") if params.get("object_id") else None,
+        }
+        if accesses is None:
+            protocol, role = params["protocol"], params.get("role")
+            kind = PROOFS[protocol]
+            role = _names.name(role, "role", 250) if role else kind.needs_role
+            permissions = (role,) if role else ()
+            self._ways[protocol] = Access(protocol, protocol, _accesses.POLICY, permissions or ("Mail.Read",))
+            return Desired(
+                role=role,
+                protocol=protocol,
+                switched_off=kind.switched_off,
+                service=kind.service,
+                opened_by=kind.opened_by,
+                ews_in_force_by=latest([ews_in_force_by(params), in_force_by(params)]),
+                **common,
+            )
+        if not accesses:
+            raise InvalidInput("accesses is empty", cure="list one access at least", options=("accesses",))
+        for access in accesses:
+            self._ways[access.id] = access
+        send = bool(params.get("send")) and not self._check_mode
+        asked = asked_of(accesses, in_force_by(params), ews_in_force_by(params), send=send)
+        return Desired(role=None, accesses=asked, **common)
 
     def read(self) -> State:
         desired = self._desired
@@ -95,50 +117,15 @@ class MailboxProbe(ReadOnly):
         sign_in = self._sign_in()
         if sign_in is None:
             return State(why_not="nothing to probe before there is a secret")
-        token = self._token(sign_in)
-        taken = self._tenant.clock.monotonic()
-        probes: dict[str, Probe] = {}
-        service = self._proof(self._tenant.http, self._tenant.cloud)
-
-        def look() -> bool:
-            nonlocal token, taken
-            waiting = [
-                (mailbox, expected)
-                for mailbox, expected in desired.expectations()
-                if mailbox not in probes or worth_waiting(probes[mailbox], desired, self._tenant.now())
-            ]
-            if probes and (
-                any(probe.opening.verdict == proof.NO_ROLE for probe in probes.values())
-                or self._tenant.clock.monotonic() - taken > TOKEN_GOOD_FOR_S
-            ):
-                try:
-                    token, taken = sign_in.token(self._audience, fresh=True), self._tenant.clock.monotonic()
-                except SignInError as exc:
-                    raise in_words(exc) from None
-            for mailbox, expected in waiting:
-                # Without the role every mailbox refuses, and that would look like a policy at work.
-                lacks = desired.role is not None and desired.role not in token.roles
-                opening = proof.Opening(proof.NO_ROLE) if lacks else service.open(token, mailbox)
-                if opening.code == proof.UNAUTHORIZED:
-                    token, taken = sign_in.token(self._audience, fresh=True), self._tenant.clock.monotonic()
-                    opening = service.open(token, mailbox)
-                probes[mailbox] = Probe(mailbox, expected, opening, self._tenant.now())
-            now = self._tenant.now()
-            return not any(worth_waiting(probe, desired, now) for probe in probes.values())
-
-        self._tenant.patiently(look, budget_s=desired.wait_s)
-        return State(
-            tuple(probes[mailbox] for mailbox, _expected in desired.expectations()),
-            tuple(token.roles),
-            token.tenant_id or None,
+        tokens = Tokens(
+            lambda audience, roles: self._first_token(sign_in, audience, roles),
+            lambda audience: self._another_token(sign_in, audience),
+            self._tenant.clock,
         )
+        return Rounds(self._tenant, desired, self._ways, tokens).look()
 
     def plan(self, current: State) -> Plan:
         return plan(current, self._desired, self._tenant.now())
-
-    @property
-    def _audience(self) -> str:
-        return self._proof.audience(self._tenant.cloud)
 
     def _sign_in(self) -> SignIn | None:
         """How the application signs in; None in check mode when its secret is still to be made."""
@@ -157,8 +144,8 @@ class MailboxProbe(ReadOnly):
             return None
         return SecretSignIn(tenant.http, tenant.cloud, desired.tenant, desired.app_id, self._secret())
 
-    def _token(self, sign_in: SignIn) -> Token:
-        """A new token, patiently: one that carries the role if there is one, else the last without it."""
+    def _first_token(self, sign_in: SignIn, audience: str, roles: t.Collection[str]) -> Token:
+        """A new token, patiently: one that carries the roles if there is one, else the last without them."""
         tokens: list[Token] = []
         refusals: list[SignInError] = []
         refusals_told: list[SignInError] = []
@@ -166,7 +153,7 @@ class MailboxProbe(ReadOnly):
         def works() -> bool:
             refusals.clear()
             try:
-                tokens.append(sign_in.token(self._audience, fresh=True))
+                tokens.append(sign_in.token(audience, fresh=True))
             except SignInError as exc:
                 if exc.code not in _texts.NEWBORN_CREDENTIAL:
                     raise in_words(exc) from None
@@ -175,11 +162,18 @@ class MailboxProbe(ReadOnly):
                     self._look_for_the_key(exc)
                 refusals.append(exc)
                 return False
-            return self._desired.role is None or self._desired.role in tokens[-1].roles
+            return tokens[-1].roles.issuperset(roles)
 
         if not self._tenant.patiently(works) and refusals:
             raise in_words(refusals[0])
         return tokens[-1]
+
+    @staticmethod
+    def _another_token(sign_in: SignIn, audience: str) -> Token:
+        try:
+            return sign_in.token(audience, fresh=True)
+        except SignInError as exc:
+            raise in_words(exc) from None
 
     def _look_for_the_key(self, refusal: SignInError) -> None:
         """Raises Blocked where the key in the store is not on the application any more: waiting brings it not back."""
@@ -267,38 +261,6 @@ def in_words(refusal: SignInError) -> SignInError:
     return refusal
 
 
-def _mailboxes(params: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
-    lists: dict[str, tuple[str, ...]] = {}
-    for option in ("allowed", "refused"):
-        by_fold: dict[str, str] = {}
-        for value in params[option]:
-            checked = _names.address(value, option)
-            by_fold.setdefault(checked.casefold(), checked)
-        lists[option] = tuple(by_fold.values())
-    both = {item.casefold() for item in lists["allowed"]} & {item.casefold() for item in lists["refused"]}
-    if both:
-        raise InvalidInput(
-            f"{', '.join(sorted(both))} is in allowed and in refused", cure="a mailbox is either to open or not"
-        )
-    if not lists["allowed"] and not lists["refused"]:
-        raise InvalidInput("no mailbox is named", cure="list mailboxes in allowed, and at least one in refused")
-    return lists
-
-
-def _ews_in_force_by(params: t.Mapping[str, t.Any]) -> dt.datetime | None:
-    for option, later in (("ews_in_force_by", dt.timedelta(0)), ("ews_changed_at", IN_FORCE_AFTER)):
-        if params.get(option):
-            moment = instant(params[option])
-            if moment is None:
-                raise InvalidInput(
-                    f"{option} is {params[option]!r}, which is not an instant",
-                    cure="write it as 2026-11-30T12:00:00Z",
-                    options=(option,),
-                )
-            return moment + later
-    return None
-
-
 SPEC = ArgumentSpec(
     {
         "app_id": {"type": "str", "required": True},
@@ -308,10 +270,14 @@ SPEC = ArgumentSpec(
         "store": {"type": "dict", "options": STORE_OPTIONS},
         "protocol": {"type": "str", "default": "ews", "choices": sorted(PROOFS)},
         "role": {"type": "str"},
+        "accesses": _accesses.OPTION,
+        "object_id": {"type": "str"},
+        "send": {"type": "bool", "default": False},
         "allowed": {"type": "list", "elements": "str", "default": []},
         "refused": {"type": "list", "elements": "str", "default": []},
         "wait": {"type": "int", "default": 0},
         "configuration_agrees": {"type": "bool", "default": True},
+        "in_force_by": {"type": "list", "elements": "str", "default": []},
         "ews_in_force_by": {"type": "str"},
         "ews_changed_at": {"type": "str"},
     },

@@ -9,23 +9,66 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import proof
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import mailbox_probe_words as words
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import iso
 
 POLICY_IN_FORCE_AFTER = dt.timedelta(minutes=60)
 """How long Exchange may go on obeying the policies of before; Microsoft says more than 30 minutes."""
+QUICKLY = dt.timedelta(seconds=10)
+"""How often it is looked at most where looking does no harm."""
+DELIVERED_AFTER = dt.timedelta(minutes=15)
 
 OPENED = proof.OPENED
 REFUSED = "refused"
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One way in, and what is known of it. ``roles``: what the token has to carry before anything is tried;
+    ``forbidden``: what it must not carry, as a grant in Entra opens what the role's scope keeps shut.
+
+    ``in_force_by``: when what was changed of it is in force at last, None where nobody knows; ``settled_by`` is the
+    same where it also says that nothing else was changed. ``strict``: a control
+    mailbox has to refuse; where not, one that is not there, or whose protocol is off, says nothing.
+    """
+
+    id: str
+    protocol: str
+    roles: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    scoping: str | None = None
+    switched_off: str | None = None
+    service: str = ""
+    opened_by: str = ""
+    in_force_by: dt.datetime | None = None
+    settled_by: dt.datetime | None = None
+    in_force_after: dt.timedelta = POLICY_IN_FORCE_AFTER
+    look_every: dt.timedelta = QUICKLY
+    send: bool = False
+    strict: bool = False
+
+    @property
+    def off(self) -> frozenset[str]:
+        return proof.OFF | ({self.switched_off} if self.switched_off else set())
+
+    def on_its_way(self, now: dt.datetime) -> bool:
+        """Whether something that was changed is known to be not in force yet."""
+        return self.in_force_by is not None and now < self.in_force_by
+
+    def overdue(self, now: dt.datetime) -> bool:
+        """Whether everything is in force that could be waited for."""
+        return self.settled_by is not None and now >= self.settled_by and not self.on_its_way(now)
+
+
+@dataclass(frozen=True)
 class Desired:
-    """``allowed`` have to open, ``refused`` must not. ``ews_in_force_by``: when an EWS change is in force at last."""
+    """``allowed`` have to open, ``refused`` must not, by each of ``accesses``. Where there are none, ``role``,
+    ``switched_off``, ``service``, ``opened_by`` and ``ews_in_force_by`` describe the only one."""
 
     app_id: str
     tenant: str
@@ -41,57 +84,122 @@ class Desired:
     service: str = ""
     opened_by: str = ""
     """How such a protocol is called, and what opens it, in words."""
+    protocol: str = "ews"
+    accesses: tuple[Asked, ...] = ()
+    object_id: str | None = None
+    """What Exchange's pointer says that the application's object id is."""
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        if self.accesses:
+            return self.accesses
+        only = Asked(
+            self.protocol,
+            self.protocol,
+            (self.role,) if self.role else (),
+            switched_off=self.switched_off,
+            service=self.service,
+            opened_by=self.opened_by,
+            in_force_by=self.ews_in_force_by,
+            strict=True,
+        )
+        return (only,)
 
     def expectations(self) -> list[tuple[str, str]]:
         return [(mailbox, OPENED) for mailbox in self.allowed] + [(mailbox, REFUSED) for mailbox in self.refused]
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What became of a message that was sent: ``removed``, ``left``, ``not_found`` or ``nobody_reads``."""
+
+    message_id: str
+    state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Probe:
-    """One mailbox as it was met at ``at``."""
+    """One mailbox as it was met at ``at``, by one access. ``agrees``: Exchange's own verdict is as it should be."""
 
     mailbox: str
     expected: str
     opening: proof.Opening
     at: dt.datetime
+    access: Asked | None = None
+    agrees: bool = True
+    sent: Sent | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the answer says nothing of what was to be proved."""
+        verdict = self.opening.verdict
+        if verdict == proof.SIGNED_IN:
+            return True
+        if self.access is None or self.access.strict or self.expected == OPENED:
+            return False
+        return verdict == proof.NO_MAILBOX or verdict in self.access.off
 
     @property
     def as_expected(self) -> bool:
         verdict = self.opening.verdict
+        if self.silent:
+            # Neither opened nor refused: Exchange's own verdict stands.
+            return self.agrees
         return verdict == proof.OPENED if self.expected == OPENED else verdict in proof.REFUSALS
 
     def as_dict(self) -> Json:
-        return {
-            "mailbox": self.mailbox,
-            "expected": self.expected,
-            "verdict": self.opening.verdict,
-            "as_expected": self.as_expected,
-            "reason": self.opening.reason,
-            "request_id": self.opening.request_id,
-            "at": iso(self.at),
-        }
+        row: Json = {"mailbox": self.mailbox}
+        if self.access is not None:
+            row.update(access=self.access.id, protocol=self.access.protocol)
+        row.update(
+            expected=self.expected,
+            verdict=self.opening.verdict,
+            as_expected=self.as_expected,
+            reason=self.opening.reason,
+            request_id=self.opening.request_id,
+            at=iso(self.at),
+        )
+        if self.sent is not None:
+            row["message"] = {"id": self.sent.message_id, "state": self.sent.state, "reason": self.sent.reason}
+        return row
 
 
 @dataclass(frozen=True)
 class State:
-    """``why_not`` says why nothing was probed (check mode only); else ``probes`` has every mailbox once."""
+    """``why_not`` says why nothing was probed (check mode only); else ``probes`` has every mailbox once an access.
+    ``carried``: the roles in the token, by access."""
 
     probes: tuple[Probe, ...] = ()
     roles: tuple[str, ...] = ()
     tenant_id: str | None = None
     why_not: str | None = None
+    carried: t.Mapping[str, t.Collection[str]] = field(default_factory=dict)
 
 
 def worth_waiting(probe: Probe, desired: Desired, now: dt.datetime) -> bool:
     """Whether another look may bring another verdict, because something is known to be on its way."""
     if probe.as_expected:
         return False
-    verdict = probe.opening.verdict
-    if desired.switched_off is not None and verdict == desired.switched_off:
-        return desired.ews_in_force_by is not None and now < desired.ews_in_force_by
-    if verdict in (proof.NO_ROLE, proof.OTHER):
+    verdict, asked = probe.opening.verdict, _asked(probe, desired)
+    if verdict in asked.off:
+        return asked.on_its_way(now)
+    if verdict in (proof.NO_ROLE, proof.OTHER, proof.THROTTLED):
         return True
-    return verdict != proof.NO_MAILBOX and desired.configuration_agrees
+    if verdict in (proof.NO_MAILBOX, proof.WRONG_POINTER, proof.SIGNED_IN) or asked.overdue(now):
+        return False
+    return desired.configuration_agrees
+
+
+def look_again_after(probe: Probe, desired: Desired, delay_s: float) -> float:
+    """Seconds until another look at this mailbox. ``delay_s`` is the next of a growing row of waits.
+
+    A refusal that a cache holds lives on by being asked for, so it is left alone for as long as its model says.
+    """
+    asked = _asked(probe, desired)
+    if probe.opening.verdict in (proof.NO_ROLE, proof.OTHER, proof.THROTTLED):
+        return delay_s
+    return delay_s if asked.look_every <= QUICKLY else asked.look_every.total_seconds()
 
 
 def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
@@ -104,30 +212,113 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     }
     if current.why_not is not None:
         return Plan(result=result, summary=current.why_not)
+    remarks: list[str] = []
+    if desired.accesses:
+        result["accesses"] = [_told_access(asked, current.probes, desired) for asked in desired.accesses]
+        remarks = [row["remark"] for row in result["accesses"] if row["remark"]]
+    warnings = _left_behind(current.probes)
+    undone = _undone(current, desired, now)
     wrong = [probe for probe in current.probes if not probe.as_expected]
-    if not wrong:
-        counts = {
-            expected: sum(probe.expected == expected for probe in current.probes) for expected in (OPENED, REFUSED)
-        }
-        told = " and ".join(f"{count} {expected}" for expected, count in counts.items() if count)
-        return Plan(result=result, summary=f"{told}, as expected")
-    broken = _met(wrong, proof.NO_MAILBOX) or _met(wrong, proof.OTHER)
+    lost = [probe for probe in current.probes if probe.sent is not None and probe.sent.state == "not_found"]
+    if not wrong and undone is None and not lost:
+        summary = "; ".join([f"{_counted(current.probes)}, as expected", *remarks])
+        return Plan(result=result, summary=summary, warnings=warnings)
+    heard = [probe for probe in wrong if not probe.silent]
+    broken = _met(heard, proof.NO_MAILBOX) or _met(heard, proof.OTHER) or _met(heard, proof.THROTTLED)
     if broken:
         raise _broken(broken, result)
-    blocked = _no_role(wrong, desired, result) or _closed(wrong, desired, now) or _contradiction(wrong, desired)
+    blocked = (
+        undone
+        or _no_role(wrong, desired, current, result)
+        or _wrong_pointer(wrong)
+        or _closed(wrong, desired, now)
+        or _overdue(wrong, desired, now)
+        or _contradiction(wrong, desired, now)
+    )
     if blocked is not None:
-        return Plan(result=result, summary=blocked.message, blocked=blocked)
-    until = now + POLICY_IN_FORCE_AFTER
-    if _met(wrong, desired.switched_off) and desired.ews_in_force_by is not None:
-        # What is wrong besides can be judged only once EWS is open.
-        until = max(desired.ews_in_force_by, until if len(_met(wrong, desired.switched_off)) < len(wrong) else now)
+        return Plan(result=result, summary=blocked.message, blocked=blocked, warnings=warnings)
     told = "; ".join(_told(probe) for probe in wrong)
+    until = _until(wrong, desired, now)
+    if lost:
+        letters = ", ".join(f"{probe.mailbox} ({probe.sent.message_id})" for probe in lost if probe.sent)
+        told = "; ".join(filter(None, [told, f"the message to {letters} was taken, and is not in the mailbox yet"]))
+        until = max(until, now + DELIVERED_AFTER) if wrong else now + DELIVERED_AFTER
     return Plan(
         result=result,
         summary=f"not in force yet: {told}",
         pending=f"configured, but not in force yet: {told}",
         pending_until=iso(until),
+        warnings=warnings,
     )
+
+
+def _asked(probe: Probe, desired: Desired) -> Asked:
+    return probe.access or desired.asked[0]
+
+
+def _until(wrong: list[Probe], desired: Desired, now: dt.datetime) -> dt.datetime:
+    """When to look again. What is wrong beside a closed protocol can be judged only once that is open."""
+    moments = [now]
+    for probe in wrong:
+        asked = _asked(probe, desired)
+        if probe.opening.verdict in asked.off or (asked.on_its_way(now) and not asked.strict):
+            moments.append(asked.in_force_by or now)
+        else:
+            moments.append(now + asked.in_force_after)
+    return max(moments)
+
+
+def _counted(probes: t.Iterable[Probe]) -> str:
+    counts = {OPENED: 0, REFUSED: 0, "signed in": 0, "not judged": 0}
+    for probe in probes:
+        if probe.opening.verdict == proof.SIGNED_IN:
+            counts["signed in"] += 1
+        else:
+            counts["not judged" if probe.silent else probe.expected] += 1
+    return " and ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def _told_access(asked: Asked, probes: t.Iterable[Probe], desired: Desired) -> Json:
+    """What one access proved. A refusal counts only beside an opening by the same access."""
+    own = [probe for probe in probes if probe.access is not None and probe.access.id == asked.id]
+    opened = sum(probe.opening.verdict == proof.OPENED for probe in own)
+    refused = sum(probe.opening.verdict in proof.REFUSALS for probe in own)
+    signed_in = sum(probe.opening.verdict == proof.SIGNED_IN for probe in own)
+    controls = [probe for probe in own if probe.expected == REFUSED]
+    remark = None
+    if signed_in and not opened:
+        remark = (
+            f"{asked.id}: {asked.service} lets anybody sign in, and refuses only what is sent, so nothing was opened "
+            "or refused on the wire; what counts is what was read back of rights and roles"
+        )
+    elif controls and not refused and all(probe.silent for probe in controls):
+        remark = (
+            f"{asked.id}: nothing was refused on the wire (the control mailboxes are no mailboxes, or have the "
+            "protocol switched off); Exchange's own verdict stands"
+        )
+    elif refused and not opened and any(probe.expected == OPENED for probe in own):
+        remark = f"{asked.id}: no refusal counts before a mailbox opens by the same access"
+    return {
+        "access": asked.id,
+        "protocol": asked.protocol,
+        "opened": opened,
+        "refused": refused if opened or not desired.allowed else 0,
+        "signed_in": signed_in,
+        "remark": remark,
+    }
+
+
+def _left_behind(probes: t.Iterable[Probe]) -> list[str]:
+    why = {
+        "nobody_reads": "no access of the profile reads mail, so it cannot be looked for and stays in the mailbox",
+        "left": "it was found, and could not be removed",
+    }
+    return [
+        f"The message {probe.sent.message_id} was sent to {probe.mailbox}: {why[probe.sent.state]}"
+        f"{f' ({probe.sent.reason})' if probe.sent.reason else ''}."
+        for probe in probes
+        if probe.sent is not None and probe.sent.state in why
+    ]
 
 
 def _met(probes: t.Iterable[Probe], verdict: str | None) -> list[Probe]:
@@ -135,20 +326,29 @@ def _met(probes: t.Iterable[Probe], verdict: str | None) -> list[Probe]:
 
 
 def _told(probe: Probe) -> str:
-    words = {
-        proof.OPENED: "still opens",
-        proof.DENIED_BY_POLICY: "is still denied",
-        proof.IMPERSONATION_REFUSED: "is still denied",
-        proof.NO_MAILBOX: "is not a mailbox",
-        proof.NO_ROLE: "the token is refused, because the role is not in it",
-        proof.OTHER: probe.opening.reason or "the answer is not understood",
-    }
-    closed = f"the protocol is closed to the application ({probe.opening.reason})"
-    return f"{probe.mailbox}: {words.get(probe.opening.verdict, closed)}"
+    verdict = probe.opening.verdict
+    by = f" by {probe.access.service}" if probe.access is not None else ""
+    why = f" ({probe.opening.reason})" if probe.access is not None and probe.opening.reason else ""
+    if verdict == proof.OPENED:
+        said = f"still opens{by}"
+    elif verdict in proof.REFUSALS:
+        said = f"is still {'refused' if probe.access is not None else 'denied'}{by}{why}"
+    elif verdict == proof.SIGNED_IN:
+        said = f"is neither opened nor refused{by}"
+    elif verdict == proof.NO_MAILBOX:
+        said = "is not a mailbox"
+    elif verdict == proof.NO_ROLE:
+        said = "the token is refused, because the role is not in it"
+    elif verdict in (proof.OTHER, proof.THROTTLED):
+        said = probe.opening.reason or "the answer is not understood"
+        return f"{probe.mailbox}{by}: {said}"
+    else:
+        said = f"the protocol is closed to the application ({probe.opening.reason})"
+    return f"{probe.mailbox}: {said}"
 
 
 def _names_of(probes: t.Iterable[Probe]) -> str:
-    return ", ".join(probe.mailbox for probe in probes)
+    return ", ".join(dict.fromkeys(probe.mailbox for probe in probes))
 
 
 def _broken(broken: list[Probe], result: Json) -> ServiceError:
@@ -164,6 +364,12 @@ def _broken(broken: list[Probe], result: Json) -> ServiceError:
             cure="check the address, and that the account has a mailbox in the cloud",
             **about,
         )
+    if broken[0].opening.verdict == proof.THROTTLED:
+        return ServiceError(
+            "; ".join(_told(probe) for probe in broken),
+            cure="run again later, or raise patience; with many tenants at once lower forks",
+            **about,
+        )
     return ServiceError(
         "; ".join(_told(probe) for probe in broken),
         cure="run again later; if it stays, give Microsoft's support the request id",
@@ -171,46 +377,112 @@ def _broken(broken: list[Probe], result: Json) -> ServiceError:
     )
 
 
-def _no_role(wrong: list[Probe], desired: Desired, result: Json) -> Blocked | None:
-    if not _met(wrong, proof.NO_ROLE) or desired.role is None:
+def _undone(current: State, desired: Desired, now: dt.datetime) -> Blocked | None:
+    """A grant in Entra beside a scoped role: the two add up."""
+    for asked in desired.accesses:
+        held = [role for role in asked.forbidden if role in current.carried.get(asked.id, ())]
+        if not held or asked.on_its_way(now):
+            continue
+        return Blocked(
+            f"the application's token carries {', '.join(held)}, so an admin consent in Entra opens what the scope of "
+            f"its role keeps shut, and {asked.service} is no proof of the role",
+            attempted="prove the application's reach",
+            cure="revoke the consent (entra_admin_consent, or mail2fax_on_entra_grant: remove); tokens of before go on "
+            "carrying it for their life",
+            who="a Cloud Application Administrator or Privileged Role Administrator",
+        )
+    return None
+
+
+def _no_role(wrong: list[Probe], desired: Desired, current: State, result: Json) -> Blocked | None:
+    met = _met(wrong, proof.NO_ROLE)
+    asked = _asked(met[0], desired) if met else None
+    if asked is None or not asked.roles:
         return None
-    held = ", ".join(result["roles"]) or "none at all"
-    lacks = f"the application's token does not carry {desired.role} (it carries {held})"
-    if desired.role in result["roles"]:
-        lacks = f"the application's token carries {desired.role}, and Exchange still says that it is not enough"
+    carried = current.carried.get(asked.id, current.roles)
+    missing = [role for role in asked.roles if role not in carried] or list(asked.roles)
+    needed, held = ", ".join(missing), ", ".join(result["roles"]) or "none at all"
+    lacks = f"the application's token does not carry {needed} (it carries {held})"
+    if missing[0] in carried:
+        lacks = f"the application's token carries {needed}, and Exchange still says that it is not enough"
     return Blocked(
         lacks,
         attempted="open the mailboxes as the application",
-        cure=f"grant admin consent to {desired.role} (entra_admin_consent); a grant made a moment ago may need some "
+        cure=f"grant admin consent to {needed} (entra_admin_consent); a grant made a moment ago may need some "
         "minutes, so run again or raise patience",
         who="a Cloud Application Administrator or Privileged Role Administrator",
     )
 
 
-def _closed(wrong: list[Probe], desired: Desired, now: dt.datetime) -> Blocked | None:
-    met = _met(wrong, desired.switched_off)
-    if not met or (desired.ews_in_force_by is not None and now < desired.ews_in_force_by):
+def _wrong_pointer(wrong: list[Probe]) -> Blocked | None:
+    met = _met(wrong, proof.WRONG_POINTER)
+    if not met:
         return None
+    return Blocked(
+        f"Exchange refuses {_names_of(met)}, because its service principal of the application has another object id "
+        "than the enterprise application that signs in",
+        attempted="open the mailboxes as the application",
+        cure="replace it (exchange_service_principal, or mail2fax_on_wrong_pointer: replace); rights on mailboxes have "
+        "to be given anew then",
+        who=words.WHO,
+    )
+
+
+def _closed(wrong: list[Probe], desired: Desired, now: dt.datetime) -> Blocked | None:
+    met = [probe for probe in wrong if probe.opening.verdict in _asked(probe, desired).off]
+    met = [probe for probe in met if not _asked(probe, desired).on_its_way(now)]
+    if not met:
+        return None
+    asked = _asked(met[0], desired)
     reasons = "; ".join(dict.fromkeys(str(probe.opening.reason) for probe in met))
     return Blocked(
-        f"{desired.service} is blocked for {_names_of(met)}: {reasons}",
+        f"{asked.service} is blocked for {_names_of(met)}: {reasons}",
         attempted="open the mailboxes as the application",
-        cure=desired.opened_by,
+        cure=asked.opened_by,
         who="an Exchange Administrator",
     )
 
 
-def _contradiction(wrong: list[Probe], desired: Desired) -> Blocked | None:
-    met = [probe for probe in wrong if probe.opening.verdict in proof.REFUSALS | {proof.OPENED}]
-    if not met or desired.configuration_agrees:
+def _overdue(wrong: list[Probe], desired: Desired, now: dt.datetime) -> Blocked | None:
+    """A mailbox that has to open and is refused, long after everything is in force."""
+    met = [
+        probe
+        for probe in wrong
+        if probe.expected == OPENED
+        and probe.opening.verdict in proof.REFUSALS
+        and (_asked(probe, desired).overdue(now) or not desired.configuration_agrees)
+        and not _asked(probe, desired).strict
+    ]
+    if not met:
         return None
+    asked, verdict = _asked(met[0], desired), met[0].opening.verdict
+    likely = "; or ".join(words.causes(asked.protocol, asked.scoping, verdict))
+    since = f", although all was in force by {iso(asked.settled_by)}" if asked.settled_by is not None else ""
     return Blocked(
-        "the application's reach is not what it should be: "
-        + "; ".join(
-            f"{probe.mailbox} {'opens' if probe.opening.verdict == proof.OPENED else 'is denied'}" for probe in met
-        ),
+        f"{'; '.join(_told(probe) for probe in met)}{since}. The likeliest cause first: {likely}",
+        attempted="open the mailboxes as the application",
+        cure="look for these in their order, and run provision, which mends what it may",
+        who=words.WHO,
+        code=met[0].opening.code,
+        request_id=met[0].opening.request_id,
+    )
+
+
+def _contradiction(wrong: list[Probe], desired: Desired, now: dt.datetime) -> Blocked | None:
+    met = [
+        probe
+        for probe in wrong
+        if probe.opening.verdict in proof.REFUSALS | {proof.OPENED}
+        and (not desired.configuration_agrees or (probe.expected == REFUSED and _asked(probe, desired).overdue(now)))
+    ]
+    silent = [probe for probe in wrong if probe.silent]
+    if not met and not silent:
+        return None
+    told = [f"{probe.mailbox} {'opens' if probe.opening.verdict == proof.OPENED else 'is denied'}" for probe in met]
+    told += [f"nothing was proved of {probe.mailbox}, and its configuration is not right" for probe in silent]
+    return Blocked(
+        f"the application's reach is not what it should be: {'; '.join(told)}",
         attempted="prove the application's reach",
-        cure="look at the application access policy and at the members of its group "
-        "(exchange_application_access_policy, exchange_security_group)",
+        cure=words.look_at({_asked(probe, desired).scoping for probe in [*met, *silent]}),
         who="an Exchange Administrator",
     )

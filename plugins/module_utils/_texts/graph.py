@@ -61,10 +61,9 @@ GRAPH_LIFETIME_TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
 
 GRAPH_MAIL_BY_POLICY = ("[RAOP]", "Access to OData is disabled")
 """An application access policy keeps the mailbox shut."""
-GRAPH_MAIL_REFUSED = frozenset(
-    {"ErrorAccessDenied", "ExtensionError", "AccessDenied", "ErrorAccessDeniedWithGlobalBan"}
-)
-"""No permission, out of the role's scope, or not in force yet: one text for all. ExtensionError is its cache [M: third]."""
+GRAPH_MAIL_REFUSED = frozenset({"ErrorAccessDenied", "ExtensionError", "AccessDenied"})
+"""No permission, out of the role's scope, or not in force yet: one text for all. ExtensionError is the role's cache;
+the third is [M]."""
 GRAPH_MAIL_SEND_AS = frozenset({"ErrorSendAsDenied"})
 GRAPH_MAIL_ABSENT = frozenset(
     {"ErrorInvalidUser", "MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI", "Request_ResourceNotFound"}

@@ -10,10 +10,9 @@ import typing as t
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
-from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS, Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS, proof, verdicts
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 from tests.unit.plugins.resources.test_mailbox_probe import Services, look, signed_in
 
 
@@ -66,6 +65,9 @@ def test_its_own_word_for_being_closed_is_told(toy: str):
     assert result.blocked.cure == "wind it up"
 
 
-def test_a_profile_may_name_every_protocol_and_no_role():
-    assert _profile.SPEC["proof"]["options"]["protocol"]["choices"] == sorted(PROOFS)
-    assert "required" not in _profile.SPEC["proof"]["options"]["role"]
+def test_every_protocol_says_what_is_known_of_it_before_anything_is_opened():
+    assert sorted(PROOFS) == ["ews", "graph", "imap", "pop", "smtp"]
+    for kind in PROOFS.values():
+        assert kind.service
+        assert kind.opened_by
+        assert kind.audience(CLOUDS["global"]).startswith("https://")
