@@ -13,8 +13,8 @@ description:
   - Signs in as an application, not as the operator, and opens each mailbox as the fax server will do; with Exchange Web
     Services (EWS), Microsoft Graph, IMAP, POP or SMTP. Nothing in a mailbox is read.
   - Tells apart why a mailbox does not open; not yet in force, the protocol switched off for the mailbox or for the
-    tenant, denied by an application access policy, no right on the mailbox, no role in the token, no such mailbox. Where
-    a service gives one answer for several causes, the message lists them, the likeliest first.
+    tenant, denied by an application access policy, no right on the mailbox, no role in the token, no such mailbox.
+    Where a service gives one answer for several causes, the message lists them, the likeliest first.
   - A refusal counts only beside an opening by the same access. That a mailbox is not there, or that a protocol is
     switched off for it, is no refusal; where every mailbox of O(refused) says so, Exchange's own verdict stands
     (O(configuration_agrees)), and RV(accesses) tells that nothing was refused.
@@ -90,7 +90,8 @@ options:
       scoping:
         description:
           - The scoping model in use.
-          - With V(application_role) the token must not carry the permissions, because a grant in Entra undoes the scope.
+          - With V(application_role) the token must not carry the permissions, because a grant in Entra undoes the
+            scope.
         type: str
         required: true
         choices: [application_access_policy, application_role, mailbox_permission, tenant_wide]
@@ -109,14 +110,14 @@ options:
   object_id:
     description:
       - The object ID that Exchange's service principal of the application has, as
-        M(mail2fax.m365.exchange_service_principal) returns it. If the token is another object's, what Exchange refuses is
-        told as V(wrong_pointer).
+        M(mail2fax.m365.exchange_service_principal) returns it. If the token is another object's, what Exchange refuses
+        is told as V(wrong_pointer).
     type: str
     version_added: 0.2.0
   send:
     description:
-      - Whether a real message is sent from each mailbox of O(allowed) to itself, by SMTP, and by Microsoft Graph where the
-        permission is C(Mail.Send). It is then looked for, by IMAP or Microsoft Graph, and removed.
+      - Whether a real message is sent from each mailbox of O(allowed) to itself, by SMTP, and by Microsoft Graph where
+        the permission is C(Mail.Send). It is then looked for, by IMAP or Microsoft Graph, and removed.
       - Without it SMTP ends before the message. That proves a role, and it proves nothing where rights on mailboxes
         decide, because Exchange looks at them only when a message is handed over; the verdict is V(signed_in) then. So
         it is for C(Mail.Send) alone, of which Microsoft Graph has no dry form.
@@ -137,8 +138,8 @@ options:
   wait:
     description:
       - Seconds to go on looking at the mailboxes whose verdict is not as expected, in intervals that grow to ten
-        seconds; a minute where rights on mailboxes are on their way, and five where roles are, because a refusal that is
-        asked for more often stays in Exchange's cache. V(0) is one look.
+        seconds; a minute where rights on mailboxes are on their way, and five where roles are, because a refusal that
+        is asked for more often stays in Exchange's cache. V(0) is one look.
     type: int
     default: 0
   configuration_agrees:
