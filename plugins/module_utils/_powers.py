@@ -101,7 +101,7 @@ def missing(
     graph: t.Collection[str] | None,
     exchange: t.Collection[str] | None,
     roles: t.Collection[str] | None,
-    delegated: bool = True,
+    only_for: t.Collection[str] | None = None,
     by_hand: t.Collection[str] = (),
 ) -> list[Missing]:
     """What ``steps`` (keys, or words of 0.1.0) need and the operator lacks, in the table's order.
@@ -109,10 +109,12 @@ def missing(
     A missing need names steps by the words they were asked by.
 
     ``graph`` and ``exchange`` are the roles in the operator's tokens, ``roles`` names of directory roles; None means
-    that they cannot be known, and then nothing of that kind is missing. ``delegated``: whether delegated permissions
-    are to be granted. ``by_hand``: keys of steps that a person does, so that the operator only looks.
+    that they cannot be known, and then nothing of that kind is missing. ``only_for``: what of ``_steps.ONLY_FOR`` is to
+    be done; None: permissions of both kinds are granted. ``by_hand``: keys of steps that a person does, so that the
+    operator only looks.
     """
     held = {GRAPH: graph, EXCHANGE: exchange, DIRECTORY: roles}
+    done = (_steps.DELEGATED, _steps.APPLICATION) if only_for is None else only_for
     lacking: dict[Need, list[str]] = {}
     asked = {_steps.key(word): word for word in steps}
     for key, power in POWERS.items():
@@ -120,7 +122,7 @@ def missing(
             continue
         for need in _steps.STEPS[key].looks if key in by_hand else power.needs:
             have = held[need.kind]
-            if have is None or (need.only_for == "delegated" and not delegated):
+            if have is None or (need.only_for is not None and need.only_for not in done):
                 continue
             if not set(need.any_of) & set(have):
                 lacking.setdefault(need, []).append(asked[key])

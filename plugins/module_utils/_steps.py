@@ -20,13 +20,20 @@ DIRECTORY = "directory_role"
 
 MANAGE_AS_APP = "Exchange.ManageAsApp"
 
+DELEGATED, APPLICATION, REVOKED = "delegated", "application", "revoked"
+ONLY_FOR: t.Mapping[str, str] = {
+    DELEGATED: "delegated permissions",
+    APPLICATION: "application permissions",
+    REVOKED: "revoking a permission that undoes a scope",
+}
+"""What some rights are needed for alone, in words."""
+
 
 @dataclass(frozen=True)
 class Need:
     """One right that a step needs: any one of ``any_of``, the least powerful first.
 
-    ``kind`` is GRAPH, EXCHANGE or DIRECTORY. ``only_for`` is None, or ``delegated`` for what only delegated
-    permissions need.
+    ``kind`` is GRAPH, EXCHANGE or DIRECTORY. ``only_for`` is None, or one of ONLY_FOR: what alone needs it.
     """
 
     kind: str
@@ -67,6 +74,8 @@ class Run:
 
 _OWN_APPLICATIONS = Need(GRAPH, ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"))
 _ASSIGN = Need(GRAPH, ("AppRoleAssignment.ReadWrite.All",))
+_GRANT = Need(GRAPH, _ASSIGN.any_of, APPLICATION)
+_REVOKE = Need(GRAPH, _ASSIGN.any_of, REVOKED)
 _READ_APPLICATIONS = Need(
     GRAPH,
     (
@@ -78,14 +87,14 @@ _READ_APPLICATIONS = Need(
 _READ_ALL_APPLICATIONS = Need(
     GRAPH, tuple(name for name in _READ_APPLICATIONS.any_of if name != "Application.ReadWrite.OwnedBy")
 )
-_DELEGATE = Need(GRAPH, ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"), "delegated")
+_DELEGATE = Need(GRAPH, ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"), DELEGATED)
 _READ_GRANTS = Need(
     GRAPH,
     (
         *("Directory.Read.All", "DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All"),
         "Directory.ReadWrite.All",
     ),
-    "delegated",
+    DELEGATED,
 )
 _ADMINS = ("Exchange Administrator", "Global Administrator")
 _AS_APP = Need(EXCHANGE, (MANAGE_AS_APP,))
@@ -124,7 +133,7 @@ _ROWS = (
     Step(
         *("application_role", "Application roles", "assign application roles within a scope"),
         "exchange_application_role",
-        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        needs=(_REVOKE, _AS_APP, _EXCHANGE_ADMIN),
         undone_by="application_role",
         chosen=True,
     ),
@@ -156,7 +165,7 @@ _ROWS = (
     ),
     Step(
         *("admin_consent", "Admin consent", "grant admin consent", "entra_admin_consent"),
-        needs=(_ASSIGN, _READ_ALL_APPLICATIONS, _DELEGATE),
+        needs=(_GRANT, _READ_ALL_APPLICATIONS, _DELEGATE),
         looks=(_READ_APPLICATIONS, _READ_GRANTS),
         undone_by="admin_consent",
         chosen=True,

@@ -634,6 +634,14 @@ control_mailboxes:
   returned: success
   type: list
   elements: dict
+candidates:
+  description: >-
+    Addresses of further mailboxes on which rights that nobody declared are worth looking for, as many as
+    M(mail2fax.m365.exchange_mailbox_permission) looks at with little to spend. Empty where O(accesses) have no
+    V(mailbox_permission).
+  returned: success
+  type: list
+  elements: str
 group:
   description: The scope group as it was found, null when O(group) is not set.
   returned: success
@@ -703,6 +711,43 @@ ews:
     allowed:
       description: Whether the application may use EWS, null when the tenant has not decided.
       type: bool
+protocols:
+  description: The mail protocols of O(mailboxes), null without O(protocols.required).
+  returned: success
+  type: dict
+  contains:
+    mailboxes:
+      description:
+        - One entry per mailbox that was found.
+        - C(imap), C(pop) and C(smtp) tell what is on, C(smtp) by the mailbox's own switch or else the organization's;
+          C(smtp_own) is the mailbox's own, null where it has none.
+      type: list
+      elements: dict
+    organization:
+      description: C(smtp_auth_disabled) is the organization's switch, null where it cannot be read.
+      type: dict
+mailbox_permission:
+  description: >-
+    The application's rights on mailboxes, as far as they were looked at on the way; null where it has none, or where
+    O(accesses) have no V(mailbox_permission).
+  returned: success
+  type: dict
+  contains:
+    sid:
+      description: The SID of the application in Exchange.
+      type: str
+    looked_at:
+      description: The addresses of the mailboxes whose rights were read.
+      type: list
+      elements: str
+    elsewhere:
+      description: Mailboxes that nobody declared and on which it has rights.
+      type: list
+      elements: dict
+    orphans:
+      description: Entries of SIDs that Exchange knows nobody of.
+      type: list
+      elements: dict
 windows_host:
   description: >-
     With O(exchange_transport=winrm), what the management host tells about itself, as M(mail2fax.m365.windows_host_info)

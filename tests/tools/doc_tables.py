@@ -68,7 +68,7 @@ def powers() -> str:
             shown = [literal(one) if need.kind != _powers.DIRECTORY else one for one in need.any_of]
             words = shown[0] + (f" (or {', '.join(shown[1:])})" if shown[1:] else "")
             if need.only_for:
-                words += f", for {need.only_for} permissions"
+                words += f", for {_steps.ONLY_FOR[need.only_for]}"
             cells[need.kind].append(words)
         formerly = next((f" (once: {word})" for word, key in _steps.FORMERLY.items() if key == name), "")
         rows.append([f"**{name}**{formerly}: {power.title}", *("\n\n".join(cell) for cell in cells.values())])

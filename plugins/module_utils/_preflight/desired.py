@@ -113,9 +113,13 @@ class Desired:
         return next((word for word in self.steps or () if _steps.key(word) == step), step)
 
     @property
-    def delegated(self) -> bool:
-        """Whether delegated permissions are to be granted; not known without ``permissions``."""
-        return self.permissions is None or any(item.delegated for item in self.permissions)
+    def grants(self) -> frozenset[str]:
+        """Which kinds of permissions are to be granted, as ``_steps.ONLY_FOR`` calls them; any without
+        ``permissions``."""
+        if self.permissions is None:
+            return frozenset({_steps.DELEGATED, _steps.APPLICATION})
+        kinds = {_steps.DELEGATED for item in self.permissions if item.delegated}
+        return frozenset(kinds | {_steps.APPLICATION for item in self.permissions if item.application})
 
     @property
     def picks(self) -> bool:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _names, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import APPLICATION, Offer, Offers
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
-from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Read, Reads
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
 
 _WHAT = "the permissions in force"
 
@@ -34,7 +35,11 @@ def calls(desired: Desired) -> Reads:
     wanted = desired.application
     if wanted is None or wanted.identity.looked_up[0] != "appId":
         return {}
-    path = f"/servicePrincipals(appId={_names.odata(wanted.identity.looked_up[1])})"
+    return _of(desired, wanted.identity.looked_up[1])
+
+
+def _of(desired: Desired, app_id: str) -> Reads:
+    path = f"/servicePrincipals(appId={_names.odata(app_id)})"
     reads = {
         "roles": Read(Call("GET", f"{path}/appRoleAssignments?$top=100", f"read {_WHAT}"), _WHAT),
         "scopes": Read(Call("GET", f"{path}/oauth2PermissionGrants?$top=100", f"read {_WHAT}"), _WHAT),
@@ -57,6 +62,33 @@ def take(answers: Answers) -> Facts:
         for name in _permissions.WELL_KNOWN
     ]
     return Facts(rows("roles"), rows("scopes"), tuple(_permissions.offers_from(offered).values()))
+
+
+def explain(facts: Facts, desired: Desired, app_id: str, ask: Ask) -> Facts:
+    """``app_id``: zeros for an application that is to be made. One further request where only the first batch told the
+    id, and where a grant would undo the scope of a role."""
+    if facts.roles is not None or app_id == _names.ZERO_GUID or _accesses.ROLE not in desired.models:
+        return facts
+    if calls(desired):
+        return facts  # asked, and refused
+    return take(ask.further(_of(desired, app_id)))
+
+
+def held(facts: Facts, declared: Offers | None) -> tuple[Permission, ...] | None:
+    """The application permissions that are in force, as scoping models ask for them; None where nothing is known.
+
+    One whose name is not known has its id for a name.
+    """
+    if facts.roles is None:
+        return None
+    offers = {offer.object_id: offer for offer in (*facts.offers, *(declared or {}).values())}
+    found = []
+    for role in facts.roles:
+        resource = offers.get(str(role.get("resourceId") or "").lower())
+        ident = str(role.get("appRoleId") or "").lower()
+        if resource is not None:
+            found.append(Permission(resource.app_id, resource.names.get((APPLICATION, ident)) or ident))
+    return tuple(dict.fromkeys(found))
 
 
 def shown(facts: Facts, declared: Offers | None) -> list[Json] | None:

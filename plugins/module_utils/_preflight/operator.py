@@ -95,14 +95,17 @@ def shown(operator: Operator) -> Json:
     }
 
 
-def judge(operator: Operator, desired: Desired, refusal: Forbidden | None) -> Judged:
-    """What is missing: for the steps asked for, which stops the run; for all steps otherwise, to be told."""
+def judge(operator: Operator, desired: Desired, refusal: Forbidden | None, *, revokes: bool = False) -> Judged:
+    """What is missing: for the steps asked for, which stops the run; for all steps otherwise, to be told.
+
+    ``revokes``: whether the run takes back a permission that undoes the scope of a role.
+    """
     lacking = _powers.missing(
         desired.steps if desired.steps is not None else _powers.POWERS,
         graph=operator.graph,
         exchange=operator.exchange,
         roles=operator.directory_roles,
-        delegated=desired.delegated,
+        only_for=desired.grants | ({_steps.REVOKED} if revokes else set()),
         by_hand=("admin_consent",) if desired.consent == BY_HAND else (),
     )
     entries: list[Json] = [

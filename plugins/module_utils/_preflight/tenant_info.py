@@ -24,13 +24,17 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     ews,
     granted,
     group,
+    held,
     host,
     mailboxes,
     operator,
     policies,
+    protocols,
+    rights,
     scope,
     secret,
     tenant,
+    wide,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Ask
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import SPEC, Desired, parse
@@ -57,6 +61,8 @@ class State:
     control: control.Facts = field(default_factory=control.Facts)
     scope: scope.Facts = field(default_factory=scope.Facts)
     ews: ews.Facts = field(default_factory=ews.Facts)
+    held: held.Facts = field(default_factory=held.Facts)
+    protocols: protocols.Facts = field(default_factory=protocols.Facts)
     host: host.Facts = field(default_factory=host.Facts)
     refusal: Forbidden | None = None
     unreadable: tuple[str, ...] = ()
@@ -84,6 +90,8 @@ class TenantInfo(ReadOnly):
                 "mailboxes": mailboxes.calls(desired, [] if first else scope.names(desired)),
                 "control": control.calls(desired),
                 "scope": scope.calls(desired, apart=first),
+                "held": held.calls(desired),
+                "protocols": protocols.calls(desired),
             }
         )
         settings = ews.take(answers["ews"])
@@ -95,12 +103,14 @@ class TenantInfo(ReadOnly):
             operator=who,
             tenant=tenant.explain(tenant.take(answers["tenant"], settings.configuration), desired, who, ask),
             application=registration,
-            granted=granted.take(answers["granted"]),
+            granted=granted.explain(granted.take(answers["granted"]), desired, app_id, ask),
             secret=secret.take(answers["secret"], registration.document),
             mailboxes=declared,
             control=control.take(answers["control"]),
             scope=scope.explain(limits, desired, declared, app_id, ask, self._tenant.now()),
             ews=settings,
+            held=held.explain(held.take(answers["held"]), desired, app_id, ask),
+            protocols=protocols.take(answers["protocols"]),
             host=host.take(self._tenant, ask.host_problem),
             refusal=ask.refusal,
             unreadable=tuple(ask.unreadable),
@@ -116,7 +126,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     """Pure: everything that was found, and the outcome that follows from it."""
     who, accepted = current.operator, current.tenant.accepted
     app_id = current.application.app_id_to_be(desired)
-    rights = operator.judge(who, desired, current.refusal)
+    powers = operator.judge(who, desired, current.refusal)
     about_host = host.judge(current.host, desired)
     registration = application.judge(current.application, desired, now)
     policy = secret.judge(current.secret, desired, who, now)
@@ -127,12 +137,15 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         current.control, current.mailboxes, current.scope.staying(desired), current.scope.inside, desired, accepted
     )
     services = ews.judge(current.ews, desired, current.application.app_id, now)
-    findings = [*tenant.judge(current.tenant, desired, who), *rights.findings, *about_host]
+    entries = rights.judge(current.held, current.control, desired, current.mailboxes, app_id, now)
+    switches = protocols.judge(current.protocols, desired, current.mailboxes)
+    findings = [*tenant.judge(current.tenant, desired, who), *powers.findings, *about_host]
     unread = _blind(current, desired)
-    if unread and not rights.findings and not any(finding.severity == BLOCKED for finding in about_host):
+    if unread and not powers.findings and not any(finding.severity == BLOCKED for finding in about_host):
         findings.append(operator.unread(unread))
-    for judged in (registration, policy, declared, limits, others, controls, services):
+    for judged in (registration, policy, declared, limits, others, controls, services, entries, switches):
         findings += judged.findings
+    findings += wide.judge(desired)
     findings = [_as_asked(finding, desired) for finding in findings]
     result: Json = {
         "now": _time.iso(now),
@@ -142,16 +155,19 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
             "domains": current.tenant.domains,
         },
         "operator": operator.shown(who),
-        "missing": rights.shown,
+        "missing": powers.shown,
         "application": registration.shown,
         "permissions": None if desired.permissions is None else [item.as_dict() for item in desired.permissions],
         "permissions_in_force": granted.shown(current.granted, current.application.offers),
         "app_management_policy": policy.shown,
         "mailboxes": declared.shown,
         "control_mailboxes": controls.shown,
+        "candidates": rights.further(current.control, desired, sum(bool(one["picked"]) for one in controls.shown)),
         "group": limits.shown,
         "other_policies": others.shown,
         "ews": services.shown,
+        "protocols": switches.shown,
+        "mailbox_permission": entries.shown,
         "windows_host": current.host.about,
         "unreadable": sorted(set(current.unreadable)),
         "findings": [finding.as_dict() for finding in findings],
@@ -175,6 +191,7 @@ def _blind(current: State, desired: Desired) -> list[str]:
     if (desired.mailboxes or desired.control) and current.mailboxes.recipients is None:
         unread.append("the mailboxes")
     unread += scope.blind(current.scope, desired)
+    unread += held.blind(current.held, desired, current.application.app_id_to_be(desired))
     if desired.ews and current.ews.configuration is None:
         unread.append("the EWS settings")
     return unread

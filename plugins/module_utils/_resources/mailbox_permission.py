@@ -104,7 +104,7 @@ class MailboxPermission:
         pointed, found = outputs[: len(about)], outputs[len(about) : len(about) + len(people)]
         pointer = pointer_of(pointed[0], app_id) if pointed else None
         known = tuple(Recipient.of(row) for output in found for row in output.listed())
-        entries, again = _entries(known, dict(zip(asked.names, outputs[len(about) + len(people) :], strict=True)))
+        entries, again = by_mailbox(known, dict(zip(asked.names, outputs[len(about) + len(people) :], strict=True)))
         state = State(pointer, known, entries, scanned=len(entries) + len(again))
         if pointer is not None:
             state = self._with_send_as(state, pointer, pointed[1])
@@ -135,14 +135,14 @@ class MailboxPermission:
         """With the rows of SendAs put to their mailboxes, which they name by Name only."""
         ours = [(name, entry) for name, entry in send_as_of(rows) if entry.is_of(pointer)]
         known = list(state.known)
-        unknown = [name for name in dict.fromkeys(name for name, _entry in ours) if _called(known, name) is None]
+        unknown = [name for name in dict.fromkeys(name for name, _entry in ours) if called(known, name) is None]
         pages = [unknown[start : start + PER_FILTER] for start in range(0, len(unknown), PER_FILTER)]
         cmdlets = [by_properties([("Name", name) for name in page], _LOOK) for page in pages]
         known += [Recipient.of(row) for output in self._tenant.exchange.invoke_many(cmdlets) for row in output.listed()]
         placed: dict[str, list[Entry]] = {}
         lost = []
         for name, entry in ours:
-            one = _called(known, name)
+            one = called(known, name)
             if one is None:
                 lost.append(name)
             else:
@@ -249,7 +249,7 @@ class MailboxPermission:
         return Settled({"rights": seen.plan.result["rights"]})
 
 
-def _entries(known: t.Sequence[Recipient], told: t.Mapping[str, Output]) -> tuple[_Found, list[Recipient]]:
+def by_mailbox(known: t.Sequence[Recipient], told: t.Mapping[str, Output]) -> tuple[_Found, list[Recipient]]:
     """Rows by the mailbox's Guid, and the mailboxes that have to be asked for anew, by their Guid.
 
     What was asked for by an address may be the rows of somebody else, who has it as a name.
@@ -268,7 +268,7 @@ def _entries(known: t.Sequence[Recipient], told: t.Mapping[str, Output]) -> tupl
     return entries, [one for one in again if one.guid not in entries]
 
 
-def _called(known: t.Iterable[Recipient], name: str) -> Recipient | None:
+def called(known: t.Iterable[Recipient], name: str) -> Recipient | None:
     found = [one for one in known if one.is_printed_as(name)]
     return next((one for one in found if one.type in MAILBOXES), found[0] if found else None)
 

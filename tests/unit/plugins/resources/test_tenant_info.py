@@ -730,7 +730,21 @@ def test_delegated_permissions_need_a_right_of_their_own():
     assert [item.permission for item in _powers.missing(["consent"], **held)] == [
         "DelegatedPermissionGrant.ReadWrite.All"
     ]
-    assert _powers.missing(["consent"], **held, delegated=False) == []
+    assert _powers.missing(["consent"], **held, only_for={"application"}) == []
+
+
+def test_what_grants_application_permissions_is_needed_for_those_alone():
+    held = {
+        "graph": {"Application.Read.All", "DelegatedPermissionGrant.ReadWrite.All"},
+        "exchange": None,
+        "roles": None,
+    }
+    assert _powers.missing(["admin_consent"], **held, only_for={"delegated"}) == []
+    (lacking,) = _powers.missing(["admin_consent"], **held)
+    assert lacking.permission == "AppRoleAssignment.ReadWrite.All"
+    assert _powers.missing(["application_role"], **held) == []
+    (lacking,) = _powers.missing(["application_role"], **held, only_for={"revoked"})
+    assert lacking.permission == "AppRoleAssignment.ReadWrite.All"
 
 
 def test_role_ids_become_names():

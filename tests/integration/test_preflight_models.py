@@ -1,0 +1,351 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in the way of application roles, rights on mailboxes and mail protocols is told before any write."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from tests.emulator.testing import Emulator, start_emulator
+from tests.integration.harness import EXCHANGE, GRAPH, requests_to, run
+
+Json = dict[str, t.Any]
+
+APP = "aaaaaaaa-0000-4000-8000-000000000001"
+OTHER = "aaaaaaaa-0000-4000-8000-000000000002"
+ROLES = [
+    *("Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All"),
+    *("Directory.Read.All", "Policy.Read.All", "Exchange.ManageAsApp"),
+]
+NAME, ALIAS, SCOPE = "Mail2Fax", "mail2fax.scope", "Mail2Fax scope"
+IMAP = {"id": "imap", "protocol": "imap", "permissions": ["IMAP.AccessAsApp"], "scoping": "mailbox_permission"}
+SMTP = {"id": "smtp", "protocol": "smtp", "permissions": ["SMTP.SendAsApp"], "scoping": "mailbox_permission"}
+SMTP_ROLE = {**SMTP, "scoping": "application_role", "roles": ["Application SMTP.SendAsApp"]}
+MAIL = {
+    "id": "mail",
+    "protocol": "graph",
+    "permissions": ["Mail.ReadWrite", "Mail.Send"],
+    "scoping": "application_role",
+    "roles": ["Application Mail.ReadWrite", "Application Mail.Send"],
+}
+WIDE = {"id": "mail", "protocol": "graph", "permissions": ["Mail.Send"], "scoping": "tenant_wide"}
+PERMISSIONS: dict[str, list[str]] = {"imap": ["IMAP.AccessAsApp"], "both": ["IMAP.AccessAsApp", "SMTP.SendAsApp"]}
+
+NUMBERS = iter(range(1, 1000))
+TENANTS: list[Json] = []
+
+
+def people(domain: str, **changes: Json) -> list[Json]:
+    names = ("fax", "adele", "bob", "info")
+    return [{"address": f"{name}@{domain}", "display_name": name.title(), **changes.get(name, {})} for name in names]
+
+
+def tenant(**keys: t.Any) -> int:
+    """Adds a tenant with the application, unless ``application`` is None; its number."""
+    number = next(NUMBERS)
+    domain = f"p{number}.example"
+    operator = f"11111111-0000-4000-8000-{number:012}"
+    application = keys.pop("application", {})
+    made = {"appId": APP, "displayName": NAME, "uniqueName": "mail2fax", "createdByAppId": operator}
+    TENANTS.append(
+        {
+            "id": f"99999999-0000-4000-8000-{number:012}",
+            "domains": [domain],
+            "operators": [
+                {
+                    "client_id": operator,
+                    "client_secret": "operator-secret",
+                    "display_name": "Provisioning operator",
+                    "app_roles": keys.pop("operator_roles", ROLES),
+                    "directory_roles": keys.pop("directory_roles", ["Exchange Administrator"]),
+                }
+            ],
+            "mailboxes": people(domain, **keys.pop("people", {})),
+            "applications": [] if application is None else [{**made, **application}],
+            **{key: value(domain) if callable(value) else value for key, value in keys.items()},
+        }
+    )
+    return number
+
+
+OPEN = tenant(transport_config={"SmtpClientAuthenticationDisabled": False})
+SHUT = tenant(people={"fax": {"type": "SharedMailbox", "imap": False, "pop": False}, "adele": {"imap": False}})
+OWN = tenant(people={"fax": {"type": "SharedMailbox", "smtp_auth": False}, "adele": {"smtp_auth": True}})
+LICENCES = tenant(
+    people={
+        "fax": {"licence": "none"},
+        "adele": {"licence": "F3", "imap": False},
+        "bob": {"licence": "E3"},
+        "info": {"licence": "none", "type": "SharedMailbox"},
+    },
+    transport_config={"SmtpClientAuthenticationDisabled": False},
+)
+EMPTY = tenant(application=None)
+UNIFIED = tenant(groups=[{"name": "Fax team", "alias": ALIAS, "type": "GroupMailbox"}])
+
+
+def scoped(*roles: str, **keys: t.Any) -> Json:
+    """What a run leaves of application roles: pointer, group, scope, assignments."""
+    return {
+        "groups": lambda domain: [
+            {"name": "Mail2Fax scope", "alias": ALIAS, "members": [f"fax@{domain}"], "managed_by": []}
+        ],
+        "exchange_service_principals": [{"app_id": APP, "display_name": NAME}],
+        "management_scopes": [{"name": SCOPE, "group": "Mail2Fax scope"}],
+        "role_assignments": [
+            {"name": f"{SCOPE} {number}", "app_id": APP, "role": role, "scope": SCOPE}
+            for number, role in enumerate(roles)
+        ],
+        **keys,
+    }
+
+
+def rights(*names: str, more: t.Sequence[Json] = ()) -> t.Callable[[str], list[Json]]:
+    """FullAccess and SendAs of the application on mailboxes."""
+    return lambda domain: [
+        *({"mailbox": f"{name}@{domain}", "app_id": APP, "rights": ["FullAccess", "SendAs"]} for name in names),
+        *({**one, "mailbox": f"{one['mailbox']}@{domain}"} for one in more),
+    ]
+
+
+POINTED: Json = {"exchange_service_principals": [{"app_id": APP, "display_name": NAME}]}
+SMTP_OPEN: Json = {"transport_config": {"SmtpClientAuthenticationDisabled": False}}
+BY_ROLE = tenant(**scoped(*MAIL["roles"]))
+BY_SMTP_ROLE = tenant(**scoped(*SMTP_ROLE["roles"]), **SMTP_OPEN)
+BY_RIGHT = tenant(**POINTED, **SMTP_OPEN, mailbox_permissions=rights("fax"))
+LARGE_NAMES = [f"user{number}" for number in range(7)]
+LARGE = tenant(
+    **POINTED,
+    **SMTP_OPEN,
+    service_principals=300,
+    mailboxes=lambda domain: [
+        *people(domain),
+        *({"address": f"user{number}@{domain}", "display_name": f"User {number}"} for number in range(120)),
+    ],
+    mailbox_permissions=rights("fax", *LARGE_NAMES),
+)
+ORPHAN = "S-1-5-21-1-2-3-4711"
+DENIED = tenant(
+    **POINTED,
+    mailbox_permissions=rights(more=[{"mailbox": "fax", "app_id": APP, "rights": ["FullAccess"], "deny": True}]),
+)
+FURTHER = tenant(
+    **POINTED,
+    **SMTP_OPEN,
+    mailbox_permissions=rights("fax", "info", more=[{"mailbox": "fax", "sid": ORPHAN, "rights": ["FullAccess"]}]),
+)
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with start_emulator({"tenants": TENANTS}) as running:
+        yield running
+
+
+def connection(number: int) -> Json:
+    return {
+        "tenant": f"p{number}.example",
+        "client_id": f"11111111-0000-4000-8000-{number:012}",
+        "client_secret": "operator-secret",
+    }
+
+
+def look(emulator: Emulator, number: int, accesses: list[Json], **changes: t.Any) -> Json:
+    """A preflight of these accesses; nothing is written."""
+    domain = f"p{number}.example"
+    models = {one["scoping"] for one in accesses}
+    switches = [one["protocol"] for one in accesses if one["protocol"] in ("imap", "pop", "smtp")]
+    consented = [one for one in accesses if one["scoping"] != "application_role"]
+    exchange = [name for one in consented if one["protocol"] != "graph" for name in one["permissions"]]
+    graph = [name for one in consented if one["protocol"] == "graph" for name in one["permissions"]]
+    params: Json = {
+        "expected_domain": domain,
+        "application": {"unique_name": "mail2fax", "display_name": NAME, "recorded_app_id": changes.pop("known", APP)},
+        "accesses": accesses,
+        "permissions": [
+            *([{"resource": "exchange_online", "application": exchange}] if exchange else []),
+            {"resource": "microsoft_graph", "application": graph, "delegated": ["User.Read"]},
+        ],
+        "mailboxes": [f"fax@{domain}"],
+        "protocols": {"required": switches, "opt_in": changes.pop("opt_in", False)},
+        "secret_name": "secret",
+        "secret_lifetime_days": 365,
+        **({"group": {"name": "Mail2Fax scope", "alias": ALIAS, "owners": []}} if "application_role" in models else {}),
+        **({"application_role": {"scope_name": SCOPE}} if "application_role" in models else {}),
+        **changes,
+    }
+    if "group" in changes:
+        params["group"] = {"name": "Mail2Fax scope", "alias": ALIAS, "owners": [], **changes["group"]}
+    if "application_role" in changes:
+        params["application_role"] = {"scope_name": SCOPE, **changes["application_role"]}
+    emulator.clear_journal()
+    result = run("m365_tenant_info", params, emulator, **connection(number))
+    rows = [row for row in emulator.journal() if row["cmdlet"] and not row["cmdlet"].startswith(("Get-", "Test-", "$"))]
+    assert rows == []
+    return result
+
+
+def told(result: Json, severity: str = "blocked", step: str | None = None) -> list[str]:
+    return [
+        f"{one['what']}: {one['found']}. {one['cure'] or ''} {one['who'] or ''}"
+        for one in result["findings"]
+        if one["severity"] == severity and step in (None, one["step"])
+    ]
+
+
+def counted(emulator: Emulator) -> list[int]:
+    return [len(requests_to(emulator, host)) for host in (GRAPH, EXCHANGE)]
+
+
+# --- how many requests -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "accesses", "changes"),
+    [
+        (BY_ROLE, [MAIL], {}),
+        (BY_SMTP_ROLE, [SMTP_ROLE], {}),
+        (BY_SMTP_ROLE, [IMAP, SMTP_ROLE], {"control_mailboxes": [f"bob@p{BY_SMTP_ROLE}.example"]}),
+        (BY_SMTP_ROLE, [IMAP, SMTP_ROLE], {}),
+        (BY_RIGHT, [IMAP, SMTP], {}),
+        (LARGE, [IMAP, SMTP], {"mailboxes": [f"{name}@p{LARGE}.example" for name in ("fax", *LARGE_NAMES)]}),
+    ],
+    ids=["roles", "smtp by a role", "both", "both, picking", "rights", "eight mailboxes of many"],
+)
+def test_one_batch_of_each_service_when_all_is_well(
+    emulator: Emulator, number: int, accesses: list[Json], changes: Json
+) -> None:
+    result = look(emulator, number, accesses, **changes)
+    assert told(result) == []
+    assert counted(emulator) == [1, 1]
+    assert result["operator"]["app_id"]
+
+
+# --- mail protocols ------------------------------------------------------------------------------------------
+
+
+def test_open_protocols_are_told_and_stop_nothing(emulator: Emulator) -> None:
+    result = look(emulator, OPEN, [IMAP, SMTP])
+    assert told(result) == []
+    assert result["protocols"]["organization"] == {"smtp_auth_disabled": False}
+    (one,) = result["protocols"]["mailboxes"]
+    assert (one["imap"], one["smtp"], one["smtp_own"]) == (True, True, None)
+
+
+def test_what_is_switched_off_for_a_mailbox_names_the_opt_in(emulator: Emulator) -> None:
+    both = [f"fax@p{SHUT}.example", f"adele@p{SHUT}.example"]
+    imap, smtp = told(look(emulator, SHUT, [IMAP, SMTP], mailboxes=both), step="mailbox_protocols")
+    assert "IMAP: it is switched off for" in imap
+    assert all(address in imap for address in both)
+    assert "mail2fax_protocols_opt_in: true" in imap
+    assert "an Exchange Administrator" in imap
+    # Neither has a switch of its own, and the organization's is off.
+    assert "SMTP AUTH" in smtp
+    assert "Get-TransportConfig" in smtp
+    assert "whole organization" in smtp
+    result = look(emulator, SHUT, [IMAP, SMTP], mailboxes=both, opt_in=True)
+    assert told(result) == []
+    assert [one for one in told(result, "warning") if "this run switches it on for these mailboxes alone" in one]
+
+
+def test_a_shared_mailbox_with_smtp_auth_of_its_own_off(emulator: Emulator) -> None:
+    (smtp,) = told(look(emulator, OWN, [SMTP_ROLE]), step="mailbox_protocols")
+    assert f"the shared mailbox fax@p{OWN}.example" in smtp
+    assert "SmtpClientAuthenticationDisabled" in smtp
+    assert "Get-TransportConfig" not in smtp
+    # Its own value wins over the organization's, in either direction.
+    assert told(look(emulator, OWN, [SMTP_ROLE], mailboxes=[f"adele@p{OWN}.example"]), step="mailbox_protocols") == []
+
+
+def test_a_control_mailbox_whose_protocol_is_off_shows_nothing(emulator: Emulator) -> None:
+    result = look(emulator, SHUT, [IMAP], opt_in=True, control_mailboxes=[f"adele@p{SHUT}.example"])
+    (note,) = told(result, "warning", "control_mailboxes")
+    assert "IMAP is switched off for it" in note
+
+
+# --- licences ------------------------------------------------------------------------------------------------
+
+
+def test_a_mailbox_without_a_licence_for_its_protocol(emulator: Emulator) -> None:
+    names = [f"{name}@p{LICENCES}.example" for name in ("fax", "adele", "bob", "info")]
+    result = look(emulator, LICENCES, [IMAP], mailboxes=names, opt_in=True)
+    none, kiosk = told(result, step="mailboxes")
+    assert f"mailbox {names[0]}: its account has no licence" in none
+    assert f"mailbox {names[1]}: its licence (mailbox plan ExchangeOnlineDeskless" in kiosk
+    assert "has no IMAP" in kiosk
+    assert all("a License Administrator" in one for one in (none, kiosk))
+    # SMTP AUTH comes with every licence.
+    (alone,) = told(look(emulator, LICENCES, [SMTP], mailboxes=names, opt_in=True), step="mailboxes")
+    assert names[0] in alone
+
+
+# --- nothing limits it ---------------------------------------------------------------------------------------
+
+
+def test_nothing_limits_it_only_where_somebody_says_so_in_words(emulator: Emulator) -> None:
+    result = look(emulator, OPEN, [WIDE])
+    (stop,) = told(result)
+    assert "may open every mailbox" in stop
+    assert "mail2fax_accept_tenant_wide" in stop
+    assert result["control_mailboxes"] == []
+    words = "The board, on 2026-11-27: it is our archive"
+    accepted = look(emulator, OPEN, [WIDE], accept_tenant_wide=words)
+    assert told(accepted) == []
+    assert any(words in one for one in told(accepted, "warning"))
+    with pytest.raises(ValueError, match="says too little"):
+        run_of_yes(emulator)
+
+
+def run_of_yes(emulator: Emulator) -> None:
+    result = look(emulator, OPEN, [WIDE], accept_tenant_wide="true")
+    if result["outcome"] != "ok":
+        raise ValueError(result["msg"])
+
+
+# --- the scope group -----------------------------------------------------------------------------------------
+
+
+def test_a_microsoft_365_group_is_no_scope(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, UNIFIED, [MAIL], group={"name": "Fax team"}), step="scope_group")
+    assert "Microsoft 365 group" in stop
+
+
+# --- rights on mailboxes -------------------------------------------------------------------------------------
+
+
+def test_a_denied_right_stops_before_anything_is_written(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, DENIED, [IMAP]))
+    assert f"denies the application FullAccess on fax@p{DENIED}.example" in stop
+    assert "Remove-MailboxPermission" in stop
+    assert "an Exchange Administrator" in stop
+
+
+def test_rights_on_further_mailboxes_are_told(emulator: Emulator) -> None:
+    result = look(emulator, FURTHER, [IMAP, SMTP])
+    assert told(result) == []
+    # SendAs shows for the whole tenant at once, FullAccess where there is room to look.
+    (note,) = told(result, "warning", "mailbox_permission")
+    assert f"info@p{FURTHER}.example" in note
+    assert "mailbox_permission.exclusive" in note
+    (note,) = told(
+        look(emulator, FURTHER, [IMAP, SMTP], mailbox_permission={"exclusive": True}), "warning", "mailbox_permission"
+    )
+    assert "will be taken off" in note
+
+
+def test_the_page_of_further_mailboxes_is_handed_on(emulator: Emulator) -> None:
+    small = look(emulator, FURTHER, [IMAP, SMTP])["candidates"]
+    assert sorted(small) == [f"{name}@p{FURTHER}.example" for name in ("adele", "bob", "info")]
+    large = look(emulator, LARGE, [IMAP, SMTP])["candidates"]
+    assert len(large) == 15
+    assert look(emulator, BY_ROLE, [MAIL])["candidates"] == []
+
+
+def test_entries_of_nobody_are_shown(emulator: Emulator) -> None:
+    (orphan,) = look(emulator, FURTHER, [IMAP, SMTP])["mailbox_permission"]["orphans"]
+    assert orphan["sid"] == ORPHAN
+    assert orphan["mailbox"] == f"fax@p{FURTHER}.example"
