@@ -47,5 +47,6 @@ class Grant:
 
 
 Inside = t.Callable[[str], "frozenset[str] | None"]
-"""By the key of a group (as the model's limiter names it): the Guids of the mailboxes in it at any depth, None where
-they cannot be read."""
+"""By the key of a group (as the model's limiter names it: a management scope by its distinguished name, folded): the
+Guids of the mailboxes in it at any depth, None where they cannot be read. A scope holds direct members only; whoever
+answers for it with more than those errs on the safe side."""

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import AccessPolicies
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import ApplicationRoles
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant, Inside, Permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import MailboxPermissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.tenant_wide import TenantWide
@@ -45,5 +46,7 @@ class Model(t.Protocol):
         """What the application's permissions open under this model. ``outputs``: the answers to ``cmdlets``."""
 
 
-MODELS: dict[str, Model] = {model.name: model for model in (AccessPolicies(), MailboxPermissions(), TenantWide())}
+MODELS: dict[str, Model] = {
+    model.name: model for model in (AccessPolicies(), ApplicationRoles(), MailboxPermissions(), TenantWide())
+}
 """By the name that a profile's ``scoping`` says."""
