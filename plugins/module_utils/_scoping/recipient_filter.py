@@ -62,7 +62,7 @@ class RecipientFilter:
 
     def holds(self, dn: str) -> bool:
         """Whether it is the members of this group, and nothing else."""
-        return bool(dn) and self.groups == {folded(dn)}
+        return bool(dn) and self.groups == frozenset({folded(dn)})
 
     def names(self, dn: str) -> bool:
         """Whether it says the group's name at all, be it among conditions that are not understood."""
