@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from . import mailstore
 from .exchange import member_addresses
 from .faults import FaultRuleError
 from .model import Collection, Document, Tenant, public
@@ -53,6 +54,7 @@ def state_of(tenant: Tenant) -> Document:
             if "ImapEnabled" in box
         ],
         "transportConfig": public(tenant.settings.get("transport_config", {})),
+        "messages": mailstore.shown(tenant),
         "signIns": public(tenant.settings.get("sign_ins", {}).get("items", [])),
     }
 

@@ -71,8 +71,16 @@ class Entra:
     def principal_of(self, call: Call) -> tuple[Principal | None, str | None]:
         """Who calls, or why that is not known (one of ``model.REFUSALS``)."""
         scheme, _unused, token = call.headers.get("authorization", "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() != "bearer":
+            return None, "empty"
+        principal, refusal = self.bearer(token.strip())
+        if principal is not None and not audience_fits(principal.audience, call.host):
+            return None, "audience"
+        return principal, refusal
+
+    def bearer(self, token: str) -> tuple[Principal | None, str | None]:
+        """Whose token it is, whatever it was made for; or why that is not known."""
+        if not token:
             return None, "empty"
         known = self._verified.get(token)
         if known is None:
@@ -98,8 +106,6 @@ class Entra:
         principal, expires = known
         if self._world.clock.timestamp() >= expires:
             return None, "expired"
-        if not audience_fits(principal.audience, call.host):
-            return None, "audience"
         return principal, None
 
     # --- the login hosts ---------------------------------------------------------------------------------------------

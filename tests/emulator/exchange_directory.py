@@ -84,7 +84,7 @@ def new_mailbox(
     imap: bool = True,
     pop: bool = True,
     smtp_auth: bool | None = None,
-    licence: str | None = None,
+    licence: str | bool | None = None,
     alias: str | None = None,
     name: str | None = None,
     user_principal_name: str | None = None,
@@ -97,7 +97,8 @@ def new_mailbox(
 
     ``address`` is its PrimarySmtpAddress (for a contact the external one), ``aliases`` are further addresses without
     prefix. ``imap``, ``pop`` and ``smtp_auth`` are its protocols (smtp_auth None: as the organization says);
-    ``licence`` names what it is licensed by. ``ews_agents`` is ``EwsApplicationAccessPolicy`` with its lists.
+    ``licence`` names what it is licensed by (``none`` or false: nothing, so that no user's mailbox opens; None: not
+    told). ``ews_agents`` is ``EwsApplicationAccessPolicy`` with its lists.
     ``alias`` and ``name`` default to the local part of the address, with a number when that is taken.
     Raises ValueError on a kind that does not exist.
     """

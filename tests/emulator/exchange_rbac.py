@@ -95,6 +95,14 @@ def pointer_of(tenant: Tenant, app_id: str) -> Document | None:
     return None
 
 
+def pointer_by_object(tenant: Tenant, app_id: str, object_id: str) -> Document | None:
+    """The pointer of whoever shows a token: by the ``oid`` in it. One made from a wrong object id is never found."""
+    for pointer in tenant.exchange_service_principals.values():
+        if pointer["AppId"] == app_id.lower() and pointer["ObjectId"] == object_id.lower():
+            return pointer
+    return None
+
+
 # ---- scopes ---------------------------------------------------------------------------------------------------------
 
 

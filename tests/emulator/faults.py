@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from .model import Collection, Document, Tenant, World
 
+WIRE_METHODS = ("CONNECT", "IMAP", "POP", "SMTP")
+
 
 class FaultRuleError(ValueError):
     """A rule that means nothing."""
@@ -27,7 +29,10 @@ class ConnectionDropped(Exception):
 class Effect:
     """What a matched request meets. ``after``: the work is done first, only its answer is replaced.
 
-    ``kills``: with drop_before or drop_after, what runs on the Windows hosts ends with the connection.
+    ``kills``: with drop_before or drop_after, what runs on the Windows hosts ends with the connection. ``reply`` is for
+    IMAP, POP and SMTP: what a command is answered (``NO …``, ``* BYE …``, ``-ERR …``, ``432 …``, or a name among the
+    replies of ``mail_texts.yml``). ``joined`` is for CONNECT: the server's greeting comes in one segment with the
+    answer.
     """
 
     drop_before: bool = False
@@ -39,6 +44,8 @@ class Effect:
     body: t.Any = None
     after: bool = False
     kills: bool = False
+    reply: str | None = None
+    joined: bool = False
 
 
 @dataclass
@@ -61,7 +68,7 @@ class Rule:
         if isinstance(effect, str):
             effect = {effect: True}
         if not isinstance(effect, dict) or not effect:
-            raise FaultRuleError("an effect is drop_before, drop_after, {status}, {delay_s} or {stale_s}")
+            raise FaultRuleError("an effect is drop_before, drop_after, {status}, {delay_s}, {stale_s} or {reply}")
         unknown |= set(effect) - set(Effect.__dataclass_fields__)
         if unknown:
             raise FaultRuleError(f"unknown keys: {', '.join(sorted(unknown))}")
@@ -80,6 +87,13 @@ class Rule:
             and ("path_regex" not in match or re.search(match["path_regex"], path, re.IGNORECASE) is not None)
             and ("cmdlet" not in match or (cmdlet or "").lower() == match["cmdlet"].lower())
         )
+
+    def meant_for(self, method: str) -> bool:
+        """Rules for HTTP leave mail commands and CONNECT alone, unless they name them."""
+        named = str(self.match.get("method", "")).upper()
+        if method in WIRE_METHODS:
+            return named == method or self.effect.reply is not None
+        return self.effect.reply is None and not self.effect.joined
 
     def due(self) -> bool:
         """Whether this matching request, already counted in ``seen``, is one that is hit."""
@@ -107,7 +121,7 @@ class Faults:
     def meet(self, host: str, method: str, path: str, cmdlet: str | None) -> Effect | None:
         hit: Effect | None = None
         for rule in self.rules:
-            if rule.fits(host, method, path, cmdlet):
+            if rule.meant_for(method) and rule.fits(host, method, path, cmdlet):
                 rule.seen += 1
                 if hit is None and rule.due():
                     hit = rule.effect

@@ -15,6 +15,8 @@ class Cloud:
     graph: tuple[str, ...]
     exchange: tuple[str, ...]
     management: tuple[str, ...]  # Azure Resource Manager; the second one is the name of its old tokens' audience
+    imap: str  # POP, too
+    smtp: str
 
 
 CLOUDS = {
@@ -26,6 +28,8 @@ CLOUDS = {
             ("graph.microsoft.com",),
             ("outlook.office365.com", "outlook.office.com"),
             ("management.azure.com", "management.core.windows.net"),
+            "outlook.office365.com",
+            "smtp.office365.com",
         ),
         Cloud(
             "gcc_high",
@@ -33,6 +37,8 @@ CLOUDS = {
             ("graph.microsoft.us",),
             ("outlook.office365.us",),
             ("management.usgovcloudapi.net", "management.core.usgovcloudapi.net"),
+            "outlook.office365.us",
+            "smtp.office365.us",
         ),
         Cloud(
             "dod",
@@ -40,6 +46,8 @@ CLOUDS = {
             ("dod-graph.microsoft.us",),
             ("outlook-dod.office365.us", "webmail.apps.mil"),
             ("management.usgovcloudapi.net", "management.core.usgovcloudapi.net"),
+            "outlook-dod.office365.us",
+            "outlook-dod.office365.us",
         ),
         Cloud(
             "china",
@@ -47,6 +55,8 @@ CLOUDS = {
             ("microsoftgraph.chinacloudapi.cn",),
             ("partner.outlook.cn", "outlook.office365.cn"),
             ("management.chinacloudapi.cn", "management.core.chinacloudapi.cn"),
+            "partner.outlook.cn",
+            "smtp.partner.outlook.cn",
         ),
     )
 }
@@ -56,9 +66,18 @@ EXCHANGE_APP_ID = "00000002-0000-0ff1-ce00-000000000000"
 MANAGEMENT_APP_ID = "797f4846-ba00-4fd7-ba43-dac1f8f63013"
 IMDS = "169.254.169.254"
 
+MAIL_PORTS = {993: "imap", 995: "pop", 587: "smtp"}
+#: Besides a cloud's own names of Exchange, what a token for mail may be made for.
+MAIL_AUDIENCES = ("https://ps.outlook.com", EXCHANGE_APP_ID)
+
 
 def _hosts(cloud: Cloud) -> tuple[str, ...]:
     return cloud.login + cloud.graph + cloud.exchange + cloud.management
+
+
+def mail_host(host: str, protocol: str) -> bool:
+    """Whether ``imap``, ``pop`` or ``smtp`` is spoken by this host in any cloud."""
+    return any(host == (cloud.smtp if protocol == "smtp" else cloud.imap) for cloud in CLOUDS.values())
 
 
 def service_of(host: str) -> str | None:
@@ -76,7 +95,14 @@ def clouds_of(host: str) -> list[Cloud]:
 
 
 def all_hosts() -> list[str]:
-    return sorted({host for cloud in CLOUDS.values() for host in _hosts(cloud)})
+    return sorted({host for cloud in CLOUDS.values() for host in (*_hosts(cloud), cloud.imap, cloud.smtp)})
+
+
+def reachable(host: str, port: int) -> bool:
+    """Whether anything listens there: nobody does on ports that Microsoft does not serve."""
+    if port in MAIL_PORTS:
+        return mail_host(host, MAIL_PORTS[port])
+    return port == 443 and service_of(host) is not None
 
 
 def audience_fits(audience: str, host: str) -> bool:
@@ -92,3 +118,10 @@ def audience_fits(audience: str, host: str) -> bool:
     if service is None or service == "login":
         return False
     return any(wanted == f"https://{name}" for cloud in clouds_of(host) for name in getattr(cloud, service))
+
+
+def mail_audience_fits(audience: str, host: str | None) -> bool:
+    """Whether a token may be used for mail at this host; None: a listener of this machine, which is every cloud's."""
+    wanted = audience.rstrip("/").lower()
+    clouds = [c for c in CLOUDS.values() if host is None or host in (c.imap, c.smtp)]
+    return wanted in MAIL_AUDIENCES or any(wanted == f"https://{name}" for cloud in clouds for name in cloud.exchange)

@@ -146,6 +146,7 @@ COLLECTIONS = (
     "role_assignments",  # name in lower case -> management role assignment of an application
     "mailbox_permissions",  # mailbox:SID:deny -> rights on a mailbox
     "recipient_permissions",  # mailbox:SID:deny -> SendAs
+    "messages",  # id -> a message in a mailbox (mailstore.py)
     "settings",  # "organization_config", "app_management_policy", "sign_ins": one document each
 )
 
@@ -172,6 +173,7 @@ class Tenant:
     role_assignments: Collection = field(default_factory=lambda: Collection("role_assignments"))
     mailbox_permissions: Collection = field(default_factory=lambda: Collection("mailbox_permissions"))
     recipient_permissions: Collection = field(default_factory=lambda: Collection("recipient_permissions"))
+    messages: Collection = field(default_factory=lambda: Collection("messages"))
     settings: Collection = field(default_factory=lambda: Collection("settings"))
 
     @property

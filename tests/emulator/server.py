@@ -29,8 +29,9 @@ from starlette.responses import Response
 from . import control, entra, exchange, graph, management, tenants
 from .faults import ConnectionDropped, Effect, Faults
 from .graph_base import JSON
-from .hosts import IMDS, all_hosts, service_of
+from .hosts import IMDS, MAIL_PORTS, all_hosts, service_of
 from .journal import Journal
+from .mail_wire import MailServers
 from .model import PROFILES, Answer, Call, Document, Principal, World, load_yaml
 from .relay import Relay
 from .store import Store
@@ -171,6 +172,14 @@ class Services:
         if body is None and effect.status >= 400:
             body = {"error": {"code": "ServiceUnavailable", "message": "The service is temporarily unavailable."}}
         return Answer(effect.status, body, {name: str(value) for name, value in effect.headers.items()})
+
+    def meets_connect(self, host: str, target: str) -> Effect | None:
+        return self.faults.meet(host, "CONNECT", target, None)
+
+    def joins_greetings(self) -> bool:
+        """Whether a tenant's switches say that a server's greeting comes in one segment with the proxy's answer."""
+        settings = (tenant.settings.get("switches") or {} for tenant in self.world.tenants.values())
+        return any(switches.get("greeting_with_connect") for switches in settings)
 
     # --- to the services ---------------------------------------------------------------------------------------------
 
@@ -447,7 +456,7 @@ async def serve(
         ca_path = pathlib.Path(folder, "ca.pem")
         authority.cert_pem.write_to_path(str(ca_path))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*all_hosts()).configure_cert(context)
+        authority.issue_cert(*all_hosts(), "localhost", "127.0.0.1").configure_cert(context)
         tls_socket, control_socket = _listening(), _listening()
         servers = [_server(services, context), _server(control.application(services), None)]
         tasks = [
@@ -458,7 +467,11 @@ async def serve(
         def refused(host: str, method: str, path: str, status: int) -> None:
             services.journal.arrive(host=host, method=method, path=path, status=status)
 
-        relay = services.relay = Relay(tls_socket.getsockname()[1], services.perform, refused)
+        mail = MailServers(services, context)
+        await mail.start()
+        ports = {443: tls_socket.getsockname()[1]} | {number: mail.ports[name] for number, name in MAIL_PORTS.items()}
+        relay = services.relay = Relay(ports, services.perform, refused, services.meets_connect)
+        relay.joins_greetings = services.joins_greetings
         proxy_port = await relay.start(port)
         while not all(server.started for server in servers):
             await asyncio.sleep(0.001)
@@ -470,6 +483,7 @@ async def serve(
             "ca": str(ca_path),
             "control": f"http://127.0.0.1:{control_socket.getsockname()[1]}",
             "pid": os.getpid(),
+            "ports": mail.ports,
         }
         winrm_servers: list[asyncio.Server] = []
         if "windows_hosts:" in pathlib.Path(tenants_file).read_text(encoding="utf-8"):
@@ -481,6 +495,7 @@ async def serve(
         await stop.wait()
         watch.cancel()
         await relay.stop()
+        mail.close()
         for listener in winrm_servers:
             listener.close()
         for host in services.windows_hosts:

@@ -163,7 +163,7 @@ class _Builder:
         clouds = [CLOUDS[self.tenant.cloud]] if self.tenant.cloud else list(CLOUDS.values())
         names = {
             GRAPH_APP_ID: [host for cloud in clouds for host in cloud.graph],
-            EXCHANGE_APP_ID: [host for cloud in clouds for host in cloud.exchange],
+            EXCHANGE_APP_ID: [*(host for cloud in clouds for host in cloud.exchange), "ps.outlook.com"],
             # The only one whose identifiers end in a slash, so that a token may be asked for with two of them.
             MANAGEMENT_APP_ID: [f"{host}/" for cloud in clouds for host in cloud.management],
         }

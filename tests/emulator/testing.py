@@ -39,6 +39,8 @@ class Emulator:
         self.ca: str = ready["ca"]
         self.control: str = ready["control"]
         self.pid: int = ready["pid"]
+        self.ports: dict[str, int] = ready["ports"]
+        """``imap``, ``pop``, ``smtp``: listeners on loopback, with a certificate for localhost and the real names."""
         self.winrm: dict[str, dict[str, int]] = ready.get("winrm", {})
         """The ports of the Windows hosts by name: {"http": port, "https": port}."""
         self.process = process

@@ -60,7 +60,7 @@ def launch(*options: str, **more: t.Any) -> tuple[subprocess.Popen[bytes], dict[
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_one_line_and_ends_on_a_signal(number: signal.Signals) -> None:
     process, ready = launch()
-    assert sorted(ready) == ["ca", "control", "pid", "proxy"]
+    assert sorted(ready) == ["ca", "control", "pid", "ports", "proxy"]
     assert ready["pid"] == process.pid
     assert requests.get(ready["control"] + "/journal", timeout=5, proxies={"http": ""}).json() == []
     process.send_signal(number)
