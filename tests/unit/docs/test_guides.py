@@ -20,6 +20,7 @@ from tests.tools import doc_tables, layout
 
 GUIDES = doc_tables.GUIDES
 UNREAD = {
+    "mail2fax_client",
     "mail2fax_accept_shared_group",
     "mail2fax_accept_credentials",
     "mail2fax_leave_application",
