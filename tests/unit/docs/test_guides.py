@@ -21,6 +21,17 @@ from tests.tools import doc_tables, layout
 GUIDES = doc_tables.GUIDES
 UNREAD = {
     "mail2fax_client",
+    "mail2fax_accept_tenant_wide",
+    "mail2fax_enable_organization_customization",
+    "mail2fax_on_entra_grant",
+    "mail2fax_on_nested_group",
+    "mail2fax_on_wrong_pointer",
+    "mail2fax_permission_scan",
+    "mail2fax_permission_scan_limit",
+    "mail2fax_proof_send",
+    "mail2fax_protocols_opt_in",
+    "mail2fax_scope_name",
+    "mail2fax_scoping",
     "mail2fax_accept_shared_group",
     "mail2fax_accept_credentials",
     "mail2fax_leave_application",
