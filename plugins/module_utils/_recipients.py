@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
 
 Json = dict[str, t.Any]
@@ -166,6 +167,29 @@ class Recipient:
 def among(recipients: t.Iterable[Recipient], address: str) -> Recipient | None:
     """The one with this address, primary or not. An address belongs to one recipient of a tenant at most."""
     return next((recipient for recipient in recipients if recipient.has_address(address)), None)
+
+
+def unfit(known: t.Sequence[Recipient], addresses: t.Iterable[str], what: str) -> Blocked | None:
+    """The reason to stop where one of ``addresses`` is no mailbox of the tenant. ``what``: what cannot be done then."""
+    problems: list[str] = []
+    details: list[Json] = []
+    for address in addresses:
+        one = among(known, address)
+        if one is None:
+            problems.append(f"{address} is not a recipient of this tenant")
+            details.append({"address": address, "type": None})
+        elif one.type not in MAILBOXES:
+            problems.append(f"{address} is a {words(one.type)}")
+            details.append({**one.as_dict(), "address": address, "advice": advice(one.type)})
+    if not problems:
+        return None
+    return Blocked(
+        f"{what} as declared: {listed(problems, separator='; ')}",
+        attempted="look up the mailboxes",
+        cure="correct the addresses: they have to be user, shared, room or equipment mailboxes of this tenant",
+        details={"mailboxes": details},
+        options=("mailboxes",),
+    )
 
 
 def ordered(recipients: t.Iterable[Recipient]) -> list[Recipient]:

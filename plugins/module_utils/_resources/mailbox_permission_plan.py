@@ -21,13 +21,11 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_G
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Trust
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
-    MAILBOXES,
     Recipient,
-    advice,
     among,
     listed,
     ordered,
-    words,
+    unfit,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import (
@@ -151,7 +149,7 @@ def _present(current: State, desired: Desired, now: dt.datetime) -> Plan:
     before = {one.label: sorted(current.held(one.guid).allowed) for one in [*wanted, *elsewhere]}
     blocked = (
         _no_pointer(current, desired)
-        or _unfit(current, desired)
+        or unfit(current.known, desired.mailboxes, "no right can be given")
         or _wrong_pointer(current, desired)
         or _denied(current, desired, wanted)
         or _no_room(current, desired, wanted)
@@ -368,28 +366,6 @@ def _no_pointer(current: State, desired: Desired) -> Blocked | None:
         who=EXCHANGE_ADMIN,
         details={"app_id": desired.app_id},
         options=("app_id",),
-    )
-
-
-def _unfit(current: State, desired: Desired) -> Blocked | None:
-    problems: list[str] = []
-    details: list[Json] = []
-    for address in desired.mailboxes:
-        one = among(current.known, address)
-        if one is None:
-            problems.append(f"{address} is not a recipient of this tenant")
-            details.append({"address": address, "type": None})
-        elif one.type not in MAILBOXES:
-            problems.append(f"{address} is a {words(one.type)}")
-            details.append({**one.as_dict(), "address": address, "advice": advice(one.type)})
-    if not problems:
-        return None
-    return Blocked(
-        f"no right can be given as declared: {listed(problems, separator='; ')}",
-        attempted="look up the mailboxes",
-        cure="correct the addresses: they have to be user, shared, room or equipment mailboxes of this tenant",
-        details={"mailboxes": details},
-        options=("mailboxes",),
     )
 
 
