@@ -38,6 +38,8 @@ class Row:
     shown: str
     days: int | None
     next: str
+    tenant_wide: str = ""
+    """The words with which somebody accepted that nothing limits the application."""
 
     @property
     def urgency(self) -> tuple[int, float, str]:
@@ -67,7 +69,9 @@ def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None =
         outcome = shown = "removed"
     elif outcome == "changed" and document.get("mode") == "check":
         shown = "to change"
-    return Row(host, outcome, shown, _days(document, at), _next(dict(document), at))
+    return Row(
+        host, outcome, shown, _days(document, at), _next(dict(document), at), str(document.get("tenant_wide") or "")
+    )
 
 
 def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
@@ -79,6 +83,9 @@ def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
     cells = [(one.host, one.shown, _spoken(one.days), one.next) for one in found]
     lines = wrap(f"{len(found)} tenants: {told}", width)
     lines += ["", *columns([("TENANT", "OUTCOME", "SECRET", "NEXT"), *cells], width, NEXT_LINES)]
+    for one in found:
+        if one.tenant_wide:
+            lines += ["", *wrap(f"{one.host}: NOTHING limits the application. Accepted: {one.tenant_wide}", width)]
     troubled = [one.host for one in found if ORDER.index(one.outcome) < TROUBLED]
     if 0 < len(troubled) <= MANY and len(troubled) < len(found) and all(map(nameable, troubled)):
         # Not wrapped, because it is to be copied.

@@ -29,6 +29,10 @@ Json = dict[str, t.Any]
 
 FORMATS = (1, 2)
 GRAPH, EXCHANGE = "microsoft_graph", "exchange_online"
+ONCE = ("application_id", "tenant_id", "client_secret")
+"""What every form has one field for."""
+OF_AN_ACCESS = ("token_endpoint", "token_scope", "endpoint")
+"""What a form may have fields for, each about one access. Host, port and user name the sheet tells by itself."""
 _ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TEXT: Json = {"type": "str", "required": True}
 _MAYBE: Json = {"type": "str", "default": ""}
@@ -62,7 +66,9 @@ _COMMON: Json = {
         form=_TEXT,
         fields=_mappings(
             name=_TEXT,
-            value={**_TEXT, "choices": ["application_id", "tenant_id", "client_secret"]},
+            value={**_TEXT, "choices": [*ONCE, *OF_AN_ACCESS]},
+            # Which way in it is about, of those that are another thing for each.
+            access=_MAYBE,
             hint=_MAYBE,
         ),
         notes=_TEXTS,
@@ -73,6 +79,9 @@ _COMMON: Json = {
         means=_TEXT,
         call={**_TEXT, "choices": ["fax", "entra", "exchange"]},
         cure=_TEXT,
+        # Only where one of these models is in use, of this access if it is named.
+        scoping=_TEXTS,
+        access=_MAYBE,
     ),
     "sunset": {"type": "dict", "options": {"date": _TEXT, "what": _TEXT, "warning": _TEXT}},
 }
@@ -239,9 +248,14 @@ def _everywhere(profile: Json) -> t.Iterator[str]:
             dt.date.fromisoformat(value)
         except ValueError:
             yield f"{key} is {value!r}, which is not a date such as 2027-04-01"
-    values = [field["value"] for field in profile["handover"]["fields"]]
-    if sorted(values) != ["application_id", "client_secret", "tenant_id"]:
+    values = [field["value"] for field in profile["handover"]["fields"] if field["value"] in ONCE]
+    if sorted(values) != sorted(ONCE):
         yield "handover.fields must hold application_id, tenant_id and client_secret, each once"
+    for number, error in enumerate(profile["errors"]):
+        for model in error["scoping"]:
+            if model not in MODELS:
+                known = f"{', '.join(sorted(MODELS))}{nearest(model, MODELS)}"
+                yield f"errors[{number}].scoping has {model!r}, not one of {known}"
     address = urllib.parse.urlsplit(profile["vendor"]["document"]["url"])
     if address.scheme != "https" or not address.hostname or address.username is not None:
         yield "vendor.document.url is not an https address"
@@ -277,7 +291,18 @@ def _of_accesses(profile: Json) -> t.Iterator[str]:
             yield f"{where}.id is {access['id']!r}, which is another one's, too"
         seen.add(access["id"])
         yield from _of_access(access, where)
+    for number, field in enumerate(profile["handover"]["fields"]):
+        if field["access"] or (field["value"] in OF_AN_ACCESS and len(seen) > 1):
+            yield from _known(field["access"], f"handover.fields[{number}].access", seen)
+    for number, error in enumerate(profile["errors"]):
+        if error["access"]:
+            yield from _known(error["access"], f"errors[{number}].access", seen)
     yield from _named(profile)
+
+
+def _known(access: str, where: str, accesses: t.Collection[str]) -> t.Iterator[str]:
+    if access not in accesses:
+        yield f"{where} is {access!r}, not one of {', '.join(sorted(accesses))}{nearest(access, accesses)}"
 
 
 def _of_access(access: Json, where: str) -> t.Iterator[str]:
@@ -360,6 +385,9 @@ def _named(profile: Json) -> t.Iterator[str]:
 def _filled(profile: Json) -> Json:
     for access in profile["accesses"]:
         access["scoping_allowed"] = access["scoping_allowed"] or [access["scoping"]]
+    for field in profile["handover"]["fields"]:
+        if field["value"] in OF_AN_ACCESS:
+            field["access"] = field["access"] or profile["accesses"][0]["id"]
     return profile
 
 

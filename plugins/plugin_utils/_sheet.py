@@ -18,7 +18,14 @@ from pathlib import Path
 import jinja2
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
+
+Json = dict[str, t.Any]
+
+_MAIL = ("imap", "pop", "smtp")
+"""Protocols whose client is told host, port, encryption, method and user name, each by itself."""
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -28,11 +35,12 @@ _environment = jinja2.Environment(
 )
 _environment.filters["quote"] = shlex.quote
 _environment.filters["readable_time"] = readable_time
+_environment.filters["proofs_of"] = ways.proofs
 _PAGE = _environment.get_template("sheet.html.j2")
 
 
 def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **about: t.Any) -> str:
-    """The page. ``document`` is a run's result (see _document), ``profile`` the vendor's (see _profile).
+    """The page. ``document`` is a run's result (see _document), ``profile`` the vendor's, resolved (see _profile).
 
     ``about`` has ``host`` (the inventory's name of the tenant), ``cloud``, ``zone`` (IANA name of the time zone),
     ``contacts`` (whom to call, by ``fax``, ``entra`` and ``exchange``), ``prepared_by`` and ``ticket`` (may be
@@ -40,4 +48,64 @@ def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **ab
     Raises ValueError or ZoneInfoNotFoundError for an unknown time zone.
     """
     labels = {step.key: step.label for step in _steps.STEPS.values()}
-    return _PAGE.render(doc=document, profile=profile, steps_in_words=labels, **about)
+    accesses = profile["accesses"]
+    fax = [row["mailbox"] for row in document["mailboxes"] if row["expected"] == "granted"]
+    return _PAGE.render(
+        doc=document,
+        profile=profile,
+        steps_in_words=labels,
+        fax_mailboxes=fax,
+        values=_values(document, profile, about["cloud"]),
+        connections=[_connection(row, about["cloud"], fax) for row in profile["connection"]],
+        errors=[error for error in profile["errors"] if _in_use(error, profile)],
+        called=ways.labels(accesses),
+        # What one policy limits for one access is told by the verdicts below it, as ever.
+        limits=[] if _is_first(accesses) else ways.limits(profile, document["group"], document.get("tenant_wide")),
+        unrefused=ways.unrefused(document, accesses),
+        seen=ways.seen,
+        by_role=[access for access in accesses if access["scoping"] == "application_role"],
+        switched=[ways.called(protocol) for protocol in profile["switches"]],
+        has_group=not {"application_access_policy", "application_role"}.isdisjoint(profile["models"]),
+        **about,
+    )
+
+
+def _is_first(accesses: t.Sequence[t.Mapping[str, t.Any]]) -> bool:
+    return len(accesses) == 1 and accesses[0]["scoping"] == "application_access_policy"
+
+
+def _in_use(error: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any]) -> bool:
+    """Whether an error can be seen with the models that are in use."""
+    those = [access for access in profile["accesses"] if error.get("access") in ("", None, access["id"])]
+    return not error.get("scoping") or any(access["scoping"] in error["scoping"] for access in those)
+
+
+def _connection(row: t.Mapping[str, t.Any], cloud: str, fax: t.Sequence[str]) -> Json:
+    """One way in as it is typed: a client of mail is told the user's name, which is the mailbox."""
+    mail = row["protocol"] in _MAIL
+    return {
+        **row,
+        "host": row["hosts"][cloud],
+        "mail": mail,
+        "user": (fax[0] if len(fax) == 1 else "the mailbox's address") if mail else "",
+    }
+
+
+def _values(
+    document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], cloud: str
+) -> dict[tuple[str, str], t.Any]:
+    """(value of a field, access that it is about) -> what is typed into it; None where it is not known yet."""
+    tenant = document["tenant"]["id"]
+    found: dict[tuple[str, str], t.Any] = {
+        ("application_id", ""): document["ids"]["application_id"],
+        ("tenant_id", ""): tenant,
+    }
+    for row in profile["connection"]:
+        access, host = row["access"], row["hosts"][cloud]
+        audience = CLOUDS[cloud].graph_audience if row["protocol"] == "graph" else CLOUDS[cloud].exchange_audience
+        found |= {
+            ("token_endpoint", access): tenant and f"https://{CLOUDS[cloud].login}/{tenant}/oauth2/v2.0/token",
+            ("token_scope", access): f"{audience}/.default",
+            ("endpoint", access): f"https://{host}{row['path']}",
+        }
+    return found

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / ".build"))
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _steps, _texts
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _variables
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _variables
 from tests.tools import core_differences, layout
 
 GUIDES = layout.ROOT / "docs/docsite/rst"
@@ -84,6 +85,50 @@ def granters() -> str:
         _powers.DIRECTORY: "Entra roles",
     }
     return list_table(("what", "who can give it"), [[titles[kind], who] for kind, who in _powers.WHO.items()], "40 60")
+
+
+# --- profiles and scoping models -----------------------------------------------------------------------------
+
+
+def profiles() -> str:
+    """The collection's own profiles: what each access takes, what limits it, and what may in its place."""
+    rows = []
+    for name in _profile.names():
+        profile = _profile.load(name)
+        cells: list[list[str]] = [[], [], []]
+        for access in profile["accesses"]:
+            permissions = ", ".join(literal(one) for one in access["permissions"])
+            cells[0].append(f"{literal(access['id'])}: {permissions}")
+            cells[1].append(literal(access["scoping"]))
+            others = [literal(one) for one in access["scoping_allowed"] if one != access["scoping"]]
+            cells[2].append(", ".join(others) or "nothing else")
+        ends = f"; ends on {profile['sunset']['date']}" if profile.get("sunset") else ""
+        document = profile["vendor"]["document"]
+        told = f"{profile['status']}{ends}. By *{plain(document['title'])}* of {document['date']}"
+        rows.append([literal(name), *("\n\n".join(cell) for cell in cells), told])
+    return list_table(("profile", "access: permission", "limited by", "or by", "status"), rows, "18 24 18 20 20")
+
+
+def models() -> str:
+    """What the code knows of each scoping model."""
+    rows = []
+    for name, model in MODELS.items():
+        made = [_steps.STEPS[key].title for key in model.makes]
+        minutes = int(model.in_force_after.total_seconds() // 60)
+        within = "at once, for tokens issued after it" if not minutes else f"up to {_spoken(minutes)}"
+        rows.append(
+            [
+                literal(name),
+                "\n\n".join(made) or "nothing",
+                "yes" if model.needs_consent else "no, and there must be none",
+                within,
+            ]
+        )
+    return list_table(("model", "what a run does for it", "a consent in Entra", "in force"), rows, "26 36 18 20")
+
+
+def _spoken(minutes: int) -> str:
+    return f"{minutes} minutes" if minutes % 60 else "an hour" if minutes == 60 else f"{minutes // 60} hours"
 
 
 # --- refused sign-ins ----------------------------------------------------------------------------------------
@@ -260,6 +305,8 @@ def versions() -> str:
 TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "the operator's rights": (GUIDES / "operator.rst", powers),
     "who gives them": (GUIDES / "operator.rst", granters),
+    "profiles": (GUIDES / "which_way_in.rst", profiles),
+    "models": (GUIDES / "which_way_in.rst", models),
     "sign-in codes": (GUIDES / "when_it_fails.rst", sign_in),
     "hosts": (GUIDES / "when_it_fails.rst", hosts),
     **{

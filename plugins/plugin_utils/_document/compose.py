@@ -31,7 +31,8 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
     (a key of STEPS), ``mode`` (apply, check or audit), ``profile`` (as the lookup returns it), ``names`` (as they are
     wanted), ``mailboxes``, ``stopped`` (what the rescue recorded, empty if nothing stopped the run), ``previous`` (the
     text of the last document, empty if there is none), ``previous_audit`` (that of the last audit), ``renew_before``
-    (days), ``thresholds`` (see _credentials), ``kept`` (reasons why a removal left something) and
+    (days), ``thresholds`` (see _credentials), ``kept`` (reasons why a removal left something),
+    ``tenant_wide`` (the words with which somebody accepted that nothing limits the application) and
     ``at`` (a datetime, now if not given). Raises ValueError for thresholds that are none.
     """
     at = context.get("at") or times.now()
@@ -65,13 +66,20 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "outcome": outcome,
         "state": state,
         "tenant": facts.tenant(run),
-        "profile": {key: profile[key] for key in ("name", "version", "status", "title")},
+        "profile": {
+            **{key: profile[key] for key in ("name", "version", "status", "title")},
+            "accesses": [
+                {key: access[key] for key in ("id", "protocol", "scoping")} for access in profile.get("accesses") or []
+            ],
+        },
         "steps": rows,
         **facts.facts(run),
         "mailboxes": [] if kind == "decommission" else facts.mailboxes(run),
         "pending": pending,
         "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
         "unprotected": facts.unprotected(run),
+        # In the words of the person who answers for it.
+        "tenant_wide": _tenant_wide(context),
         "warnings": facts.warnings(run),
         "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
@@ -97,6 +105,11 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
             "error": context["stopped"].get("error"),
         }
     return document
+
+
+def _tenant_wide(context: t.Mapping[str, t.Any]) -> str | None:
+    words = str(context.get("tenant_wide") or "").strip()
+    return words if words and "tenant_wide" in (context["profile"].get("models") or []) else None
 
 
 def _ours(run: Run, state: str) -> list[Json] | None:

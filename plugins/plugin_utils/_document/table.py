@@ -12,6 +12,7 @@ import textwrap
 import typing as t
 import unicodedata
 
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import headline, spoken
 
@@ -34,18 +35,9 @@ def table(document: Json, width: int = 90) -> list[str]:
         for step in document["steps"]
     ]
     lines += ["", *columns([("STEP", "OUTCOME", ""), *rows], width)]
-    wrong = " (not yet)" if document["state"] == "wait" else " (not as meant)"
-    proven = [
-        (
-            row["mailbox"],
-            row["expected"],
-            str(row["verdict"] or "-"),
-            spoken(str(row["probe"] or "-")) + (wrong if row["as_expected"] is False else ""),
-        )
-        for row in document["mailboxes"]
-    ]
-    if proven:
-        lines += ["", *columns([("MAILBOX", "MEANT", "EXCHANGE SAYS", "REALLY OPENED"), *proven], width)]
+    lines += _proven(document, width)
+    if document.get("tenant_wide"):
+        lines += ["", *wrap(f"NOTHING limits the application to mailboxes. Accepted: {document['tenant_wide']}", width)]
     lines += _watched(document, width)
     for item in document.get("pending") or []:
         until = f" until {readable_time(item['until'])}" if item.get("until") else ""
@@ -53,6 +45,30 @@ def table(document: Json, width: int = 90) -> list[str]:
     for leftover in document.get("leftovers") or []:
         lines += ["", *wrap(f"Left over: {leftover}", width)]
     return [line.rstrip() for line in lines]
+
+
+def _proven(document: Json, width: int) -> list[str]:
+    """A line for each mailbox; with several ways in a line for each of them as well. Then what was not shown."""
+    wrong = " (not yet)" if document["state"] == "wait" else " (not as meant)"
+    accesses = (document.get("profile") or {}).get("accesses") or []
+    called = ways.labels(accesses)
+    rows: list[tuple[str, ...]] = []
+    several = len(called) > 1
+    for row in document["mailboxes"]:
+        tried = ways.proofs(row) if several else []
+        for number, one in enumerate(tried or [{"verdict": row["probe"], "as_expected": row["as_expected"]}]):
+            seen = spoken(str(one["verdict"] or "-")) + (wrong if one.get("as_expected") is False else "")
+            first = number == 0
+            cells = (row["mailbox"], row["expected"], str(row["verdict"] or "-")) if first else ("", "", "")
+            way = called.get(str(one.get("access")), "-")
+            rows.append((*cells, way, seen) if several else (*cells, seen))
+    if not rows:
+        return []
+    heads = ("MAILBOX", "MEANT", "EXCHANGE SAYS")
+    lines = ["", *columns([(*heads, "BY", "REALLY TRIED") if several else (*heads, "REALLY OPENED"), *rows], width)]
+    for said in ways.unrefused(document, accesses):
+        lines += ["", *wrap(said, width)]
+    return lines
 
 
 def _watched(document: Json, width: int) -> list[str]:

@@ -57,9 +57,21 @@ def document(**changes: t.Any) -> dict[str, t.Any]:
     }
 
 
-def render(doc: dict[str, t.Any], **about: t.Any) -> str:
+def render(doc: dict[str, t.Any], profile: str = "imagicle_ews", scoping: t.Any = None, **about: t.Any) -> str:
     known = {"zone": "UTC", "contacts": {}, "prepared_by": "", "ticket": "", "cloud": "global", "host": "contoso"}
-    return _sheet.render(doc, _profile.load("imagicle_ews"), **{**known, **about})
+    return _sheet.render(doc, _profile.load(profile, scoping=scoping), **{**known, **about})
+
+
+def tried(address: str, expected: str, **seen: str) -> dict[str, t.Any]:
+    """A mailbox with a proof for each access: ``imap="opened"``."""
+    at = "2026-11-21T12:00:01Z"
+    return {
+        **document()["mailboxes"][0],
+        "mailbox": address,
+        "expected": expected,
+        "verdict": "Granted" if expected == "granted" else "Denied",
+        "proofs": [{"access": access, "verdict": verdict, "at": at} for access, verdict in seen.items()],
+    }
 
 
 class Reader(HTMLParser):
@@ -110,6 +122,72 @@ def test_ready_tells_what_to_type_where_and_where_the_secret_lies() -> None:
     assert "Ends on 1 Apr 2027" in text
     for error in _profile.load("imagicle_ews")["errors"]:
         assert error["seen"] in text
+
+
+def test_mail_is_typed_by_host_port_encryption_method_and_user() -> None:
+    doc = document(mailboxes=[tried("fax@contoso.com", "granted", imap="opened", smtp="signed_in")])
+    text = Reader(render(doc, "imagicle_imap_smtp", cloud="gcc_high")).text
+    assert (
+        "Connection Host Port Encryption Sign-in User name "
+        "IMAP, to receive outlook.office365.us 993 TLS OAuth 2.0 (XOAUTH2) fax@contoso.com "
+        "SMTP, to send smtp.office365.us 587 STARTTLS OAuth 2.0 (XOAUTH2) fax@contoso.com"
+    ) in text
+    two = [*doc["mailboxes"], tried("fax2@contoso.com", "granted", imap="opened", smtp="signed_in")]
+    assert "(XOAUTH2) the mailbox's address" in Reader(render(document(mailboxes=two), "imagicle_imap_smtp")).text
+
+
+def test_graph_is_typed_by_tenant_client_secret_and_endpoint() -> None:
+    text = Reader(render(document(), "graph_mail", cloud="china")).text
+    assert "Tenant ID 969d5b92-bc05-403f-b576-97201b665e65" in text
+    assert "Client ID 1cb8b5d2-8724-4f32-8152-a16a230b682b" in text
+    endpoint = "https://login.chinacloudapi.cn/969d5b92-bc05-403f-b576-97201b665e65/oauth2/v2.0/token"
+    assert f"Token endpoint {endpoint}" in text
+    assert "Scope https://microsoftgraph.chinacloudapi.cn/.default" in text
+    assert "Microsoft Graph over HTTPS, host microsoftgraph.chinacloudapi.cn , port 443" in text
+    # SMTP has a host of its own, and one token with the others.
+    assert "Scope https://partner.outlook.cn/.default" in Reader(render(document(), "smtp_send", cloud="china")).text
+    draft = document(state="draft", tenant={"id": None, "domain": None, "name": None}, secret=None, mailboxes=[])
+    assert "Token endpoint not yet known" in Reader(render(draft, "graph_mail")).text
+
+
+def test_each_way_in_is_proven_and_limited_for_itself() -> None:
+    doc = document(
+        state="wait",
+        outcome="pending",
+        pending=[{"step": "mailbox_probe", "what": "the role is not in force", "until": "2026-11-21T14:00:00Z"}],
+        pending_until="2026-11-21T14:00:00Z",
+        mailboxes=[
+            tried("fax@contoso.com", "granted", imap="opened", smtp="refused"),
+            tried("AdeleV@contoso.com", "denied", imap="no_mailbox", smtp="refused"),
+        ],
+    )
+    doc["mailboxes"][0]["proofs"][1]["as_expected"] = False
+    text = Reader(render(doc, "imap_smtp_least")).text
+    assert "IMAP: An entry of the application on each of these mailboxes: FullAccess." in text
+    assert "SMTP: Exchange's role Application SMTP.SendAsApp for the direct members of the group" in text
+    assert "must get in Granted IMAP: opened SMTP: refused – not yet as it must be" in text
+    assert "must be kept out Denied IMAP: no such mailbox SMTP: refused" in text
+    assert "Over IMAP nothing was refused on the wire" in text
+    assert "WAIT until 21 Nov 2026, 14:00 UTC" in text
+    assert "A change takes half an hour to two hours" in text
+    assert "No consent in the portal to SMTP.SendAsApp: it would stop the sending." in text
+    assert "IMAP and SMTP must stay on" in text
+    assert re.findall(r"\b([1-9])\. [A-Z]", text) == list("12345")
+
+
+def test_what_nothing_limits_says_so_in_the_words_of_who_accepted_it() -> None:
+    words = "Calendars of everybody, J. Doe, CHG 0012345 <b>"
+    text = Reader(render(document(tenant_wide=words), "imagicle_attendant_calendar", "tenant_wide")).text
+    assert (
+        f"NOTHING limits it: Calendars.Read opens every mailbox of the tenant. Accepted with the words: {words}" in text
+    )
+    assert ", group" not in text
+
+
+def test_one_policy_for_one_way_in_needs_no_more_words_than_ever() -> None:
+    text = Reader(render(document())).text
+    assert "What the application may open" not in text
+    assert re.findall(r"\b([1-9])\. [A-Z]", text) == list("1234")
 
 
 def test_a_new_secret_says_how_long_the_one_before_works() -> None:
