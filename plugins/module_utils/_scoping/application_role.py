@@ -242,6 +242,8 @@ class ApplicationRoles:
     makes: t.ClassVar[tuple[str, ...]] = ("scope_group", "service_principal", "application_role")
     in_force_after: t.ClassVar[dt.timedelta] = IN_FORCE_AFTER
     look_every: t.ClassVar[dt.timedelta] = LOOK_EVERY
+    role_of = staticmethod(role_of)
+    """Which role stands for a permission: what a profile that chooses this model assigns."""
 
     def cmdlets(self, app_id: str) -> list[Cmdlet]:
         return [pointers.read_cmdlet(app_id), assignments_cmdlet(app_id), scopes_cmdlet()]
