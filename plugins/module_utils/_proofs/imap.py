@@ -139,6 +139,8 @@ def _command(client: imaplib.IMAP4, name: str, run: t.Callable[[], tuple[str, t.
     """The data of a command that was done. imaplib raises for BAD, and after AUTHENTICATE for NO as well."""
     try:
         kind, data = run()
+    except imaplib.IMAP4.readonly as exc:  # which is an abort as well
+        raise _Refusal(name, "OK", str(exc)) from None
     except imaplib.IMAP4.abort:
         raise
     except imaplib.IMAP4.error as exc:
