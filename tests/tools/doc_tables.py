@@ -87,6 +87,30 @@ def granters() -> str:
     return list_table(("what", "who can give it"), [[titles[kind], who] for kind, who in _powers.WHO.items()], "40 60")
 
 
+def powers_by_profile() -> str:
+    """What the operator needs for a provisioning with each profile as it comes, the least powerful way."""
+    rows = []
+    for name in _profile.names():
+        profile = _profile.load(name)
+        granted = {
+            word
+            for word, key in ((_steps.APPLICATION, "application"), (_steps.DELEGATED, "delegated"))
+            if any(entry[key] for entry in profile["permissions"])
+        }
+        lacking = _powers.missing(profile["steps"], graph=(), exchange=(), roles=(), only_for=granted)
+        needs = [one.need for one in lacking]
+        # One role that does for all of them.
+        roles = [set(need.any_of) for need in needs if need.kind == _powers.DIRECTORY]
+        enough = [role for need in needs for role in need.any_of if all(role in one for one in roles)]
+        cells = [
+            ", ".join(literal(need.any_of[0]) for need in needs if need.kind == kind)
+            for kind in (_powers.GRAPH, _powers.EXCHANGE)
+        ]
+        rows.append([literal(name), *cells, enough[0]])
+    header = ("profile", "Microsoft Graph", "Office 365 Exchange Online", "Entra role")
+    return list_table(header, rows, "20 40 20 20")
+
+
 # --- profiles and scoping models -----------------------------------------------------------------------------
 
 
@@ -304,6 +328,7 @@ def versions() -> str:
 
 TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "the operator's rights": (GUIDES / "operator.rst", powers),
+    "the operator's rights by profile": (GUIDES / "operator.rst", powers_by_profile),
     "who gives them": (GUIDES / "operator.rst", granters),
     "profiles": (GUIDES / "which_way_in.rst", profiles),
     "models": (GUIDES / "which_way_in.rst", models),

@@ -74,7 +74,7 @@ def test_every_step_and_right_is_in_the_table() -> None:
     ("sentence", "steps"),
     [
         (
-            "So a nightly run of the whole chain needs",
+            "a nightly run of the whole chain needs",
             (
                 *("application", "scope_group", "access_policy", "ews_access", "client_secret", "admin_consent"),
                 "access_verdict",
