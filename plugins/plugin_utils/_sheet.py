@@ -85,7 +85,7 @@ def _connection(row: t.Mapping[str, t.Any], cloud: str, fax: t.Sequence[str]) ->
     mail = row["protocol"] in _MAIL
     return {
         **row,
-        "host": row["hosts"][cloud],
+        "host": row["hosts"].get(cloud, ""),
         "mail": mail,
         "user": (fax[0] if len(fax) == 1 else "the mailbox's address") if mail else "",
     }
@@ -101,11 +101,11 @@ def _values(
         ("tenant_id", ""): tenant,
     }
     for row in profile["connection"]:
-        access, host = row["access"], row["hosts"][cloud]
+        access, host = row["access"], row["hosts"].get(cloud, "")
         audience = CLOUDS[cloud].graph_audience if row["protocol"] == "graph" else CLOUDS[cloud].exchange_audience
         found |= {
             ("token_endpoint", access): tenant and f"https://{CLOUDS[cloud].login}/{tenant}/oauth2/v2.0/token",
             ("token_scope", access): f"{audience}/.default",
-            ("endpoint", access): f"https://{host}{row['path']}",
+            ("endpoint", access): host and f"https://{host}{row['path']}",
         }
     return found

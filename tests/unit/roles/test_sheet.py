@@ -13,6 +13,8 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _proofs
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import model as _scoping_model
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _sheet
 from tests.tools import layout
 
@@ -182,6 +184,37 @@ def test_what_nothing_limits_says_so_in_the_words_of_who_accepted_it() -> None:
         f"NOTHING limits it: Calendars.Read opens every mailbox of the tenant. Accepted with the words: {words}" in text
     )
     assert ", group" not in text
+
+
+def test_a_seventh_profile_with_a_protocol_and_a_model_of_its_own_has_its_sheet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One file, and a line in each of two tables: nothing here knows their names."""
+
+    class Toy:
+        name = "by_moonlight"
+        needs_consent = False
+        makes: t.ClassVar = ("scope_group",)
+        needs_role = switched_off = None
+        service = opened_by = "toy"
+
+        @staticmethod
+        def audience(cloud: t.Any) -> str:
+            return str(cloud.exchange_audience)
+
+    monkeypatch.setitem(_scoping_model.MODELS, Toy.name, t.cast("t.Any", Toy))
+    monkeypatch.setitem(_proofs.PROOFS, "toy", t.cast("t.Any", Toy))
+    file = yaml.safe_load((_profile.FOLDER / "smtp_send.yml").read_text(encoding="utf-8"))
+    file["accesses"] = [{"id": "toy", "protocol": "toy", "permissions": ["Toy.Read"], "scoping": Toy.name}]
+    file["handover"]["fields"] = [one for one in file["handover"]["fields"] if not one.get("access")]
+    file["errors"] = [one for one in file["errors"] if not one.get("access")]
+    profile = _profile.resolve(_profile.check(file, "seventh"))
+    assert profile["steps"][:3] == ["preflight", "application", "scope_group"]
+    known = {"zone": "UTC", "contacts": {}, "prepared_by": "", "ticket": "", "cloud": "dod", "host": "contoso"}
+    doc = document(mailboxes=[tried("fax@contoso.com", "granted", toy="half_open")])
+    text = Reader(_sheet.render(doc, profile, **known)).text
+    assert "TOY: By the model by moonlight." in text
+    assert "Granted half open" in text
 
 
 def test_one_policy_for_one_way_in_needs_no_more_words_than_ever() -> None:
