@@ -133,6 +133,19 @@ def profiles() -> str:
     return list_table(("profile", "access: permission", "limited by", "or by", "status"), rows, "18 24 18 20 20")
 
 
+def names() -> str:
+    """What each profile calls what it makes, where the inventory says nothing."""
+    rows = []
+    for name in _profile.names():
+        of = _profile.load(name)["names"]
+        group = f"{plain(of['group'])} ({literal(of['group_alias'])})"
+        rows.append(
+            [literal(name), plain(of["application"]), literal(of["unique_name"]), group, of["scope"], of["secret"]]
+        )
+    header = ("profile", "application", "unique name", "group (alias), where one is made", "scope", "secret")
+    return list_table(header, rows, "16 16 18 20 15 15")
+
+
 def models() -> str:
     """What the code knows of each scoping model."""
     rows = []
@@ -331,6 +344,7 @@ TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "the operator's rights by profile": (GUIDES / "operator.rst", powers_by_profile),
     "who gives them": (GUIDES / "operator.rst", granters),
     "profiles": (GUIDES / "which_way_in.rst", profiles),
+    "names": (GUIDES / "playbooks.rst", names),
     "models": (GUIDES / "which_way_in.rst", models),
     "sign-in codes": (GUIDES / "when_it_fails.rst", sign_in),
     "hosts": (GUIDES / "when_it_fails.rst", hosts),
