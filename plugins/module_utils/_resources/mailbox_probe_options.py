@@ -16,55 +16,51 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Inval
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.ews_access import IN_FORCE_AFTER
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import Asked
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import role_of
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.undoing import undoing
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant
-
-ROLE_IN_FORCE_AFTER = dt.timedelta(hours=2)
-ROLE_LOOK_EVERY = dt.timedelta(minutes=5)
 
 
 def asked_of(
     accesses: t.Sequence[Access], in_force_by: dt.datetime | None, ews: dt.datetime | None, *, send: bool
 ) -> tuple[Asked, ...]:
     """What is asked of each access. Which roles its token has to carry is its scoping model's business."""
-    return tuple(_asked(access, accesses, in_force_by, ews, send) for access in accesses)
+    return tuple(_asked(access, in_force_by, ews, send) for access in accesses)
 
 
-def _asked(
-    access: Access, accesses: t.Sequence[Access], in_force_by: dt.datetime | None, ews: dt.datetime | None, send: bool
-) -> Asked:
-    kind, model = PROOFS[access.protocol], MODELS.get(access.scoping)
-    needs = model.needs_consent if model is not None else access.scoping != ROLE
-    # What another access has by consent may be in the token.
-    others = {name for other in accesses if other.scoping != ROLE for name in other.permissions}
+def _asked(access: Access, in_force_by: dt.datetime | None, ews: dt.datetime | None, send: bool) -> Asked:
+    kind, model = PROOFS[access.protocol], MODELS[access.scoping]
     return Asked(
         id=access.id,
         protocol=access.protocol,
-        roles=access.permissions if needs else (),
-        forbidden=() if needs else tuple(name for name in siblings(access) if name not in others),
+        roles=access.permissions if model.needs_consent else (),
         scoping=access.scoping,
         switched_off=kind.switched_off,
         service=kind.service,
         opened_by=kind.opened_by,
         in_force_by=latest([in_force_by, ews if access.protocol == "ews" else None]),
         settled_by=in_force_by if access.scoping != POLICY else None,
-        in_force_after=model.in_force_after if model is not None else ROLE_IN_FORCE_AFTER,
-        look_every=model.look_every if model is not None else ROLE_LOOK_EVERY,
+        in_force_after=model.in_force_after,
+        look_every=model.look_every,
         send=send,
     )
 
 
-def siblings(access: Access) -> tuple[str, ...]:
-    """The permissions of Entra that open the same mailboxes, whatever the scope of a role says."""
-    wider = {
-        "Mail.ReadBasic": ("Mail.ReadBasic.All", "Mail.Read", "Mail.ReadWrite"),
-        "Mail.ReadBasic.All": ("Mail.ReadBasic", "Mail.Read", "Mail.ReadWrite"),
-        "Mail.Read": ("Mail.ReadWrite",),
-        "Calendars.Read": ("Calendars.ReadWrite",),
-        "Contacts.Read": ("Contacts.ReadWrite",),
-        "MailboxSettings.Read": ("MailboxSettings.ReadWrite",),
-    }
-    return tuple(dict.fromkeys(name for own in access.permissions for name in (own, *wider.get(own, ()))))
+def undone(access: Access, accesses: t.Iterable[Access], app_id: str, carried: t.Iterable[str]) -> tuple[str, ...]:
+    """What the token ``carries`` by a consent in Entra, and what that opens beside the roles of this access, in words.
+
+    What other accesses of the application have by consent is meant to be there. No policy is looked at here.
+    """
+    if access.scoping != ROLE:
+        return ()
+    roles = {*access.roles, *filter(None, (role_of(access.resource, name) for name in access.permissions))}
+    declared = [
+        Permission(other.resource, name) for other in accesses if other.scoping != ROLE for name in other.permissions
+    ]
+    held = [Permission(access.resource, name) for name in carried]
+    return tuple(str(one) for one in undoing(app_id, held, roles, declared=declared))
 
 
 def latest(moments: t.Iterable[dt.datetime | None]) -> dt.datetime | None:

@@ -29,8 +29,7 @@ REFUSED = "refused"
 
 @dataclass(frozen=True)
 class Asked:
-    """One way in, and what is known of it. ``roles``: what the token has to carry before anything is tried;
-    ``forbidden``: what it must not carry, as a grant in Entra opens what the role's scope keeps shut.
+    """One way in, and what is known of it. ``roles``: what the token has to carry before anything is tried.
 
     ``in_force_by``: when what was changed of it is in force at last, None where nobody knows; ``settled_by`` is the
     same where it also says that nothing else was changed. ``strict``: a control
@@ -40,7 +39,6 @@ class Asked:
     id: str
     protocol: str
     roles: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
     scoping: str | None = None
     switched_off: str | None = None
     service: str = ""
@@ -168,13 +166,14 @@ class Probe:
 @dataclass(frozen=True)
 class State:
     """``why_not`` says why nothing was probed (check mode only); else ``probes`` has every mailbox once an access.
-    ``carried``: the roles in the token, by access."""
+    ``carried``: the roles in the token, by access; ``undone``: what among them undoes the scope of its roles."""
 
     probes: tuple[Probe, ...] = ()
     roles: tuple[str, ...] = ()
     tenant_id: str | None = None
     why_not: str | None = None
     carried: t.Mapping[str, t.Collection[str]] = field(default_factory=dict)
+    undone: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
 
 
 def worth_waiting(probe: Probe, desired: Desired, now: dt.datetime) -> bool:
@@ -216,7 +215,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     if desired.accesses:
         result["accesses"] = [_told_access(asked, current.probes, desired) for asked in desired.accesses]
         remarks = [row["remark"] for row in result["accesses"] if row["remark"]]
-    warnings = _left_behind(current.probes)
+    warnings = _left_behind(current.probes) + _beside(current, desired)
     undone = _undone(current, desired, now)
     wrong = [probe for probe in current.probes if not probe.as_expected]
     lost = [probe for probe in current.probes if probe.sent is not None and probe.sent.state == "not_found"]
@@ -321,6 +320,14 @@ def _left_behind(probes: t.Iterable[Probe]) -> list[str]:
     ]
 
 
+def _beside(current: State, desired: Desired) -> list[str]:
+    return [
+        f"The application's token carries {', '.join(current.undone[asked.id])} beside the roles of {asked.id}."
+        for asked in desired.accesses
+        if current.undone.get(asked.id)
+    ]
+
+
 def _met(probes: t.Iterable[Probe], verdict: str | None) -> list[Probe]:
     return [probe for probe in probes if probe.opening.verdict == verdict]
 
@@ -380,18 +387,28 @@ def _broken(broken: list[Probe], result: Json) -> ServiceError:
 def _undone(current: State, desired: Desired, now: dt.datetime) -> Blocked | None:
     """A grant in Entra beside a scoped role: the two add up."""
     for asked in desired.accesses:
-        held = [role for role in asked.forbidden if role in current.carried.get(asked.id, ())]
-        if not held or asked.on_its_way(now):
+        held = current.undone.get(asked.id, ())
+        if not held or asked.on_its_way(now) or _is_limited(asked, current, desired):
             continue
         return Blocked(
-            f"the application's token carries {', '.join(held)}, so an admin consent in Entra opens what the scope of "
-            f"its role keeps shut, and {asked.service} is no proof of the role",
+            f"the application's token carries {', '.join(held)}: a consent in Entra undoes the scope of its roles, and "
+            f"{asked.service} proves nothing of them",
             attempted="prove the application's reach",
             cure="revoke the consent (entra_admin_consent, or mail2fax_on_entra_grant: remove); tokens of before go on "
             "carrying it for their life",
             who="a Cloud Application Administrator or Privileged Role Administrator",
         )
     return None
+
+
+def _is_limited(asked: Asked, current: State, desired: Desired) -> bool:
+    """Whether something narrows a consent all the same, as an access policy does: each control mailbox refuses."""
+    verdicts = [
+        probe.opening.verdict
+        for probe in current.probes
+        if probe.access is not None and probe.access.id == asked.id and probe.expected == REFUSED
+    ]
+    return desired.configuration_agrees and bool(verdicts) and all(verdict in proof.REFUSALS for verdict in verdicts)
 
 
 def _no_role(wrong: list[Probe], desired: Desired, current: State, result: Json) -> Blocked | None:

@@ -20,6 +20,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error, NoLongerWanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS, make, proof
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_options import undone
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import (
     OPENED,
     Asked,
@@ -116,7 +117,12 @@ class Rounds:
             tuple(probes[key] for key in expected),
             tuple(sorted({role for token in tokens for role in token.roles})),
             next((token.tenant_id for token in tokens if token.tenant_id), None),
-            carried={name: self._token(name).roles for name in self._asked},
+            carried=(carried := {name: self._token(name).roles for name in self._asked}),
+            undone={
+                name: undone(self._ways[name], self._ways.values(), desired.app_id, carried[name])
+                for name in self._asked
+                if desired.accesses
+            },
         )
 
     def _token(self, name: str) -> Token:

@@ -171,13 +171,17 @@ def test_under_a_role_nothing_has_to_be_in_the_token_and_under_rights_the_permis
 def test_a_consent_beside_the_role_is_said_and_blocks_unless_it_is_on_its_way_out(monkeypatch: pytest.MonkeyPatch):
     Worlds(monkeypatch, smtp=as_declared, graph=as_declared, imap=as_declared)
     services = Services([signed_in("SMTP.SendAsApp")])
-    result, _clock = look(services, SMTP_ROLE)
+    result, _clock = look(services, SMTP_ROLE, refused=[])
     assert result.blocked is not None
-    assert "carries SMTP.SendAsApp, so an admin consent in Entra opens" in result.blocked.message
+    assert "carries SMTP.SendAsApp (with it Exchange looks for rights on the mailbox" in result.blocked.message
     assert result.blocked.who == "a Cloud Application Administrator or Privileged Role Administrator"
-    assert look(services, SMTP_ROLE, in_force_by=soon(1))[0].outcome == "ok"
+    assert look(services, SMTP_ROLE, refused=[], in_force_by=soon(1))[0].outcome == "ok"
     read = {**GRAPH, "permissions": ["Mail.Read"]}
-    assert look(Services([signed_in("Mail.ReadWrite")]), read)[0].outcome == "blocked", "a sibling opens the same"
+    wider = Services([signed_in("Mail.ReadWrite")])
+    assert look(wider, read, refused=[])[0].outcome == "blocked", "a sibling opens the same"
+    limited, _clock = look(wider, read)
+    assert limited.outcome == "ok", "each control mailbox is refused, so something limits the consent"
+    assert "carries Mail.ReadWrite" in limited.warnings[0]
     assert look(Services([signed_in("IMAP.AccessAsApp")]), IMAP, SMTP_ROLE)[0].outcome == "ok"
 
 
