@@ -23,7 +23,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2] / ".build"))
 from ansible_collections.mail2fax.m365.plugins.module_utils import _powers, _steps, _texts
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _variables
-from tests.tools import core_differences, layout
+from tests.tools import core_differences, field_tables, layout
 
 GUIDES = layout.ROOT / "docs/docsite/rst"
 PLUGINS = layout.ROOT / "plugins"
@@ -329,6 +329,11 @@ def told(row: _variables.Variable) -> str:
     )
 
 
+def of_file(name: str) -> str:
+    """A data file of ``docs/field`` as a table."""
+    return list_table(*field_tables.plain(name))
+
+
 # --- in the guides -------------------------------------------------------------------------------------------
 
 
@@ -353,6 +358,14 @@ TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
         for group in dict.fromkeys(row.group for row in _variables.variables().values())
     },
     "versions of ansible-core": (GUIDES / "when_it_fails.rst", versions),
+    "signs": (GUIDES / "when_it_fails.rst", lambda: field_tables.signs(list_table)),
+    "how a token goes": (GUIDES / "field_notes.rst", lambda: list_table(*field_tables.ways())),
+    "refusals": (GUIDES / "field_notes.rst", lambda: list_table(*field_tables.refusals())),
+    "engines": (GUIDES / "field_notes.rst", versions),
+    **{
+        title: (GUIDES / "field_notes.rst", functools.partial(of_file, name))
+        for title, name in field_tables.FILES.items()
+    },
 }
 
 
