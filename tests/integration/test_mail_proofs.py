@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import typing as t
 from collections.abc import Iterator
 
@@ -15,7 +13,6 @@ import pytest
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import DOMAIN, LOGIN, TENANT_ID, requests_to, run
 from tests.integration.test_mailbox_probe import SECRET, application
-from tests.unit.network import head, listener
 
 Json = dict[str, t.Any]
 
@@ -252,32 +249,32 @@ def test_a_right_that_is_missing_shows_after_the_message(emulator: Emulator):
 
 @pytest.mark.parametrize(("access", "port"), [(IMAP, 993), (POP, 995), (SMTP, 587)])
 def test_a_proxy_that_forbids_the_port_is_told_with_who_can_help(emulator: Emulator, access: Json, port: int):
-    upstream = emulator.env()["HTTPS_PROXY"]
-
-    def forbids(sock: t.Any) -> None:
-        said = head(sock)
-        if f":{port} ".encode() in said:
-            sock.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-            return
-        relay(sock, upstream, said)
-
-    with listener(forbids) as at:
-        result = probe(emulator, RIGHTS, access, proxy=f"http://127.0.0.1:{at}")
+    emulator.faults([{"match": {"method": "CONNECT", "path_regex": f":{port}$"}, "effect": {"status": 403}}])
+    result = probe(emulator, RIGHTS, access)
     assert result["outcome"] == "failed"
     assert f"does not let port {port} through" in result["msg"]
     assert "the administrator of the proxy" in result["msg"]
+    assert mail(emulator, access["protocol"].upper()) == []
 
 
-def relay(sock: t.Any, upstream: str, said: bytes) -> None:
-    """What a proxy does that has another behind it."""
-    host, _colon, port = upstream.rpartition("/")[2].partition(":")
-    with socket.create_connection((host, int(port))) as further:
-        further.sendall(said)
+def test_a_greeting_that_comes_with_the_proxy_s_answer_is_heard(emulator: Emulator):
+    emulator.faults([{"match": {"method": "CONNECT", "path_regex": ":587$"}, "effect": {"joined": True}}])
+    for _turn in range(3):
+        assert probe(emulator, ROLE, SMTP_ROLE)["outcome"] == "ok"
 
-        def back() -> None:
-            while piece := further.recv(65536):
-                sock.sendall(piece)
 
-        threading.Thread(target=back, daemon=True).start()
-        while piece := sock.recv(65536):
-            further.sendall(piece)
+def test_a_proxy_that_drops_once_is_asked_again(emulator: Emulator):
+    emulator.faults([{"match": {"method": "CONNECT", "path_regex": ":993$"}, "nth": 1, "effect": "drop_before"}])
+    assert probe(emulator, RIGHTS, IMAP)["outcome"] == "ok"
+
+
+@pytest.mark.parametrize(("access", "command"), [(IMAP, "EXAMINE"), (POP, "STAT"), (SMTP, "RCPT")])
+def test_a_service_that_says_nothing_more_is_told(emulator: Emulator, access: Json, command: str):
+    method = access["protocol"].upper()
+    emulator.faults([{"match": {"method": method, "path_regex": f"^{command}"}, "effect": {"delay_s": 3.0}}])
+    result = probe(emulator, RIGHTS, access, refused=[], timeout=1, patience=0)
+    assert (result["outcome"], result["error"]["kind"]) == ("failed", "AnswerLost")
+    assert "did not answer in time" in result["msg"]
+    emulator.faults([{"match": {"method": method, "path_regex": f"^{command}"}, "effect": "drop_before"}])
+    result = probe(emulator, RIGHTS, access, refused=[], patience=1)
+    assert (result["outcome"], result["error"]["kind"]) == ("failed", "AnswerLost")

@@ -11,7 +11,7 @@ import base64
 import contextlib
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _texts
+from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _texts, _tls
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import Token
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import ENDPOINTS, Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._dial import Line
@@ -112,7 +112,7 @@ class MailProof:
 
     def _lost(self, line: Line, exc: BaseException) -> AnswerLost:
         where = f"{self._host}:{self._port}"
-        if line.out_of_time or isinstance(exc, TimeoutError):
+        if line.out_of_time or _tls.find(exc, TimeoutError) is not None:
             return AnswerLost(f"{where} did not answer in time")
         said = reason(str(exc))
         return AnswerLost(f"{where} broke the connection off{f': {said}' if said else ''}")

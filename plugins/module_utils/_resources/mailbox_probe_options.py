@@ -41,7 +41,8 @@ def _asked(access: Access, in_force_by: dt.datetime | None, ews: dt.datetime | N
         service=kind.service,
         opened_by=kind.opened_by,
         in_force_by=latest([in_force_by, ews if access.protocol == "ews" else None]),
-        settled_by=in_force_by if access.scoping != POLICY else None,
+        # How late a policy may be is told by nobody, and a change of EWS settings says nothing of a role.
+        settled_by=in_force_by if access.scoping != POLICY and access.protocol != "ews" else None,
         in_force_after=model.in_force_after,
         look_every=model.look_every,
         send=send,
