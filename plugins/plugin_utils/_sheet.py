@@ -63,6 +63,8 @@ def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **ab
         limits=[] if _is_first(accesses) else ways.limits(profile, document["group"], document.get("tenant_wide")),
         unrefused=ways.unrefused(document, accesses),
         seen=ways.seen,
+        # What somebody has accepted is told with what limits the application.
+        unsafe=document["unprotected"] != "none" and not document.get("tenant_wide"),
         by_role=[access for access in accesses if access["scoping"] == "application_role"],
         switched=[ways.called(protocol) for protocol in profile["switches"]],
         has_group=not {"application_access_policy", "application_role"}.isdisjoint(profile["models"]),

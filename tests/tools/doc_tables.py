@@ -130,7 +130,7 @@ def profiles() -> str:
         document = profile["vendor"]["document"]
         told = f"{profile['status']}{ends}. By *{plain(document['title'])}* of {document['date']}"
         rows.append([literal(name), *("\n\n".join(cell) for cell in cells), told])
-    return list_table(("profile", "access: permission", "limited by", "or by", "status"), rows, "18 24 18 20 20")
+    return list_table(("profile", "access: permission", "limited by", "or by", "status"), rows, "16 20 23 23 18")
 
 
 def names() -> str:
