@@ -298,7 +298,12 @@ class Entra:
                     "exp": now + lifetime,
                 }
             )
-        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._kid, "x5t": self._kid})
+        headers = {"kid": self._kid, "x5t": self._kid}
+        token = jwt.encode(claims, self._key, algorithm="RS256", headers=headers)
+        missing = int((tenant.settings.get("switches") or {}).get("token_bytes", 0)) - len(token)
+        if missing > 0:  # as long as where there are many roles, or in some of the national clouds
+            claims["xms_rd"] = "A" * max(0, missing * 3 // 4 - len('"xms_rd":"",'))
+            token = jwt.encode(claims, self._key, algorithm="RS256", headers=headers)
         return token, lifetime, audience
 
     def _audience(self, form: dict[str, str], *, v2: bool) -> str:

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exchange Web Services, as far as opening a mailbox goes: GetFolder, FindFolder, FindItem, and the refusals before it.
+"""Exchange Web Services, as far as a mail client goes: folders and messages, and the refusals before them.
 
-The order of the refusals is the point: token, role, impersonation, EWS settings, mailbox, access policy, then the work.
+The order of the refusals is the point: token, role, impersonation, EWS settings, mailbox, access policy or role, then
+the work.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from xml.sax.saxutils import escape
 import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
+from . import ews_items, mail_authority, mailstore
 from .exchange import is_exchange_audience, refusal_text
-from .exchange_directory import MAILBOX_TYPES, TEXTS, by_address, ews_gate, find_recipients, policy_verdict
+from .exchange_directory import MAILBOX_TYPES, TEXTS, by_address, ews_gate, find_recipients
 from .model import Answer, Document, Principal, Tenant, World
 
 EWS: t.Final = TEXTS["ews"]
@@ -28,6 +30,7 @@ TYPES: t.Final = "http://schemas.microsoft.com/exchange/services/2006/types"
 MESSAGES: t.Final = "http://schemas.microsoft.com/exchange/services/2006/messages"
 ERRORS: t.Final = "http://schemas.microsoft.com/exchange/services/2006/errors"
 ROLE: t.Final = "full_access_as_app"
+BY_ROLE: t.Final = frozenset({"EWS.AccessAsApp"})
 
 for _prefix, _namespace in (("s", SOAP), ("t", TYPES), ("m", MESSAGES)):
     ET.register_namespace(_prefix, _namespace)
@@ -67,7 +70,7 @@ def handle(
             EWS["token_refused"]["status"], {"WWW-Authenticate": EWS["challenge"], "x-ms-diagnostics": diagnostics}
         )
     tenant = world.tenant(principal.tenant_id)
-    if tenant is None or ROLE not in principal.roles:
+    if tenant is None or not mail_authority.holds_any(tenant, principal, {ROLE}, BY_ROLE):
         missing = EWS["role_missing"]
         return _bare(missing["status"], {"x-ms-diagnostics": missing["diagnostics"]})
     if len(body) > EWS["body_too_large"]["limit_bytes"]:
@@ -101,15 +104,17 @@ def _as_impersonated(
         return _fault("mailbox_missing")
     if kind == "PrimarySmtpAddress" and named.lower() != mailbox["PrimarySmtpAddress"].lower():
         return _fault("not_primary")
-    if policy_verdict(world, tenant, principal.app_id, mailbox, in_force=True) == "Denied":
-        denial = EWS["policy_denials"][EWS["policy_denial"]]
+    denied = mail_authority.denial(world, tenant, principal, mailbox, {ROLE}, role_permissions=BY_ROLE)
+    if denied is not None:
+        form = EWS["policy_denial"] if denied == "policy_denied" else EWS["role_denial"]
+        denial = EWS["policy_denials"][form]
         if "code" in denial:
             return _fault_of(denial)
         return Answer(denial["status"], denial["body"].encode(), _headers())
     operation = _OPERATIONS.get(_local(request))
     if operation is None or not request.tag.startswith(f"{{{MESSAGES}}}"):
         return _fault("method_unavailable")
-    return _envelope(operation(tenant, mailbox, request))
+    return _envelope(operation(world, tenant, mailbox, request))
 
 
 def _mailbox(tenant: Tenant, kind: str, named: str) -> Document | None:
@@ -129,7 +134,7 @@ def _mailbox(tenant: Tenant, kind: str, named: str) -> Document | None:
 # ---- operations -----------------------------------------------------------------------------------------------------
 
 
-def _get_folder(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+def _get_folder(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
     response, messages = _response("GetFolder")
     shown = _shape(request)
     for asked in request.findall(f"{{{MESSAGES}}}FolderIds/*"):
@@ -139,11 +144,11 @@ def _get_folder(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.El
             _message(messages, "GetFolder", str(refusal))
         else:
             message = _message(messages, "GetFolder")
-            _show(ET.SubElement(message, f"{{{MESSAGES}}}Folders"), mailbox, folder, shown)
+            _show(ET.SubElement(message, f"{{{MESSAGES}}}Folders"), tenant, mailbox, folder, shown)
     return response
 
 
-def _find_folder(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+def _find_folder(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
     response, messages = _response("FindFolder")
     shown = _shape(request)
     deep = request.get("Traversal") == "Deep"
@@ -154,24 +159,84 @@ def _find_folder(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.E
             _message(messages, "FindFolder", str(refusal))
             continue
         found = [folder for folder in _FOLDERS.values() if _below(folder, parent, deep=deep)]
-        _show_all(_root_folder(messages, "FindFolder", len(found)), "Folders", mailbox, found, shown)
+        _show_all(_root_folder(messages, "FindFolder", len(found)), "Folders", tenant, mailbox, found, shown)
     return response
 
 
-def _find_item(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
-    """Every folder is empty: no mail is emulated."""
+def _find_item(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+    """Newest first. Restrictions are not looked at; whoever asks for a page by number gets it."""
     response, messages = _response("FindItem")
+    everything, names = ews_items.wants(request)
+    view = request.find(f"{{{MESSAGES}}}IndexedPageItemView")
+    start, size = (
+        (int(view.get("Offset", "0")), int(view.get("MaxEntriesReturned", "1000"))) if view is not None else (0, 1000)
+    )
     for asked in request.findall(f"{{{MESSAGES}}}ParentFolderIds/*"):
         try:
-            _folder(tenant, mailbox, asked)
+            folder = _folder(tenant, mailbox, asked)
         except _Refusal as refusal:
             _message(messages, "FindItem", str(refusal))
-        else:
-            ET.SubElement(_root_folder(messages, "FindItem", 0), f"{{{TYPES}}}Items")
+            continue
+        held = mailstore.messages(tenant, mailbox, folder.distinguished_id)[::-1]
+        page = held[start : start + size]
+        root = _root_folder(messages, "FindItem", len(held), start + len(page))
+        items = ET.SubElement(root, f"{{{TYPES}}}Items")
+        for one in page:
+            ews_items.show(
+                items, one, _folder_id(mailbox, folder.distinguished_id), everything, names - {"MimeContent", "Body"}
+            )
     return response
 
 
-def _convert_id(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+def _get_item(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+    response, messages = _response("GetItem")
+    everything, names = ews_items.wants(request)
+    for asked in request.findall(f"{{{MESSAGES}}}ItemIds/*"):
+        try:
+            found = ews_items.named(tenant, mailbox, asked)
+        except ews_items.ItemMissing as missing:
+            _message(messages, "GetItem", missing.key)
+            continue
+        items = ET.SubElement(_message(messages, "GetItem"), f"{{{MESSAGES}}}Items")
+        ews_items.show(items, found, _folder_id(mailbox, found["folder"]), everything, names)
+    return response
+
+
+def _create_item(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+    """A message that is sent, with or without a copy, or only kept."""
+    response, messages = _response("CreateItem")
+    disposition = request.get("MessageDisposition", "SaveOnly")
+    for item in request.findall(f"{{{MESSAGES}}}Items/{{{TYPES}}}Message"):
+        message, recipients = ews_items.composed(world, mailbox, item)
+        raw = ews_items.as_bytes(message)
+        if disposition != "SaveOnly":
+            mailstore.send(world, recipients, raw)
+        made = ET.SubElement(_message(messages, "CreateItem"), f"{{{MESSAGES}}}Items")
+        if disposition != "SendOnly":
+            folder = "drafts" if disposition == "SaveOnly" else "sentitems"
+            kept = mailstore.deliver(world, tenant, mailbox, raw, folder=folder, flags=[mailstore.SEEN])
+            element = ET.SubElement(made, f"{{{TYPES}}}Message")
+            ET.SubElement(element, f"{{{TYPES}}}ItemId", ews_items.item_id(kept))
+    return response
+
+
+def _delete_item(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+    response, messages = _response("DeleteItem")
+    for asked in request.findall(f"{{{MESSAGES}}}ItemIds/*"):
+        try:
+            found = ews_items.named(tenant, mailbox, asked)
+        except ews_items.ItemMissing as missing:
+            _message(messages, "DeleteItem", missing.key)
+            continue
+        if request.get("DeleteType") == "MoveToDeletedItems":
+            mailstore.moved(tenant, found, "deleteditems")
+        else:
+            del tenant.messages[found["id"]]
+        _message(messages, "DeleteItem")
+    return response
+
+
+def _convert_id(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
     """Asked by clients that only want to see the server's version: no id is one of ours."""
     response, messages = _response("ConvertId")
     for _asked in request.findall(f"{{{MESSAGES}}}SourceIds/*"):
@@ -179,16 +244,19 @@ def _convert_id(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.El
     return response
 
 
-def _resolve_names(tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
+def _resolve_names(world: World, tenant: Tenant, mailbox: Document, request: ET.Element) -> ET.Element:
     response, messages = _response("ResolveNames")
     _message(messages, "ResolveNames", "name_unresolved")
     return response
 
 
-_OPERATIONS: t.Final[dict[str, t.Callable[[Tenant, Document, ET.Element], ET.Element]]] = {
+_OPERATIONS: t.Final[dict[str, t.Callable[[World, Tenant, Document, ET.Element], ET.Element]]] = {
     "GetFolder": _get_folder,
     "FindFolder": _find_folder,
     "FindItem": _find_item,
+    "GetItem": _get_item,
+    "CreateItem": _create_item,
+    "DeleteItem": _delete_item,
     "ConvertId": _convert_id,
     "ResolveNames": _resolve_names,
 }
@@ -246,22 +314,23 @@ def _shape(request: ET.Element) -> set[str]:
 
 
 def _show_all(
-    parent: ET.Element, container: str, mailbox: Document, folders: t.Iterable[_Folder], shown: set[str]
+    parent: ET.Element, container: str, tenant: Tenant, mailbox: Document, folders: t.Iterable[_Folder], shown: set[str]
 ) -> None:
     within = ET.SubElement(parent, f"{{{TYPES}}}{container}")
     for folder in folders:
-        _show(within, mailbox, folder, shown)
+        _show(within, tenant, mailbox, folder, shown)
 
 
-def _show(parent: ET.Element, mailbox: Document, folder: _Folder, shown: set[str]) -> None:
+def _show(parent: ET.Element, tenant: Tenant, mailbox: Document, folder: _Folder, shown: set[str]) -> None:
+    held = mailstore.messages(tenant, mailbox, folder.distinguished_id)
     element = ET.SubElement(parent, f"{{{TYPES}}}{folder.element}")
     children = sum(other.parent == folder.distinguished_id for other in _FOLDERS.values())
     texts = {
         "FolderClass": folder.folder_class,
         "DisplayName": folder.name,
-        "TotalCount": "0",
+        "TotalCount": str(len(held)),
         "ChildFolderCount": str(children),
-        "UnreadCount": "0",
+        "UnreadCount": str(sum(mailstore.SEEN not in one["flags"] for one in held)),
     }
     for name in _FOLDER_PROPERTIES:
         if name not in shown:
@@ -295,8 +364,10 @@ def _message(messages: ET.Element, operation: str, error: str | None = None) -> 
     return message
 
 
-def _root_folder(messages: ET.Element, operation: str, count: int) -> ET.Element:
-    attributes = {"IndexedPagingOffset": str(count), "TotalItemsInView": str(count), "IncludesLastItemInRange": "true"}
+def _root_folder(messages: ET.Element, operation: str, count: int, end: int | None = None) -> ET.Element:
+    end = count if end is None else end
+    last = "true" if end >= count else "false"
+    attributes = {"IndexedPagingOffset": str(end), "TotalItemsInView": str(count), "IncludesLastItemInRange": last}
     return ET.SubElement(_message(messages, operation), f"{{{MESSAGES}}}RootFolder", attributes)
 
 

@@ -9,7 +9,7 @@ Nothing here knows of HTTP or of cmdlets. Own keys:
 * role assignment ``_scope``: the name of its management scope in lower case, or None for the whole organization;
   ``_in_force_at``: real access obeys it from then on; a removed one is enforced until ``_until`` (kept in
   ``settings["removed_role_assignments"]``)
-* right ``_mailbox``: Guid of the mailbox; ``_sid``: whose it is
+* right ``_mailbox``: Guid of the mailbox; ``_sid``: whose it is; ``_since``: from when real access obeys each of them
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import uuid
 import yaml
 
 from . import exchange_filter
-from .exchange_directory import initial_domain, organizational_unit, timestamp
+from .exchange_directory import initial_domain, members_as, organizational_unit, timestamp
 from .model import Collection, Document, Tenant, World
 
 TEXTS: t.Final[Document] = yaml.safe_load(pathlib.Path(__file__).with_name("rbac_texts.yml").read_text("utf-8"))
 REMOVED: t.Final = "removed_role_assignments"
+ANSWERS: t.Final = "role_answers"
 SELF: t.Final = "NT AUTHORITY\\SELF"
 _FILTERABLE: t.Final = frozenset(
     {
@@ -106,23 +107,32 @@ def pointer_by_object(tenant: Tenant, app_id: str, object_id: str) -> Document |
 # ---- scopes ---------------------------------------------------------------------------------------------------------
 
 
-def in_scope(tenant: Tenant, scope: Document | None, mailbox: Document) -> bool:
-    """Whether a management scope holds the mailbox; no scope is the whole organization. Direct members only."""
+def in_scope(tenant: Tenant, scope: Document | None, mailbox: Document, *, world: World | None = None) -> bool:
+    """Whether a management scope holds the mailbox; no scope is the whole organization. Direct members only.
+
+    With ``world`` members count as real access obeys them now.
+    """
     if scope is None:
         return True
     try:
         test = exchange_filter.parse(scope["RecipientFilter"])
-        return test(_reader(tenant, mailbox))
+        return test(_reader(tenant, mailbox, world))
     except (exchange_filter.FilterError, KeyError):
         return False
 
 
-def _reader(tenant: Tenant, mailbox: Document) -> exchange_filter.Read:
+def _reader(tenant: Tenant, mailbox: Document, world: World | None) -> exchange_filter.Read:
     folded = {key.lower(): value for key, value in mailbox.items() if not key.startswith("_")}
 
     def read(name: str) -> t.Any:
         if name == "memberofgroup":
-            return [g["DistinguishedName"] for g in tenant.groups.values() if mailbox["Guid"] in g["_members"]]
+            holders = (
+                group
+                for group in tenant.groups.values()
+                if mailbox["Guid"]
+                in (group["_members"] if world is None else members_as(world, group, "_in_force_later"))
+            )
+            return [group["DistinguishedName"] for group in holders]
         if name not in _FILTERABLE:
             raise KeyError(name)
         return folded.get(name)
@@ -159,16 +169,36 @@ def scope_of(tenant: Tenant, assignment: Document) -> Document | None:
 def role_grants(
     world: World, tenant: Tenant, app_id: str, mailbox: Document, permission: str, *, in_force: bool
 ) -> bool:
-    """Whether a role assignment lets the application use ``permission`` (a role's word) on the mailbox."""
+    """Whether a role assignment lets the application use ``permission`` (a role's word) on the mailbox.
+
+    ``in_force``: as real access obeys it now. With the switch ``rbac_cache`` that is the answer of an earlier attempt
+    for as long as attempts go on: it is forgotten after half an hour of silence, or two hours after it was made.
+    """
     pointer = pointer_of(tenant, app_id)
     if pointer is None:
         return False
-    for assignment in assignments_of(world, tenant, pointer, in_force=in_force):
-        if permission in TEXTS["roles"].get(assignment["Role"], ()) and in_scope(
-            tenant, scope_of(tenant, assignment), mailbox
-        ):
-            return True
-    return False
+    spans = switch(tenant, "rbac_cache") if in_force else None
+    if not spans:
+        return _grants(world, tenant, pointer, mailbox, permission, in_force=in_force)
+    idle, busy = (1800.0, 7200.0) if spans is True else spans
+    now, key = world.clock.timestamp(), f"{pointer['ObjectId']}:{mailbox['Guid']}:{permission}"
+    answers = dict(tenant.settings.get(ANSWERS) or {})
+    kept = answers.get(key)
+    if kept is None or now - kept["asked"] >= idle or now - kept["made"] >= busy:
+        kept = {"answer": _grants(world, tenant, pointer, mailbox, permission, in_force=False), "made": now}
+    answers[key] = {**kept, "asked": now}
+    tenant.settings[ANSWERS] = answers
+    return bool(kept["answer"])
+
+
+def _grants(
+    world: World, tenant: Tenant, pointer: Document, mailbox: Document, permission: str, *, in_force: bool
+) -> bool:
+    return any(
+        permission in TEXTS["roles"].get(assignment["Role"], ())
+        and in_scope(tenant, scope_of(tenant, assignment), mailbox, world=world if in_force else None)
+        for assignment in assignments_of(world, tenant, pointer, in_force=in_force)
+    )
 
 
 def remove_assignment(world: World, tenant: Tenant, key: str) -> None:
@@ -185,26 +215,39 @@ def remove_assignment(world: World, tenant: Tenant, key: str) -> None:
 # ---- rights on mailboxes --------------------------------------------------------------------------------------------
 
 
-def rights_of(tenant: Tenant, mailbox_guid: str, sid: str) -> set[str]:
-    """What the pointer of this SID may on the mailbox: FullAccess, SendAs, …; a denial wins."""
+def rights_of(tenant: Tenant, mailbox_guid: str, sid: str, *, world: World | None = None) -> set[str]:
+    """What the pointer of this SID may on the mailbox: FullAccess, SendAs, …; a denial wins.
+
+    With ``world`` as real access obeys it now.
+    """
     allowed: set[str] = set()
     denied: set[str] = set()
     for collection in (tenant.mailbox_permissions, tenant.recipient_permissions):
         for entry in collection.values():
             if entry["_mailbox"] == mailbox_guid and entry["_sid"] == sid:
-                (denied if entry["_deny"] else allowed).update(entry["_rights"])
+                since = entry.get("_since", {})
+                in_force = (right for right in entry["_rights"] if world is None or world.reached(since.get(right)))
+                (denied if entry["_deny"] else allowed).update(in_force)
     return allowed - denied
 
 
 def put_right(
-    collection: Collection, *, mailbox: str, sid: str, rights: t.Iterable[str], deny: bool, shown: Document
+    collection: Collection,
+    *,
+    mailbox: str,
+    sid: str,
+    rights: t.Iterable[str],
+    deny: bool,
+    shown: Document,
+    since: float | None = None,
 ) -> bool:
-    """Add to a trustee's entry on a mailbox; whether anything was new."""
+    """Add to a trustee's entry on a mailbox, obeyed from ``since`` on; whether anything was new."""
     key = f"{mailbox}:{sid}:{deny}"
     entry = collection.get(key) or {**shown, "_mailbox": mailbox, "_sid": sid, "_deny": deny, "_rights": []}
     new = [right for right in rights if right not in entry["_rights"]]
     if new:
         entry["_rights"] = [*entry["_rights"], *new]
+        entry["_since"] = {**entry.get("_since", {}), **dict.fromkeys(new, since)}
         collection[key] = entry
     return bool(new)
 

@@ -496,6 +496,12 @@ _RIGHTS: t.Final = Parameter(
 )
 
 
+def _obeyed_from(call: Call) -> float | None:
+    """Rights count minutes later where the switch ``right_in_force_s`` says so."""
+    delay = exchange_rbac.switch(call.tenant, "right_in_force_s")
+    return call.world.clock.timestamp() + float(delay) if delay else None
+
+
 def _trustee(call: Call, identity: str) -> tuple[str, str]:
     """(SID, the name that is printed) of a service principal or a recipient."""
     pointer = exchange_rbac.find_pointer(call.tenant, identity)
@@ -534,6 +540,7 @@ def _add_mailbox_permission(call: Call) -> list[Document]:
         rights=given["AccessRights"],
         deny=bool(given.get("Deny")),
         shown={"_user": user, "_inheritance": given.get("InheritanceType") or "All"},
+        since=_obeyed_from(call),
     )
     if not new:
         call.warnings.append(TEXTS["warnings"]["entry_present"].format(mailbox=mailbox["Name"], user=user))
@@ -638,6 +645,7 @@ def _add_recipient_permission(call: Call) -> list[Document]:
         rights=["SendAs"],
         deny=False,
         shown={"_user": user},
+        since=_obeyed_from(call),
     )
     if not new:
         call.warnings.append(TEXTS["warnings"]["entry_present"].format(mailbox=mailbox["Name"], user=user))

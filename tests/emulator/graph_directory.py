@@ -1,20 +1,16 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Graph: organization, domains, users, groups, directory roles, policies, and the mail folder of a mailbox.
+"""Graph: organization, domains, users, groups, directory roles, policies.
 
 Users and groups are views of what Exchange holds; nothing of it can be changed here.
 """
 
 from __future__ import annotations
 
-import base64
-import typing as t
 import uuid
 
 from . import directory
-from .exchange import policy_verdict
-from .exchange_directory import MAILBOX_TYPES, by_address
 from .graph_base import KINDS, READ_DIRECTORY, GraphError, Request, count, entity, kind, listing, route
 from .model import Answer, Document, Tenant
 from .odata import Key, Segment
@@ -25,7 +21,6 @@ READ_USERS = READ_DIRECTORY | {"User.Read.All", "User.ReadWrite.All"}
 READ_GROUPS = READ_DIRECTORY | {"Group.Read.All", "Group.ReadWrite.All", "GroupMember.Read.All"}
 READ_ROLES = READ_DIRECTORY | {"RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory"}
 READ_POLICIES = {"Policy.Read.All", "Policy.ReadWrite.ApplicationConfiguration", "Policy.Read.ApplicationConfiguration"}
-MAIL_ROLES = {"Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic", "Mail.ReadBasic.All"}
 
 
 def _key(segment: Segment) -> str:
@@ -553,70 +548,3 @@ SUBSCRIPTION = kind("subscription", "subscriptions", {"id", "resource", "changeT
 @route("GET", "subscriptions", None)
 def subscriptions(request: Request) -> Answer:
     return listing(request, [], SUBSCRIPTION)
-
-
-# --- mail -------------------------------------------------------------------------------------------------------------
-
-_FOLDERS = {"inbox": "Inbox", "sentitems": "Sent Items", "drafts": "Drafts", "deleteditems": "Deleted Items"}
-FOLDER = kind(
-    "mailFolder",
-    "mailFolders",
-    {
-        *("id", "displayName", "parentFolderId", "childFolderCount", "unreadItemCount", "totalItemCount"),
-        *("sizeInBytes", "isHidden"),
-    },
-)
-
-
-def _mailbox(request: Request, name: str) -> Document:
-    """The mailbox of a mail request, once the token and the policies let the caller in. Raises GraphError."""
-    if not request.has(*MAIL_ROLES):
-        raise GraphError("mail.access_denied")
-    wanted = name.lower()
-    held = request.tenant.mailboxes.values()
-    found = by_address(request.tenant, name) or next(
-        (m for m in held if wanted in (m["ExternalDirectoryObjectId"].lower(), m.get("UserPrincipalName", "").lower())),
-        None,
-    )
-    if found is None or not found.get("UserPrincipalName"):
-        raise GraphError("mail.invalid_user", user=name)
-    if found["RecipientTypeDetails"] not in MAILBOX_TYPES:
-        raise GraphError("mail.no_mailbox")
-    if policy_verdict(request.world, request.tenant, request.principal.app_id, found, in_force=True) == "Denied":
-        raise GraphError("mail.policy_denied")
-    return found
-
-
-def _folder(mailbox: Document, name: str) -> Document:
-    def identifier(part: str) -> str:
-        return base64.urlsafe_b64encode(uuid.uuid5(uuid.UUID(mailbox["Guid"]), part).bytes * 6).decode()
-
-    return {
-        "id": identifier(name),
-        "displayName": _FOLDERS[name],
-        "parentFolderId": identifier("root"),
-        "childFolderCount": 0,
-        "unreadItemCount": 0,
-        "totalItemCount": 0,
-        "sizeInBytes": 0,
-        "isHidden": False,
-    }
-
-
-@route("GET", "users/{}/mailFolders", None)
-def list_folders(request: Request, user: Segment) -> Answer:
-    mailbox = _mailbox(request, _key(user))
-    return listing(request, [_folder(mailbox, name) for name in _FOLDERS], FOLDER)
-
-
-@route("GET", "users/{}/mailFolders/{}", None)
-def get_folder(request: Request, user: Segment, folder: Segment) -> Answer:
-    mailbox = _mailbox(request, _key(user))
-    wanted = _key(folder)
-    folders: t.Iterable[Document] = (_folder(mailbox, name) for name in _FOLDERS)
-    found = next((f for f in folders if wanted in (f["id"], f["displayName"].replace(" ", "").lower())), None)
-    if found is None:
-        if wanted.lower() in _FOLDERS:
-            return entity(request, _folder(mailbox, wanted.lower()), FOLDER)
-        raise GraphError("mail.folder_not_found")
-    return entity(request, found, FOLDER)

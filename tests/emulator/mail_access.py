@@ -61,7 +61,9 @@ class Session:
         if other is None:
             return False
         if self.claimed:
-            return "SendAs" in exchange_rbac.rights_of(self.tenant, other["Guid"], self.pointer["Sid"])
+            return "SendAs" in exchange_rbac.rights_of(
+                self.tenant, other["Guid"], self.pointer["Sid"], world=self.world
+            )
         return _in_role(self.world, self.tenant, self.principal, other)
 
 
@@ -102,7 +104,7 @@ def sign_in(world: World, entra: Entra, protocol: str, host: str | None, user: s
     if not claimed and not (protocol == "smtp" and _in_role(world, tenant, principal, mailbox)):
         raise Refused
     # An application that signs in for SMTP by its role alone needs no right.
-    opens = "FullAccess" in exchange_rbac.rights_of(tenant, mailbox["Guid"], pointer["Sid"]) or not claimed
+    opens = "FullAccess" in exchange_rbac.rights_of(tenant, mailbox["Guid"], pointer["Sid"], world=world) or not claimed
     connected = opens and mailstore.alive(mailbox)
     if not connected and (protocol == "pop" or (protocol == "imap" and switch(tenant, "imap_without_right") == "NO")):
         raise Refused("not_connected" if protocol == "pop" else "failed")

@@ -29,9 +29,8 @@ a tenant, all but ``id`` and ``domains`` optional:
   ``management_scopes``: ``name`` with ``filter`` or ``group``; ``role_assignments``: ``name``, ``app_id``, ``role``,
   ``scope`` (null: the whole organization); ``mailbox_permissions``: ``mailbox``, ``app_id``, ``sid`` or ``user``,
   ``rights`` (FullAccess, SendAs, ...), ``deny``
-* ``transport_config``, ``dehydrated`` (a tenant that was never customized), ``switches`` (how this tenant's Exchange
-  behaves where real ones differ: ``unknown_service_principal``, ``wrong_pointer_refused``, ``filters_as_sent``,
-  ``trustee_form``)
+* ``transport_config``, ``dehydrated`` (a tenant that was never customized), ``switches`` (how this tenant behaves where
+  real ones differ: the table in README.md)
 * ``organization_config``
 * ``app_management_policy``: ``max_lifetime_days``, ``secrets: forbidden``, ``exempt`` (client ids),
   ``restrict_for_apps_created_after``, and ``assigned``: by client id, unique name or display name of an application,
@@ -443,6 +442,9 @@ class _Builder:
             self._must("Add-MailboxPermission", Identity=keys["mailbox"], User=who, AccessRights=rights, **deny)
         if "SendAs" in keys["rights"]:
             self._must("Add-RecipientPermission", Identity=keys["mailbox"], Trustee=who, AccessRights=["SendAs"])
+        for collection in (self.tenant.mailbox_permissions, self.tenant.recipient_permissions):
+            for entry in collection.values():
+                entry["_since"] = {}
 
     def policy(self, keys: Document) -> None:
         wanted = str(keys["group"]).lower()
