@@ -50,7 +50,8 @@ class Graph:
         self, world: World, principal: Principal | None, refusal: str | None, call: Call, request_id: str
     ) -> Answer:
         if principal is None:
-            raise GraphError(f"token_{refusal or 'empty'}")
+            mail = "mail." if refusal in ("expired", "invalid") and graph_mail.is_about_mail(call.path) else ""
+            raise GraphError(f"{mail}token_{refusal or 'empty'}")
         tenant = world.tenants.get(principal.tenant_id)
         if tenant is None or principal.object_id not in tenant.service_principals:
             raise GraphError("identity_not_found")

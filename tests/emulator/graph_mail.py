@@ -30,6 +30,7 @@ SEND: t.Final = ("Mail.Send",)
 READ_SETTINGS: t.Final = ("MailboxSettings.Read", "MailboxSettings.ReadWrite")
 READ_CALENDAR: t.Final = ("Calendars.Read", "Calendars.ReadWrite", "Calendars.ReadBasic.All")
 _PAGE: t.Final = 10
+_MAIL_PATH: t.Final = re.compile(r"/users/[^/]+/(mail|messages|sendMail|calendar|events)", re.IGNORECASE)
 _BASIC: t.Final = frozenset({"body", "bodyPreview", "uniqueBody"})  # what Mail.ReadBasic does not show
 
 FOLDER = kind(
@@ -52,6 +53,10 @@ MESSAGE = kind(
 )
 EVENT = kind("event", "events", {"id", "subject", "start", "end", "isAllDay", "organizer", "attendees", "location"})
 CALENDAR = kind("calendar", "calendars", {"id", "name", "color", "canEdit", "isDefaultCalendar", "owner"})
+
+
+def is_about_mail(path: str) -> bool:
+    return _MAIL_PATH.search(path) is not None
 
 
 # --- letting in -------------------------------------------------------------------------------------------------------

@@ -78,8 +78,6 @@ class PopServer(pop3.POP3):
             return
         try:
             self.processCommand(*line.split(b" "))
-            if self._command in ("STAT", "LIST", "UIDL"):  # whose answers Twisted writes by itself
-                self.wire.answered("OK")
         except (ValueError, TypeError, AttributeError, pop3.POP3Error):
             self.say_reply("command")
         except Exception:
@@ -148,6 +146,29 @@ class PopServer(pop3.POP3):
         else:
             self.say_reply(refusal or "failed")
 
+    # --- the mailbox: Twisted shows deleted messages, too ------------------------------------------------------------
+
+    def do_STAT(self) -> None:
+        sizes = [size for _number, size, _uid in self.mbox.rows()]
+        self.say(f"+OK {len(sizes)} {sum(sizes)}")
+
+    def do_LIST(self, number: bytes | None = None) -> None:
+        self._rows(number, lambda row: f"{row[0]} {row[1]}")
+
+    def do_UIDL(self, number: bytes | None = None) -> None:
+        self._rows(number, lambda row: f"{row[0]} {row[2]}")
+
+    def _rows(self, number: bytes | None, line: t.Callable[[tuple[int, int, int]], str]) -> None:
+        rows = self.mbox.rows()
+        if number is not None:
+            found = next((row for row in rows if str(row[0]).encode() == number), None)
+            self.say_reply("message") if found is None else self.say(f"+OK {line(found)}")
+            return
+        self.say(f"+OK {len(rows)} {sum(row[1] for row in rows)}")
+        for row in rows:
+            self.sendLine(line(row).encode())
+        self.sendLine(b".")
+
     def do_USER(self, _user: bytes) -> None:
         self.successResponse()
 
@@ -174,6 +195,11 @@ class Box:
         if number < 0 or self._held[number]["id"] in self._gone:
             raise IndexError(number)
         return self._held[number]
+
+    def rows(self) -> list[tuple[int, int, int]]:
+        """(number, size, uid) of what is not deleted."""
+        pairs = enumerate(self._held, 1)
+        return [(n, int(one["size"]), int(one["uid"])) for n, one in pairs if one["id"] not in self._gone]
 
     def listMessages(self, number: int | None = None) -> t.Any:
         if number is not None:
