@@ -122,7 +122,7 @@ class Wire:
             "mailbox_server": str(self.texts.get("mailbox_server", "")),
             "date": f"{now:%Y-%m-%dT%H:%M:%S}.000Z",
             "id": uuid.uuid4().hex[:16].upper(),
-            "user": str(session.mailbox["PrimarySmtpAddress"]) if session else "",
+            **dict.fromkeys(("user", "login", "sender"), str(session.mailbox["PrimarySmtpAddress"]) if session else ""),
         }
         return str(text).format(**{**known, **values})
 
