@@ -37,6 +37,9 @@ TOKEN_GOOD_FOR_S = 300.0
 SHORTEST_S = 0.05
 """Waits are compared with a clock that is not exact."""
 
+_ROLE_REFUSED = {"ews": (proof.NO_ROLE, proof.DENIED_BY_POLICY, proof.IMPERSONATION_REFUSED)}
+"""What is said where roles of Exchange decide, and nothing is in the token and no policy is asked."""
+
 Key = tuple[str, str]
 """(mailbox, access)."""
 
@@ -114,7 +117,7 @@ class Rounds:
             delay = min(delay * 2, 10.0)
         tokens = self._tokens.all()
         return State(
-            tuple(probes[key] for key in expected),
+            _told_apart(tuple(probes[key] for key in expected)),
             tuple(sorted({role for token in tokens for role in token.roles})),
             next((token.tenant_id for token in tokens if token.tenant_id), None),
             carried=(carried := {name: self._token(name).roles for name in self._asked}),
@@ -156,6 +159,8 @@ class Rounds:
             and getattr(service, "sends", False)
         ):
             opening, sent = self._send(t.cast("proof.Sends", service), token, mailbox)
+        if asked.scoping == ROLE and opening.verdict in _ROLE_REFUSED.get(asked.protocol, ()):
+            opening = replace(opening, verdict=proof.REFUSED)
         if opening.verdict == proof.REFUSED and self._is_another(asked, token):
             opening = replace(opening, verdict=proof.WRONG_POINTER)
         access = asked if self._desired.accesses else None
@@ -202,3 +207,17 @@ class Rounds:
 
         self._tenant.patiently(there, what=f"the message to arrive in {letter.address}")
         return found
+
+
+def _told_apart(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
+    """Beside an opening by the same access its token, pointer and role are right: what is refused is out of scope."""
+    opened = {probe.access.id for probe in probes if probe.access and probe.opening.verdict == proof.OPENED}
+    return tuple(
+        replace(probe, opening=replace(probe.opening, verdict=proof.OUT_OF_SCOPE))
+        if probe.access is not None
+        and probe.access.scoping == ROLE
+        and probe.access.id in opened
+        and probe.opening.verdict == proof.REFUSED
+        else probe
+        for probe in probes
+    )

@@ -37,6 +37,8 @@ def causes(protocol: str, scoping: str | None, verdict: str) -> list[str]:
             "(exchange_mailbox_permission)"
         )
         found = [right, switch, _ADDRESS]
+    elif verdict == proof.OUT_OF_SCOPE:
+        found = [_MEMBER]
     elif scoping == ROLE:
         found = [_MEMBER, _ASSIGNMENT, _POINTER, _ADDRESS if protocol in MAIL else ""]
     elif protocol in MAIL:

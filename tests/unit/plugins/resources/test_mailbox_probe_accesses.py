@@ -141,7 +141,7 @@ def test_two_protocols_of_one_api_take_one_sign_in_and_a_row_for_each_mailbox(mo
         (FAX, "imap", "imap", "opened"),
         (FAX, "smtp", "smtp", "opened"),
         (OTHER, "imap", "imap", "refused"),
-        (OTHER, "smtp", "smtp", "refused"),
+        (OTHER, "smtp", "smtp", "out_of_scope"),
     ]
     assert result.result["accesses"][0] == {
         "access": "imap",
@@ -323,6 +323,18 @@ def test_ews_that_opens_late_says_nothing_of_the_policy(monkeypatch: pytest.Monk
     services = Services([signed_in("full_access_as_app")])
     result, _clock = look(services, ews, ews_in_force_by=soon(-5)[0])
     assert (result.outcome, result.pending_until) == ("pending", "2026-11-21T13:00:00Z")
+
+
+@pytest.mark.parametrize("verdict", ["no_role", "denied_by_policy", "impersonation_refused"])
+def test_under_a_role_ews_has_its_own_words_for_out_of_scope(verdict: str, monkeypatch: pytest.MonkeyPatch):
+    ews = {"id": "ews", "protocol": "ews", "permissions": ["full_access_as_app"], "scoping": "application_role"}
+    Worlds(monkeypatch, ews=lambda mailbox, before: said("opened" if mailbox == FAX else verdict))
+    result, clock = look(Services([signed_in()]), ews, wait=60)
+    assert (result.outcome, clock.sleeps) == ("ok", [])
+    assert result.result["probes"][1]["verdict"] == "out_of_scope"
+    Worlds(monkeypatch, ews=lambda mailbox, before: said(verdict))
+    late, _clock = look(Services([signed_in()]), ews)
+    assert (late.outcome, late.pending_until) == ("pending", "2026-11-21T14:00:00Z")
 
 
 # --- a real message ----------------------------------------------------------------------------------------------
