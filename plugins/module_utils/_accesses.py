@@ -11,7 +11,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import APPLICATION, Wanted
 
 POLICY, ROLE, RIGHT, WIDE = "application_access_policy", "application_role", "mailbox_permission", "tenant_wide"
 """The scoping models by the names that people say."""
@@ -32,6 +33,9 @@ OPTION: dict[str, t.Any] = {
         "scoping_allowed": {"type": "list", "elements": "str"},
     },
 }
+
+GRANT_OPTIONS: dict[str, t.Any] = {"accesses": OPTION, "accept_tenant_wide": {"type": "str"}}
+"""The options by which a task says what limits the permissions that it declares or grants."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,76 @@ def parse(option: t.Sequence[t.Mapping[str, t.Any]] | None, name: str) -> tuple[
     if twice is not None:
         raise InvalidInput(f"{name} has the id {twice!r} twice", cure="give each access an id of its own")
     return found
+
+
+# ---- what may be granted --------------------------------------------------------------------------------------------
+
+Pairs: t.TypeAlias = "frozenset[tuple[str, str]]"
+"""(application id of the API, name of an application permission) each."""
+
+_SECURITY_OFFICER = "the tenant's security officer"
+
+
+def under(accesses: t.Iterable[Access], *models: str) -> Pairs:
+    """The permissions that accesses of these models name, whether a grant belongs to the model or not."""
+    return frozenset(
+        (access.resource, name) for access in accesses if access.scoping in models for name in access.permissions
+    )
+
+
+def grantable(accesses: t.Collection[Access]) -> Pairs:
+    """What may be granted in Entra: what an access policy limits under that model, what opens nothing without a right
+    on a mailbox under that one, and what the model without a limit is accepted for. Nothing under roles."""
+    by_policy = {
+        (app_id, name)
+        for (app_id, kind), names in _permissions.LIMITED.items()
+        if kind == APPLICATION
+        for name in names
+    }
+    by_right = {(_permissions.WELL_KNOWN["exchange_online"], name) for name in _permissions.BY_RIGHT}
+    wide = {pair for pair in under(accesses, WIDE) if _permissions.opens_every_mailbox(*pair)}
+    return (under(accesses, POLICY) & by_policy) | (under(accesses, RIGHT) & by_right) | wide
+
+
+def withheld(accesses: t.Collection[Access]) -> Pairs:
+    """What must not be granted in Entra, because a role stands for it: the grant would undo the role's scope."""
+    return under(accesses, ROLE) - grantable(accesses)
+
+
+def beyond(
+    wanted: t.Collection[Wanted],
+    extra: t.Collection[str] | None,
+    accesses: t.Collection[Access] | None,
+    *,
+    wide_accepted: bool,
+) -> Blocked | None:
+    """The reason to stop where a permission is declared that nothing limits, or that a role stands for.
+
+    ``accesses`` None: nobody said which model limits what, so that only access policies count. ``extra``: names that
+    are meant all the same; None: whatever is declared is meant, but for what a role stands for.
+    """
+    if accesses is None:
+        return _permissions.beyond(wanted, extra)
+    declared = frozenset((item.app_id, name) for item in wanted for name in item.application)
+    meant = frozenset(pair for pair in declared if pair[1] in (extra or ()))
+    roled = sorted(name for _app_id, name in (declared & withheld(accesses)) - meant)
+    if roled:
+        return Blocked(
+            f"{_permissions.several(roled)} must not be granted in Entra: an application role stands for it, and the "
+            "grant would undo the role's scope",
+            cure="take it out of permissions, or choose another scoping model for its access",
+            who=_SECURITY_OFFICER,
+            details={"withheld": roled},
+            options=("permissions", "accesses"),
+        )
+    wide = sorted(name for _app_id, name in (declared & under(accesses, WIDE)) - meant)
+    if wide and not wide_accepted:
+        return Blocked(
+            f"nothing limits {_permissions.several(wide)}: the application could open every mailbox of the tenant, and "
+            "nobody accepted that in words",
+            cure="choose another scoping model, or say in accept_tenant_wide who accepts it and why",
+            who=_SECURITY_OFFICER,
+            details={"tenant_wide": wide},
+            options=("accept_tenant_wide",),
+        )
+    return _permissions.beyond(wanted, extra, grantable(accesses))

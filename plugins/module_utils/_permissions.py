@@ -49,6 +49,9 @@ LIMITED: t.Mapping[tuple[str, str], frozenset[str]] = {
 }
 """What may be granted: the permissions that an application access policy limits, and the one that opens no mailbox."""
 
+BY_RIGHT = frozenset({"IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"})
+"""Exchange Online's application permissions that open no mailbox without a right of the application on it."""
+
 _NEVER_LIMITED = ("mailboxitem", "mailboxfolder", "mailboxconfigitem", "mail-advanced")
 """How the names of Graph's application permissions begin that open every mailbox and that no access policy limits."""
 
@@ -57,6 +60,11 @@ def is_never_limited(resource: str, permission: str) -> bool:
     """Whether this application permission of ``resource`` (an application id) opens every mailbox, policies or not."""
     kind = permission.casefold().partition(".")[0]
     return resource == WELL_KNOWN["microsoft_graph"] and kind in _NEVER_LIMITED
+
+
+def opens_every_mailbox(resource: str, permission: str) -> bool:
+    """Whether this application permission of ``resource`` opens every mailbox where no access policy limits it."""
+    return permission in LIMITED.get((resource, APPLICATION), ()) or is_never_limited(resource, permission)
 
 
 OPTIONS: dict[str, t.Any] = {
@@ -229,26 +237,38 @@ def missing_resource(wanted: t.Iterable[Wanted], offers: Offers) -> Blocked | No
     )
 
 
-def beyond(wanted: t.Iterable[Wanted], extra: t.Collection[str] | None) -> Blocked | None:
-    """The reason to stop where a permission is declared that no access policy limits, and that nobody named in words.
+def beyond(
+    wanted: t.Iterable[Wanted],
+    extra: t.Collection[str] | None,
+    grantable: t.Collection[tuple[str, str]] | None = None,
+) -> Blocked | None:
+    """The reason to stop where a permission is declared that nothing limits, and that nobody named in words.
 
     ``extra`` holds names of permissions as the service shows them, word for word. None: who declares them here names
-    them in words by that, so nothing is held against it.
+    them in words by that, so nothing is held against it. ``grantable``: the application permissions, with the
+    application id of their API, that something limits; None: those that an access policy limits.
     """
     if extra is None:
         return None
+
+    def is_limited(app_id: str, kind: str, name: str) -> bool:
+        if kind == APPLICATION and grantable is not None:
+            return (app_id, name) in grantable
+        return name in LIMITED.get((app_id, kind), ())
+
     found = [
         (item, kind, name)
         for item in wanted
         for kind, names in ((APPLICATION, item.application), (DELEGATED, item.delegated))
         for name in names
-        if name not in LIMITED.get((item.app_id, kind), ()) and name not in extra
+        if name not in extra and not is_limited(item.app_id, kind, name)
     ]
     if not found:
         return None
     listed = "; ".join(f"{name} ({kind}) of {_title(item.app_id)}" for item, kind, name in found)
+    limit = "application access policy" if grantable is None else "scoping model of a declared access"
     return Blocked(
-        f"no application access policy limits {listed}: who holds it is not kept to the declared mailboxes",
+        f"no {limit} limits {listed}: who holds it is not kept to the declared mailboxes",
         cure="take it out of the profile's permissions; if the application really has to hold it, name it word for "
         "word in extra_permissions",
         who="the tenant's security officer",
@@ -358,6 +378,12 @@ def offers_from(documents: t.Iterable[t.Mapping[str, t.Any] | None]) -> dict[str
     """Offers by application id, from the service principals that were found."""
     found = (Offer.from_document(document) for document in documents if document)
     return {offer.app_id: offer for offer in found}
+
+
+def several(names: t.Iterable[str]) -> str:
+    """For people: A, B and C."""
+    said = list(names)
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
 
 
 def _title(app_id: str) -> str:

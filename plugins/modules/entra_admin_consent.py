@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes
   - mail2fax.m365.ownership
+  - mail2fax.m365.ownership.accesses
 options:
   app_id:
     description:
@@ -80,18 +81,21 @@ options:
   limited_by:
     description:
       - What limits the application. It is read once more right before something is granted, and nothing is granted
-        where it does not stand, that is where no valid policy restricts the application to the group, or where the
-        group holds
-        more than it should.
+        where it does not stand. At least one of O(limited_by.group) and O(limited_by.sid) is needed; with both, both
+        have to stand.
+      - With O(limited_by.group) a valid policy has to restrict the application to the group, and the group must not
+        hold more than it should. With O(limited_by.sid) the application has to have its rights on exactly the
+        mailboxes, see M(mail2fax.m365.exchange_mailbox_permission).
       - In check mode it is not looked at, because an earlier task would make it.
     type: dict
     suboptions:
       group:
         description: The scope group, by an id, an address, its alias or its name.
         type: str
-        required: true
       mailboxes:
-        description: Addresses of the mailboxes that the group may hold. If left out, its members are not looked at.
+        description:
+          - Addresses of the mailboxes that the group may hold. If left out, its members are not looked at.
+          - With O(limited_by.sid) they are needed, and the application has FullAccess on each of them.
         type: list
         elements: str
       keep_members:
@@ -102,6 +106,27 @@ options:
         description: Whether other policies of the application were declared to stay.
         type: bool
         default: false
+      sid:
+        description: SID of the application's service principal in Exchange, which has the rights on the mailboxes.
+        type: str
+        version_added: 0.2.0
+      send_as:
+        description: Whether it has SendAs on each of O(limited_by.mailboxes), too.
+        type: bool
+        default: false
+        version_added: 0.2.0
+      candidates:
+        description:
+          - Further mailboxes, by address or Guid, on which it must not have FullAccess. SendAs is looked for in the
+            whole tenant.
+        type: list
+        elements: str
+        version_added: 0.2.0
+      keep_rights:
+        description: Whether its rights on other mailboxes were declared to stay.
+        type: bool
+        default: false
+        version_added: 0.2.0
   token_grace_minutes:
     description:
       - How long tokens that were issued before a revocation may live, for RV(tokens_until). V(0) means that nothing

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - mail2fax.m365.ownership
   - mail2fax.m365.ownership.identity
   - mail2fax.m365.ownership.permissions
+  - mail2fax.m365.ownership.accesses
 options:
   unique_name:
     description:

@@ -11,7 +11,13 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _ownership, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _accesses,
+    _directory,
+    _names,
+    _ownership,
+    _permissions,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
@@ -341,7 +347,10 @@ def _shown(state: _application.State, now: dt.datetime) -> Json:
 
 
 def _permissions_of(facts: Facts, desired: Desired) -> t.Iterator[Finding]:
-    beyond = _permissions.beyond(desired.permissions or (), desired.extra_permissions)
+    # Whether somebody accepts what nothing limits is a topic of its own.
+    beyond = _accesses.beyond(
+        desired.permissions or (), desired.extra_permissions, desired.accesses, wide_accepted=True
+    )
     if beyond is not None:
         yield refused("permissions", "permissions", beyond)
     if not desired.permissions or facts.offers is None:

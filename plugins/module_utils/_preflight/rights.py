@@ -30,8 +30,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding i
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import (
-    mailbox_permission,
     mailbox_permission_plan,
+    mailbox_permission_read,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import Entry, send_as_of
 
@@ -58,7 +58,7 @@ def judge(
     if _accesses.RIGHT not in desired.models or found.recipients is None or pointer is None:
         return Judged()
     known = tuple(_recipients.ordered([*found.recipients, *page.candidates]))
-    entries, _again = mailbox_permission.by_mailbox(known, facts.full_access)
+    entries, _again = mailbox_permission_read.by_mailbox(known, facts.full_access)
     send_as, lost = _send_as(facts, known, pointer)
     state = mailbox_permission_plan.State(pointer, known, entries, send_as, tuple(lost), scanned=len(entries))
     usable = [
@@ -94,7 +94,7 @@ def _send_as(
     for name, entry in send_as_of(facts.send_as.listed() if facts.send_as is not None else []):
         if not entry.is_of(pointer):
             continue
-        one = mailbox_permission.called(known, name)
+        one = mailbox_permission_read.called(known, name)
         if one is None:
             lost.append(name)
         else:

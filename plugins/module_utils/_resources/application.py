@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _accesses,
     _directory,
     _names,
     _ownership,
@@ -65,6 +66,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.applicati
     State,
     Update,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import tenant_wide
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant as moment
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import iso as timestamp
@@ -296,6 +298,8 @@ def desired_of(params: t.Mapping[str, t.Any]) -> Desired:
         state=params["state"],
         permissions=_permissions.parse(params["permissions"]),
         extra_permissions=None if params["extra_permissions"] is None else tuple(params["extra_permissions"]),
+        accesses=_accesses.parse(params.get("accesses"), "accesses"),
+        accepts_tenant_wide=tenant_wide.accepted(params.get("accept_tenant_wide"), "accept_tenant_wide"),
         exclusive_permissions=params["exclusive_permissions"],
         sign_in_audience=params["sign_in_audience"],
         notes=params["notes"],
@@ -351,6 +355,7 @@ SPEC = ArgumentSpec(
         "purge": {"type": "bool", "default": False},
         "release_service_principal": {"type": "bool", "default": False},
         "extra_permissions": {"type": "list", "elements": "str"},
+        **_accesses.GRANT_OPTIONS,
         **_ownership.TRUST_OPTIONS,
         **_ownership.IDENTITY_OPTIONS,
     },

@@ -14,6 +14,7 @@ import datetime as dt
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _accesses,
     _added,
     _directory,
     _ownership,
@@ -67,7 +68,12 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
 
 def _present(current: State, desired: Desired, now: dt.datetime) -> Plan:
     blocked = _permissions.missing_resource(desired.permissions or (), current.offers)
-    blocked = blocked or _permissions.beyond(desired.permissions or (), desired.extra_permissions)
+    blocked = blocked or _accesses.beyond(
+        desired.permissions or (),
+        desired.extra_permissions,
+        desired.accesses,
+        wide_accepted=bool(desired.accepts_tenant_wide),
+    )
     wanted = _permissions.resolve(desired.permissions or (), current.offers)
     base, steps = current.application, list[AnyStep]()
     result: Json = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access, Identity, Trust
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers, Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Step
@@ -51,6 +52,8 @@ class Desired:
     state: str = "present"
     permissions: tuple[Wanted, ...] | None = None
     extra_permissions: tuple[str, ...] | None = None
+    accesses: tuple[_accesses.Access, ...] | None = None
+    accepts_tenant_wide: str = ""
     exclusive_permissions: bool = True
     sign_in_audience: str = "AzureADMyOrg"
     notes: str | None = None

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _accesses,
     _claim,
     _names,
     _ownership,
@@ -39,7 +40,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, 
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
-from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import consent_limits
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.consent_plan import (
     ALL_USERS,
     BY_HAND,
@@ -52,8 +53,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.consent_p
     plan,
     scope_of,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import standing, token_life
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import policies_of
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import tenant_wide, token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 __all__ = [
@@ -140,7 +140,7 @@ class Consent:
         self._desired = _desired(task)
         self._steps: list[Write] = []
         self._sent = False
-        self._limits = _limits(task, self._desired.app_id)
+        self._limits = consent_limits.limits_of(task, self._desired.app_id)
         self._grace = task.params["token_grace_minutes"]
         self._revoked: list[Json] | None = None
 
@@ -248,24 +248,7 @@ class Consent:
             self._write(self._steps)
 
     def _see_the_limit(self) -> None:
-        """Read what limits the application once more. Raises Blocked where it does not stand."""
-        limits = self._limits
-        if limits is None:
-            return
-        seen: list[standing.Facts] = []
-
-        def stands() -> bool:
-            policies, groups, members = self._tenant.exchange.invoke_many(standing.cmdlets(limits))
-            found = standing.groups_of(groups.listed(), limits)
-            inside = None if members.error is not None else tuple(map(Recipient.of, members.objects()))
-            seen.append(standing.Facts(tuple(policies_of(policies)), found, inside))
-            return standing.problem(seen[-1], limits) is None
-
-        # Another server than the one that took it may not show yet what was made a moment ago.
-        self._tenant.patiently(stands, budget_s=min(20.0, self._tenant.patience_s))
-        problem = standing.problem(seen[-1], limits)
-        if problem is not None:
-            raise problem
+        consent_limits.require(self._tenant, self._limits)
 
     def _write(self, steps: t.Sequence[Write]) -> None:
         waiting, done = list(steps), list[str]()
@@ -417,25 +400,10 @@ def _desired(task: Task) -> Desired:
         params["exclusive"],
         params["state"],
         extra_permissions=None if extra is None else tuple(extra),
+        accesses=_accesses.parse(params["accesses"], "accesses"),
+        accepts_tenant_wide=tenant_wide.accepted(params["accept_tenant_wide"], "accept_tenant_wide"),
         consent=params["consent"],
         trust=_ownership.trust_of(params),
-    )
-
-
-def _limits(task: Task, app_id: str) -> standing.Limits | None:
-    """The option limited_by; None where nothing is said. Raises InvalidInput."""
-    said = task.params["limited_by"]
-    if said is None:
-        return None
-    mailboxes = said["mailboxes"]
-    return standing.Limits(
-        app_id=app_id,
-        group=_names.name(said["group"], "limited_by.group", 256),
-        mailboxes=None
-        if mailboxes is None
-        else tuple(_names.address(item, "limited_by.mailboxes") for item in mailboxes),
-        keep_members=said["keep_members"],
-        keep_policies=said["keep_policies"],
     )
 
 
@@ -447,16 +415,9 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
         "consent": {"type": "str", "default": "by_operator", "choices": ["by_operator", BY_HAND]},
         "extra_permissions": {"type": "list", "elements": "str"},
-        "limited_by": {
-            "type": "dict",
-            "options": {
-                "group": {"type": "str", "required": True},
-                "mailboxes": {"type": "list", "elements": "str"},
-                "keep_members": {"type": "bool", "default": False},
-                "keep_policies": {"type": "bool", "default": False},
-            },
-        },
+        "limited_by": consent_limits.OPTION,
         "token_grace_minutes": {"type": "int", "no_log": False},
+        **_accesses.GRANT_OPTIONS,
         **_ownership.TRUST_OPTIONS,
     }
 )

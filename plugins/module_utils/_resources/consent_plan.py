@@ -12,7 +12,7 @@ import itertools
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _claim, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _added, _claim, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._claim import Claim
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
@@ -79,6 +79,8 @@ class Desired:
     exclusive: bool = False
     state: str = "present"
     extra_permissions: tuple[str, ...] | None = None
+    accesses: tuple[_accesses.Access, ...] | None = None
+    accepts_tenant_wide: str = ""
     consent: str = "by_operator"
     address: str = ""
     """Where a person grants what the registration asks for."""
@@ -112,8 +114,13 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         blocked = _permissions.missing_resource(desired.permissions, current.offers)
         if blocked is None and current.service_principal_id is None and not current.to_be_made:
             blocked = _no_service_principal(desired)
-        blocked = blocked or _permissions.beyond(desired.permissions, desired.extra_permissions)
-        blocked = blocked or _claimed(current, desired, now)
+        blocked = blocked or _accesses.beyond(
+            desired.permissions,
+            desired.extra_permissions,
+            desired.accesses,
+            wide_accepted=bool(desired.accepts_tenant_wide),
+        )
+        blocked = blocked or _claimed(current, desired, now) or _wide(before, declared, resources, desired)
         if blocked is not None:
             shown = _shown(before)
             result: Json = {"app_id": desired.app_id, "service_principal_id": current.service_principal_id}
@@ -147,7 +154,14 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     warnings = []
     if present and not current.enabled:
         warnings.append("Sign-in of the application is disabled in this tenant, so nothing of this can be used.")
-    unlimited = sorted({held.permission for held in foreign if _lifts(held, desired)}) if present else []
+    beside = sorted({held.permission for held in foreign if _undoes(held, desired)}) if present else []
+    if beside:
+        warnings.append(
+            f"The application holds {listed(beside)} in Entra, beside an application role that stands for it: the "
+            "grant undoes the role's scope, and with SMTP.SendAsApp in the token Exchange asks for rights on the "
+            "mailbox instead of the role. Revoke it, or set exclusive to true."
+        )
+    unlimited = sorted({held.permission for held in foreign if _lifts(held, desired)} - set(beside)) if present else []
     if unlimited:
         warnings.append(
             f"The application holds {listed(unlimited)}, which nobody declared and no access policy limits: with some "
@@ -156,6 +170,20 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     if current.to_be_made and desired.app_id != ZERO_GUID:
         warnings.append(
             f"The application {desired.app_id} has no service principal yet; planned as if an earlier task made it."
+        )
+    if (
+        present
+        and desired.accepts_tenant_wide
+        and desired.accesses is not None
+        and any(
+            (item.resource, _permissions.name_of(item, current.offers))
+            in _accesses.under(desired.accesses, _accesses.WIDE)
+            for item in declared
+        )
+    ):
+        warnings.append(
+            f"Nothing limits the application: it may open every mailbox of the tenant. Accepted: "
+            f"{desired.accepts_tenant_wide}"
         )
     planned = Plan(
         before=_shown(before),
@@ -178,12 +206,59 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
 
 def _lifts(held: _Held, desired: Desired) -> bool:
     """Whether it is an application's own permission that no access policy limits, and that nobody named."""
-    limited = _permissions.LIMITED.get((_permissions.WELL_KNOWN.get(held.resource, held.resource), APPLICATION), ())
+    limited: t.Collection[str] = ()
+    if desired.accesses is None or _accesses.under(desired.accesses, _accesses.POLICY):
+        limited = _permissions.LIMITED.get((_app_id(held), APPLICATION), ())
     return (
         held.kind == APPLICATION
         and held.permission not in limited
         and held.permission not in (desired.extra_permissions or ())
     )
+
+
+def _wide(
+    held: t.Iterable[_Held], declared: t.Iterable[Permission], resources: _Resources, desired: Desired
+) -> Blocked | None:
+    """The reason to stop where a grant that nobody declared opens every mailbox: no policy stands that could limit it.
+
+    With ``exclusive`` it is revoked instead.
+    """
+    if desired.accesses is None or desired.exclusive or _accesses.under(desired.accesses, _accesses.POLICY):
+        return None
+    wanted = {resources.declared(item) for item in declared}
+    found = sorted(
+        {
+            one.permission
+            for one in held
+            if one not in wanted
+            and one.kind == APPLICATION
+            and one.permission not in (desired.extra_permissions or ())
+            and _permissions.opens_every_mailbox(
+                _permissions.WELL_KNOWN.get(one.resource, one.resource), one.permission
+            )
+        }
+    )
+    if not found:
+        return None
+    return Blocked(
+        f"the application holds {listed(found)} in Entra, which nobody declared and nothing limits: it opens every "
+        "mailbox of the tenant",
+        cure="revoke it (Enterprise applications, Permissions), or set exclusive to true; if it is meant, name it word "
+        "for word in extra_permissions",
+        who="a Cloud Application Administrator or Privileged Role Administrator",
+        details={"everything": found},
+        options=("exclusive", "extra_permissions"),
+    )
+
+
+def _app_id(held: _Held) -> str:
+    """The application id of the API, which people know by another name."""
+    return _permissions.WELL_KNOWN.get(held.resource, held.resource)
+
+
+def _undoes(held: _Held, desired: Desired) -> bool:
+    """Whether it is a grant of what a role stands for."""
+    return held.kind == APPLICATION and (_app_id(held), held.permission) in _accesses.withheld(desired.accesses or ())
 
 
 def _claimed(current: State, desired: Desired, now: dt.datetime) -> Blocked | None:
@@ -202,7 +277,7 @@ def _by_hand(planned: Plan, desired: Desired) -> Plan:
     if wanted:
         planned.pending = (
             f"a person has to {wanted}. Where: {desired.address} (or App registrations, API permissions, Grant admin "
-            "consent). The access policy that limits the application stands. Who can do it: a Privileged Role "
+            "consent). What limits the application stands. Who can do it: a Privileged Role "
             "Administrator or a Global Administrator"
         )
         planned.result["by_hand"] = {"address": desired.address, "what": wanted}
