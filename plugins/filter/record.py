@@ -23,7 +23,7 @@ description:
     collection, and returns it in the shape of this one.
   - A result that cannot be read, that a later version wrote, or that belongs to another tenant is not used, and
     RV(_value.refused) tells why.
-positional: host, tenant_id
+positional: host, tenant_id, profile
 options:
   _input:
     description: The text of the result, or the dictionary that ansible-core 2.18 makes of it. Empty if there is none.
@@ -35,6 +35,9 @@ options:
   tenant_id:
     description: The tenant's id, which the result has to name. Not compared if it is not given.
     type: str
+  profile:
+    description: The profile of a provisioning, as the lookup P(mail2fax.m365.profile#lookup) returns it.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -58,19 +61,25 @@ _value:
         Why no run but a removal may go on, in words, while what limits a removed application still stands. Empty
         otherwise.
       type: str
+    another:
+      description: >-
+        Why a provisioning may not go on, in words, where it would take another profile or scoping model than the result
+        shows. Empty otherwise.
+      type: str
     refused:
       description: Why the result is not used, in words. Empty if it is used, or if there is none.
       type: str
 """
 
 
-def record(text: t.Any, host: t.Any = None, tenant_id: t.Any = None) -> dict[str, t.Any]:
+def record(text: t.Any, host: t.Any = None, tenant_id: t.Any = None, profile: t.Any = None) -> dict[str, t.Any]:
     """See DOCUMENTATION."""
     found = _record.read(plain(text), str(host) if host else None, str(tenant_id) if tenant_id else None)
     removing = words.being_removed(found.document)
+    another = words.another(found.document, plain(profile)) if profile else ""
     return t.cast(
         "dict[str, t.Any]",
-        wrap_var({"document": found.document, "refused": found.refused, "removing": removing}),
+        wrap_var({"document": found.document, "refused": found.refused, "removing": removing, "another": another}),
     )
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import typing as t
 import zoneinfo
 
@@ -31,8 +32,9 @@ description:
 options:
   _input:
     description: >-
-      The options by the module's name, without the collection's. What is null counts as not given. V(handover) stands
-      for what the hand-over is made of at a run's end, C(time_zone), C(thresholds) and C(contacts).
+      The options by the module's name, without the collection's. What is null counts as not given, and a module
+      without any option refuses nothing. V(handover) stands for what the hand-over is made of at a run's end,
+      C(time_zone), C(thresholds) and C(contacts).
     type: dict
     required: true
 """
@@ -63,12 +65,15 @@ def refused_options(modules: t.Any) -> list[str]:
         raise AnsibleFilterError("mail2fax.m365.refused_options takes options by the module's name")
     refused: list[str] = []
     for name, options in modules.items():
-        given = {key: value for key, value in plain(options).items() if value is not None}
+        given = {key: value for key, value in (plain(options) or {}).items() if value is not None}
         refused += _refused_at_the_end(given) if name == "handover" else _refused(str(name), given)
     return refused
 
 
 def _refused(name: str, options: dict[str, t.Any]) -> t.Iterator[str]:
+    if not options and importlib.util.find_spec(f"{_MODULES}.{name}"):
+        # Not in use: it is not even loaded.
+        return
     try:
         door: Door = importlib.import_module(f"{_MODULES}.{name}").DOOR
     except ImportError:

@@ -31,8 +31,9 @@ options:
     required: true
   found:
     description: >-
-      What is known besides. C(application_id), C(permissions) and C(token_grace_minutes) as the inventory and the
-      profile say them, and the registered results of the steps so far, C(tenant), C(consent) and C(application).
+      What is known besides. C(application_id), C(permissions), C(chosen) (the steps of the profile) and
+      C(token_grace_minutes) as the inventory and the profile say them, and the registered results of the steps so
+      far, C(tenant), C(consent) and C(application).
     type: dict
     required: true
 """
@@ -77,6 +78,29 @@ _value:
     policy:
       description: Whether the access policy C(goes), and not before when (C(not_before)).
       type: dict
+    roles:
+      description: >-
+        Whether the application roles C(goes), the name of the scope that was made for them (C(scope_name)), and whether
+        every assignment of the application goes (C(exclusive)).
+      type: dict
+    rights:
+      description: >-
+        Whether the rights on mailboxes C(goes), the Guids of the mailboxes that have them (C(candidates)), whose they
+        are (C(former_sids)), and whether those on other mailboxes go as well (C(exclusive)).
+      type: dict
+    protocols:
+      description: Which switches of mailboxes get back what they were (C(restore)).
+      type: dict
+    pointer:
+      description: Whether the application in Exchange C(goes).
+      type: dict
+    group:
+      description: Whether there is a scope group to look at (C(goes)).
+      type: dict
+    steps:
+      description: The steps of this removal, of those that only some profiles have.
+      type: list
+      elements: str
     members:
       description: Addresses by the Guid of the group that they were put into.
       type: dict

@@ -22,7 +22,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS, ENDPOINTS, Endpoint
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import access_policy
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import access_policy, application_role
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 
 Json = dict[str, t.Any]
@@ -355,10 +355,9 @@ _OPENS_NOTHING_ALONE = frozenset(
 
 def roles_of(model: str, protocol: str, permissions: t.Iterable[str]) -> list[str]:
     """The roles of Exchange that a model assigns for permissions, each once; none where it assigns none."""
-    role_of = getattr(MODELS[model], "role_of", None)
-    if role_of is None:
+    if model != application_role.ApplicationRoles.name:
         return []
-    found = [role_of(resource(protocol), name) for name in permissions]
+    found = [application_role.role_of(resource(protocol), name) for name in permissions]
     return list(dict.fromkeys(role for role in found if role))
 
 

@@ -71,6 +71,8 @@ def known(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "stored_in": secret.get("stored_in"),
         "adopted": bool(accepted),
         "accepted_credentials": [found["id"] for found in accepted.get("credentials") or []],
+        "sids": sorted({str(entry["sid"]) for entry in document.get("ours") or [] if entry.get("sid")}),
+        "mailboxes": [str(row["mailbox"]) for row in document.get("mailboxes") or []],
         "ews_in_force_by": document.get("ews_in_force_by") or "",
     }
 

@@ -54,7 +54,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         {"step": step["step"], "what": step["pending"], "until": step.get("pending_until")}
         for step in rows
         # What Exchange has refused with a reason does not come with time.
-        if step.get("pending") and not (run.contradicted() and step["step"] in ("access_policy", "mailbox_probe"))
+        if step.get("pending") and not (run.contradicted() and step["step"] in (*run.limits, "mailbox_probe"))
     ]
     state = _state(outcome, run, rows, pending)
     document: Json = {
@@ -79,8 +79,9 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
         "unprotected": facts.unprotected(run),
         # In the words of the person who answers for it.
-        "tenant_wide": _tenant_wide(context),
+        "tenant_wide": run.accepted_words or None,
         "warnings": facts.warnings(run),
+        "exchange": None if state == "removed" else facts.exchange(run),
         "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
         "ours": _ours(run, state),
@@ -105,11 +106,6 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
             "error": context["stopped"].get("error"),
         }
     return document
-
-
-def _tenant_wide(context: t.Mapping[str, t.Any]) -> str | None:
-    words = str(context.get("tenant_wide") or "").strip()
-    return words if words and "tenant_wide" in (context["profile"].get("models") or []) else None
 
 
 def _ours(run: Run, state: str) -> list[Json] | None:

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some, spoken
 
 Json = dict[str, t.Any]
 
@@ -97,6 +97,7 @@ def mailboxes(run: Run) -> list[Json]:
                 "probe_at": None,
                 "reason": None,
                 "as_expected": None,
+                "proofs": [],
             },
         )
 
@@ -107,13 +108,18 @@ def mailboxes(run: Run) -> list[Json]:
     # A list of options may be given as one string with commas; the modules take it so.
     for address in [] if rows else fax.split(",") if isinstance(fax, str) else fax:
         row(primary.get(str(address).strip().lower()) or str(address).strip(), "granted")
-    for step, verdict in (("access_verdict", "verdicts"), ("mailbox_probe", "probes")):
-        for item in run.of(step).get(verdict) or []:
-            entry = row(item["mailbox"], _expected(item.get("expected")))
-            what = "verdict" if step == "access_verdict" else "probe"
-            entry[what], entry[f"{what}_at"] = item.get("verdict"), item.get("at")
-            entry["reason"] = item.get("reason") or entry["reason"]
-            entry["as_expected"] = item.get("as_expected") is not False and _agreed(entry, but=what)
+    for item in run.of("access_verdict").get("verdicts") or []:
+        entry = row(item["mailbox"], _expected(item.get("expected")))
+        entry["verdict"], entry["verdict_at"] = item.get("verdict"), item.get("at")
+        entry["reason"] = item.get("reason") or entry["reason"]
+        entry["as_expected"] = item.get("as_expected") is not False
+    for address, probes in _by_mailbox(run.of("mailbox_probe").get("probes") or []).items():
+        entry = row(address, _expected(probes[0].get("expected")))
+        grave = max(probes, key=lambda probe: _gravity(entry, probe))
+        entry["probe"], entry["probe_at"] = grave.get("verdict"), grave.get("at")
+        entry["reason"] = grave.get("reason") or entry["reason"]
+        entry["as_expected"] = all(probe.get("as_expected") is not False for probe in probes) and _agreed(entry)
+        entry["proofs"] = [{key: probe.get(key) for key in _PROOF} for probe in probes]
     # The fax mailboxes first, each kind in the order of the run.
     return sorted(rows.values(), key=lambda entry: bool(entry["expected"] != "granted"))
 
@@ -164,9 +170,14 @@ def unprotected(run: Run) -> str:
         return str(run.previous.get("unprotected") or "none")
     if run.kind == "rotate":
         return str(run.previous.get("unprotected") or "not known: a rotation does not look at the access policy")
-    if run.good("access_policy") or facts(run)["ids"]["application_id"] is None:
+    limits = [step for step in run.limits if not run.good(step)]
+    if facts(run)["ids"]["application_id"] is None:
         return "none"
-    return "not known: this run did not get as far as the access policy"
+    if limits:
+        return f"not known: this run did not get as far as the {' and the '.join(map(spoken, limits))}"
+    if run.accepted_words:
+        return f"nothing limits the application, which was accepted with the words: {run.accepted_words}"
+    return "none"
 
 
 def warnings(run: Run) -> list[str]:
@@ -183,6 +194,16 @@ def warnings(run: Run) -> list[str]:
             f"What limited the application went before {readable_time(waited)}, until when tokens that were issued "
             "before may be alive: mail2fax_token_grace_minutes says so."
         )
+    if run.kind == "provision" and run.accepted_words:
+        found.append(
+            "Nothing limits the application: it may open every mailbox of the tenant. That was accepted with the "
+            f"words: {run.accepted_words}"
+        )
+    if run.kind == "provision" and (unused := run.context.get("unused")):
+        found.append(
+            f"{some(sorted(unused), 20)} {'is' if len(unused) == 1 else 'are'} not used: the profile's scoping models "
+            "need nothing of the kind."
+        )
     for name in run.step_names:
         found += [str(warning) for warning in run.of(name).get("warnings") or []]
     if profile.get("sunset"):
@@ -190,6 +211,21 @@ def warnings(run: Run) -> list[str]:
         date = str(profile["sunset"]["date"])
         found = [text for number, text in enumerate(found) if number == 0 or date not in text]
     return list(dict.fromkeys(text for text in found if text))
+
+
+def exchange(run: Run) -> Json | None:
+    """What lets the application in by roles and rights: ``sid``, ``scope``, ``assignments``, ``rights``."""
+    pointer, role, right = (run.good(step) for step in ("service_principal", "application_role", "mailbox_permission"))
+    before = run.previous.get("exchange") or {}
+    if run.kind == "decommission" or not (pointer or role or right or before):
+        return before or None
+    found = {
+        "sid": pointer.get("sid") or right.get("sid"),
+        "scope": role.get("scope"),
+        "assignments": role.get("assignments"),
+        "rights": right.get("rights"),
+    }
+    return {key: value if value is not None else before.get(key) for key, value in found.items()}
 
 
 def ews_found(run: Run) -> Json | None:
@@ -216,11 +252,24 @@ def _days_before(value: t.Any, days: int) -> str | None:
     return iso(moment - dt.timedelta(days=days)) if moment else None
 
 
-def _agreed(row: Json, *, but: str) -> bool:
-    """Whether what was seen of a mailbox, the one way ``but`` aside, is as it should be."""
-    if but == "probe" and row["verdict"] is not None:
-        return bool(str(row["verdict"]).lower() == row["expected"])
-    return True
+_PROOF = ("access", "protocol", "verdict", "reason", "at")
+
+
+def _by_mailbox(probes: t.Iterable[Json]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for probe in probes:
+        found.setdefault(str(probe["mailbox"]), []).append(probe)
+    return found
+
+
+def _gravity(row: Json, probe: Json) -> tuple[bool, bool]:
+    """The worst of a mailbox's proofs is what is not as it should be, then what proves less than an opening."""
+    return probe.get("as_expected") is False, row["expected"] == "granted" and probe.get("verdict") != "opened"
+
+
+def _agreed(row: Json) -> bool:
+    """Whether Exchange's verdict on a mailbox, if there is one, is as it should be."""
+    return row["verdict"] is None or str(row["verdict"]).lower() == row["expected"]
 
 
 def _expected(value: t.Any) -> str:

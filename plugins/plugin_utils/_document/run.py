@@ -11,6 +11,7 @@ import datetime as dt
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import read
 
@@ -54,6 +55,22 @@ class Run:
         # What is taken back is what earlier runs did, whatever the inventory calls for today.
         done = {str(row["step"]) for row in self.previous.get("steps") or []}
         return {*(_steps.OF_THE_FIRST if chosen is None else chosen), *done}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The scoping models in use; that of 0.1.0 where no profile tells."""
+        return tuple(self.context["profile"].get("models") or ("application_access_policy",))
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The steps that limit what the application gets, or give it no more than it needs: the last of each model."""
+        return tuple(MODELS[model].makes[-1] for model in self.models if model in MODELS and MODELS[model].makes)
+
+    @property
+    def accepted_words(self) -> str:
+        """The words by which somebody accepted that nothing limits an access; empty where something does."""
+        words = str(self.context.get("tenant_wide") or "").strip()
+        return words if "tenant_wide" in self.models else ""
 
     def of(self, step: str) -> Json:
         """A step's registered result; empty when it did not run or was skipped."""

@@ -17,6 +17,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words impo
     being_removed,
     first_line,
     short,
+    some,
     spoken,
 )
 
@@ -69,6 +70,14 @@ def _step(run: Run, name: str) -> Json:
         # EWS was not to be opened; preflight has looked, and found nothing in the way.
         allowed = "open for this application" if ews.get("allowed") else "not restricted by the tenant"
         return {"step": name, "outcome": "ok", "summary": f"EWS is {allowed}, nothing to do"}
+    if name == "mailbox_protocols" and run.kind == "provision" and run.good("preflight") and run.meant():
+        # They were not to be switched on; preflight has looked, and found nothing in the way.
+        listed = [_PROTOCOLS.get(one, one) for one in run.context["profile"].get("switches") or []]
+        return {
+            "step": name,
+            "outcome": "ok",
+            "summary": f"{some(listed)} {'is' if len(listed) == 1 else 'are'} on for every fax mailbox, nothing to do",
+        }
     summary = "not run"
     if run.by_hand() and name == "mailbox_probe":
         summary = "nothing to prove before a person has given the consent"
@@ -80,6 +89,8 @@ def _step(run: Run, name: str) -> Json:
         summary = "nothing new to prove"
     return {"step": name, "outcome": "skipped", "summary": summary}
 
+
+_PROTOCOLS = {"imap": "IMAP", "pop": "POP", "smtp": "SMTP AUTH"}
 
 _UNKNOWN = (
     "The group {group}, which a run made, is still there with what it limits, and neither the inventory nor a record "

@@ -5,8 +5,9 @@
 # Private to the collection: other collections must not import it.
 """What a removal may take back, decided from the record and from what the removal has found so far.
 
-What lets in goes first and what limits goes last, no earlier than every token is dead that was issued while the grant
-was in force. Whatever is not proven stays.
+What lets in goes first and what limits goes last. An access policy, and its group, go no earlier than every token is
+dead that was issued while the grant was in force; roles, rights and their scope limit no token, and go in one run.
+Whatever is not proven stays.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import datetime as dt
 import re
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _permissions, _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
@@ -28,16 +29,18 @@ KEPT_DELETED = dt.timedelta(days=30)
 def take_back(record: Json, found: Json) -> Json:
     """Pure. ``record`` is the last run's document (today's shape), empty where there is none.
 
-    ``found`` has ``application_id`` and ``permissions`` (the inventory's and the profile's), ``token_grace_minutes``
-    (None: not said), ``now`` (ISO 8601, where the first look does not tell the services' time), and the results so
-    far: ``tenant`` (the first look), ``consent`` and ``application``. Called again after each of them, it decides what
-    comes next:
+    ``found`` has ``application_id`` and ``permissions`` (the inventory's and the profile's), ``chosen`` (the profile's
+    steps of those that only some have; None: those of 0.1.0), ``token_grace_minutes`` (None: not said), ``now`` (ISO
+    8601, where the first look does not tell the services' time), and the results so far: ``tenant`` (the first look),
+    ``consent`` and ``application``. Called again after each of them, it decides what comes next:
 
     ``app_id`` ("" where nobody knows), ``exists``, ``stays`` (the application is others' and stays), ``known`` (the
     record tells what was added), ``blocked`` (why nothing may be removed, in words, or ""); then by step ``consent``
     ``{permissions, exclusive}``, ``application`` ``{state: absent, released or "", permissions, service_principal}``,
-    ``ews`` ``{goes, on_absent}``, ``policy`` ``{goes, not_before, revoked}``, ``members`` (by the group's Guid),
-    ``settings`` (of groups); and ``kept``, sentences on what stays.
+    ``ews`` ``{goes, on_absent}``, ``policy`` ``{goes, not_before, revoked}``, ``roles`` ``{goes, scope_name,
+    exclusive}``, ``rights`` ``{goes, candidates, former_sids, exclusive}``, ``protocols`` ``{restore}``, ``pointer``
+    ``{goes}``, ``group`` ``{goes}``, ``members`` (by the group's Guid), ``settings`` (of groups); ``steps``, those that
+    this removal has of the ones that only some profiles have; and ``kept``, sentences on what stays.
     """
     return _Removal(record, found).decided()
 
@@ -54,6 +57,7 @@ class _Removal:
         self._recorded_id = known_id((record.get("ids") or {}).get("application_id"))
         self._app_id = known_id(self._application.get("app_id")) or self._said_id or self._recorded_id or ""
         self._deleted: Json = self._application.get("deleted") or {}
+        self._did = self._those_of_before()
         self._state = str(self._application.get("state") or "")
         self._exists = self._state == "present"
         self._stays = self._is_others()
@@ -78,7 +82,17 @@ class _Removal:
                 "service_principal": principal,
             },
             "ews": self._ews(),
-            "policy": {"goes": self._policy_goes(), "not_before": self._not_before(), "revoked": self._revoked()},
+            "policy": {
+                "goes": self._policy_goes(),
+                "not_before": self._not_before() if self._has("access_policy", "policy") else None,
+                "revoked": self._revoked(),
+            },
+            "roles": self._roles(),
+            "rights": self._rights(),
+            "protocols": {"restore": self._switches()},
+            "pointer": {"goes": self._goes("service_principal", "pointer")},
+            "group": {"goes": self._has("scope_group", "group", "member")},
+            "steps": sorted(self._did),
             "members": self._members(),
             "settings": [entry for entry in self._settings() if entry["of"] != self._app_id],
             "kept": self._kept(),
@@ -86,6 +100,48 @@ class _Removal:
 
     def _of_it(self, kind: str) -> list[Json]:
         return [entry for entry in self._entries if entry["kind"] == kind and entry["of"] == self._app_id]
+
+    # --- what there is to take back --------------------------------------------------------------------------
+
+    def _those_of_before(self) -> set[str]:
+        """The steps of the profile, and those that earlier runs did, whatever the inventory calls for today."""
+        chosen = self._found.get("chosen")
+        done = {str(row.get("step")) for row in self._record.get("steps") or [] if row.get("outcome") != "skipped"}
+        keys = {*(_steps.OF_THE_FIRST if chosen is None else chosen), *done}
+        return {key for key in keys if key in _steps.STEPS and _steps.STEPS[key].chosen}
+
+    def _has(self, step: str, *kinds: str) -> bool:
+        """Whether a run may have done a step: the profile or the record names it, or what it added."""
+        return step in self._did or any(entry["kind"] in kinds for entry in self._entries)
+
+    def _goes(self, step: str, kind: str) -> bool:
+        """Whether what hangs on the application goes: of one that stays, only what a run is known to have added."""
+        if self._stays and self._known:
+            return bool(self._app_id and self._of_it(kind))
+        return bool(self._app_id) and self._has(step, kind)
+
+    def _roles(self) -> Json:
+        scopes = [str(entry["id"]) for entry in self._of_it("scope")]
+        goes = self._goes("application_role", "assignment") or bool(self._app_id and scopes)
+        return {"goes": goes, "scope_name": scopes[0] if scopes else "", "exclusive": not self._stays}
+
+    def _rights(self) -> Json:
+        given = [entry for entry in self._entries if entry["kind"] == "right"]
+        return {
+            "goes": bool(self._app_id)
+            and (bool(given) or (self._has("mailbox_permission", "right") and not (self._stays and self._known))),
+            "candidates": sorted({str(entry["of"]) for entry in given if entry["of"]}),
+            "former_sids": sorted({str(entry["sid"]) for entry in given if entry.get("sid")}),
+            "exclusive": not self._stays,
+        }
+
+    def _switches(self) -> list[Json]:
+        """Switches of mailboxes go back to what they were before the first run changed them."""
+        return [
+            {"mailbox": entry["of"], "setting": entry["id"], "before": entry.get("before")}
+            for entry in self._entries
+            if entry["kind"] == "switch"
+        ]
 
     # --- whose it is, and whether it may be touched ----------------------------------------------------------
 
@@ -203,7 +259,8 @@ class _Removal:
         return self._stays and self._known and group not in [known_id(entry["id"]) for entry in self._of_it("policy")]
 
     def _policy_goes(self) -> bool:
-        return bool(self._app_id) and not self._grants_left() and not self._policy_was_there()
+        there = self._has("access_policy", "policy")
+        return bool(self._app_id) and there and not self._grants_left() and not self._policy_was_there()
 
     def _members(self) -> dict[str, list[str]]:
         members: dict[str, list[str]] = {}
@@ -245,7 +302,9 @@ class _Removal:
                     "No record tells what the runs added to the adopted application, so its API permissions and its "
                     "service principal stay, and permissions that it may have held before were revoked."
                 )
-        if self._grants_left():
+        if not self._has("access_policy", "policy"):
+            pass
+        elif self._grants_left():
             kept.append("The access policy stays, because it limits permissions that the application keeps.")
         elif self._exists and self._policy_was_there():
             kept.append("No run made an access policy for the application, so one that is there stays.")

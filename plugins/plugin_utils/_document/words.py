@@ -106,6 +106,36 @@ def being_removed(document: Json) -> str:
     )
 
 
+def another(document: Json, profile: t.Mapping[str, t.Any]) -> str:
+    """Why a provisioning by ``profile`` (resolved) does not go on: the record shows another one, or another scoping
+    model. Empty where it may."""
+    recorded = document.get("profile") or {}
+    made = (document.get("ids") or {}).get("application_id") and document.get("state") != "removed"
+    wanted = {access["id"]: access["scoping"] for access in profile.get("accesses") or []}
+    if not (made and recorded.get("name") and wanted):
+        return ""
+    listed = recorded.get("accesses")
+    # Whoever noted no models knew of one.
+    known = (
+        {access["id"]: access["scoping"] for access in listed}
+        if listed
+        else dict.fromkeys(wanted, "application_access_policy")
+    )
+    if (recorded["name"], known) == (profile["name"], wanted):
+        return ""
+    return (
+        "The record tells that the application was provisioned with the profile "
+        f"{_of_models(recorded['name'], known)}, and the inventory wants {_of_models(str(profile['name']), wanted)}. "
+        "Nothing was touched, because both together would open more than either. What to do: run mail2fax.m365.migrate "
+        "to move from one to the other; where a second application is meant, give it an inventory host of its own with "
+        "the same mail2fax_tenant; or set mail2fax_profile and mail2fax_scoping as they were."
+    )
+
+
+def _of_models(name: str, models: t.Mapping[str, str]) -> str:
+    return f"{name} ({', '.join(f'{access}: {model}' for access, model in models.items())})"
+
+
 def spoken(step: str) -> str:
     return step.replace("_", " ").replace("ews ", "EWS ")
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import pathlib
 import typing as t
 
@@ -13,9 +14,12 @@ from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.mail2fax.m365.plugins.lookup.profile import LookupModule
-from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS, Endpoint
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import parse
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from tests import profiles
 
 Change = t.Callable[[dict[str, t.Any]], t.Any]
 
@@ -215,3 +219,133 @@ def test_another_model_than_the_profile_allows_is_refused_with_access_and_choice
             lookup(str(path), scoping=said)
         (told,) = lookup(str(path), scoping=said, complaint=True)
         assert "mail2fax_scoping" in told
+
+
+# ---- what follows from the models -----------------------------------------------------------------------------------
+
+
+def resolved(*accesses: dict[str, t.Any], scoping: t.Any = None) -> dict[str, t.Any]:
+    return _profile.resolve(_profile.check(profiles.profile(*accesses), "ours"), scoping)
+
+
+def test_rights_need_no_group_and_a_consent() -> None:
+    found = resolved(profiles.access("imap", profiles.RIGHT), profiles.access("smtp", profiles.RIGHT))
+    assert found["steps"] == [
+        *("preflight", "application", "service_principal", "mailbox_permission", "mailbox_protocols"),
+        *("client_secret", "admin_consent", "access_verdict", "mailbox_probe"),
+    ]
+    assert found["permissions"] == [
+        {"resource": "exchange_online", "application": ["IMAP.AccessAsApp", "SMTP.SendAsApp"], "delegated": []},
+        {"resource": "microsoft_graph", "application": [], "delegated": ["User.Read"]},
+    ]
+    assert (found["full_access"], found["send_as"], found["switches"]) == (True, True, ["imap", "smtp"])
+    assert [(row["access"], row["port"], row["encryption"], row["method"]) for row in found["connection"]] == [
+        ("imap", 993, "TLS", "OAuth 2.0 (XOAUTH2)"),
+        ("smtp", 587, "STARTTLS", "OAuth 2.0 (XOAUTH2)"),
+    ]
+    assert found["connection"][1]["hosts"] == {name: cloud.smtp for name, cloud in CLOUDS.items()}
+    assert not resolved(profiles.access("imap", profiles.RIGHT))["send_as"]
+
+
+def test_what_nothing_limits_makes_nothing() -> None:
+    found = resolved(profiles.access("graph", profiles.WIDE, "Mail.ReadWrite", "Mail.Send"))
+    assert found["steps"] == [
+        *("preflight", "application", "client_secret", "admin_consent", "access_verdict", "mailbox_probe")
+    ]
+    assert found["permissions"] == [
+        {"resource": "microsoft_graph", "application": ["Mail.ReadWrite", "Mail.Send"], "delegated": ["User.Read"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("access", "complaint"),
+    [
+        (profiles.access("imap", profiles.POLICY), "an access policy does not limit IMAP.AccessAsApp"),
+        (profiles.access("graph", profiles.RIGHT), "Mail.ReadWrite opens every mailbox by its consent alone"),
+        (profiles.access("imap", profiles.RIGHT, "SMTP.SendAsApp"), "which is not a permission for imap"),
+        (
+            profiles.access("smtp", profiles.RIGHT, scoping_allowed=[profiles.RIGHT, profiles.POLICY]),
+            "an access policy does not limit SMTP.SendAsApp",
+        ),
+        (
+            profiles.access("smtp", profiles.RIGHT, scoping_allowed=[profiles.WIDE]),
+            "scoping is mailbox_permission, which is not among its scoping_allowed tenant_wide",
+        ),
+    ],
+)
+def test_a_model_that_cannot_limit_a_permission_is_refused(access: dict[str, t.Any], complaint: str) -> None:
+    with pytest.raises(_profile.ProfileError, match=complaint):
+        _profile.check(profiles.profile(access), "ours")
+
+
+def test_another_model_for_one_access_or_for_all() -> None:
+    either = {"scoping_allowed": [profiles.POLICY, profiles.WIDE]}
+    accesses = profiles.access("ews", profiles.POLICY, **either), profiles.access("graph", profiles.POLICY, **either)
+    assert resolved(*accesses)["models"] == [profiles.POLICY]
+    assert resolved(*accesses, scoping=profiles.WIDE)["models"] == [profiles.WIDE]
+    mixed = resolved(*accesses, scoping={"graph": profiles.WIDE})
+    assert [one["scoping"] for one in mixed["accesses"]] == [profiles.POLICY, profiles.WIDE]
+    assert mixed["models"] == [profiles.POLICY, profiles.WIDE]
+
+
+# ---- adding one: one file, and for a protocol or a model one line ---------------------------------------------------
+
+
+class ToyModel:
+    """A model as somebody adds it."""
+
+    name = "toy_model"
+    needs_consent = False
+    before = ("scope_group",)
+    makes = ("scope_group",)
+    in_force_after = dt.timedelta(hours=1)
+    look_every = dt.timedelta(minutes=1)
+
+    def cmdlets(self, app_id: str) -> list[t.Any]:
+        return []
+
+    def grants(self, app_id: str, held: t.Any, outputs: t.Any, inside: t.Any) -> list[t.Any]:
+        return []
+
+
+class ToyProof:
+    """A protocol as somebody adds it."""
+
+    needs_role = None
+    switched_off = None
+    service = "Toys"
+    opened_by = "open it"
+    endpoint = Endpoint("Toys over TLS", "exchange", 1234, "TLS", "by hand")
+
+    @staticmethod
+    def audience(cloud: t.Any) -> str:
+        return str(cloud.exchange_audience)
+
+
+def test_a_seventh_profile_is_one_file(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "seventh.yml"
+    accesses = profiles.access("imap", profiles.RIGHT), profiles.access("pop", profiles.RIGHT)
+    path.write_text(yaml.safe_dump(profiles.profile(*accesses)), encoding="utf-8")
+    (profile,) = lookup(str(path))
+    assert profile["protocols"] == ["imap", "pop"]
+
+
+def test_a_protocol_and_a_model_are_one_file_and_one_line_each(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(t.cast("dict[str, t.Any]", PROOFS), "toy", ToyProof)
+    monkeypatch.setitem(t.cast("dict[str, t.Any]", MODELS), ToyModel.name, ToyModel())
+    toy = {"id": "toy", "protocol": "toy", "permissions": ["Toy.All"], "scoping": ToyModel.name}
+    path = tmp_path / "toy.yml"
+    path.write_text(yaml.safe_dump(profiles.profile(toy)), encoding="utf-8")
+    (profile,) = lookup(str(path))
+    assert (profile["models"], profile["protocols"]) == ([ToyModel.name], ["toy"])
+    assert profile["steps"] == [
+        *("preflight", "application", "scope_group", "client_secret", "access_verdict", "mailbox_probe")
+    ]
+    (connection,) = profile["connection"]
+    assert (connection["service"], connection["port"]) == ("Toys over TLS", 1234)
+    assert profile["accesses"][0]["resource"] == "exchange_online"
+    # A slip of the pen finds them.
+    with pytest.raises(_profile.ProfileError, match=r"did you mean toy_model\?"):
+        _profile.check(profiles.profile({**toy, "scoping": "toy_modell"}), "ours")

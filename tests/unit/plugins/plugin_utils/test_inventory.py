@@ -402,6 +402,8 @@ def test_what_the_steps_ask_of_a_record() -> None:
         "stored_in": {"backend": "vault_file", "place": "a"},
         "adopted": True,
         "accepted_credentials": ["5"],
+        "mailboxes": [],
+        "sids": [],
         "ews_in_force_by": "",
     }
     assert _records.known({**document, "state": "removed"})["app_id"] == ""

@@ -168,3 +168,75 @@ def test_ews_goes_back_to_what_it_was(then: Json, now: Json, ews: t.Any) -> None
     tenant = {"application": {"state": "present", "app_id": APP}, "ews": now}
     decided = take_back(record(ews_found=then), {"tenant": tenant, "now": NOW})["ews"]
     assert decided == (ews if isinstance(ews, dict) else {"goes": True, "on_absent": ews})
+
+
+# ---- roles and rights -----------------------------------------------------------------------------------------------
+
+BOX, SID, POINTER = "00000000-0000-4000-8000-0000000000b0", "S-1-5-21-1-2-3-4", "00000000-0000-4000-8000-000000000003"
+BY_ROLE = ["scope_group", "service_principal", "application_role"]
+BY_RIGHT = ["service_principal", "mailbox_permission", "mailbox_protocols", "admin_consent"]
+ROLES = [_added.entry("scope", APP, "fax"), _added.entry("assignment", APP, "fax-smtp")]
+RIGHTS = [
+    _added.entry("right", BOX, "FullAccess", sid=SID),
+    _added.entry("switch", BOX, "SmtpClientAuthenticationDisabled", before=None),
+    _added.entry("switch", BOX, "ImapEnabled", before=False),
+]
+OURS = [_added.entry("application", None, APP), _added.entry("pointer", APP, POINTER)]
+
+
+def by(*chosen: str) -> list[Json]:
+    return [{"step": key, "outcome": "changed"} for key in chosen]
+
+
+def test_roles_and_their_group_go_in_one_run() -> None:
+    decided = decide(record([*OURS, *ROLES], steps=by(*BY_ROLE)), chosen=BY_ROLE, permissions=[])
+    assert decided["roles"] == {"goes": True, "scope_name": "fax", "exclusive": True}
+    assert decided["pointer"]["goes"]
+    assert decided["group"]["goes"]
+    # Nothing waits for a token: a role is not in one.
+    assert decided["policy"] == {"goes": False, "not_before": None, "revoked": False}
+    assert not decided["rights"]["goes"]
+    assert decided["steps"] == sorted(BY_ROLE)
+    assert decided["kept"] == []
+
+
+def test_rights_go_by_mailbox_and_sid_and_switches_to_what_they_were() -> None:
+    decided = decide(record([*OURS, *RIGHTS, *CONSENT], steps=by(*BY_RIGHT)), chosen=BY_RIGHT)
+    assert decided["rights"] == {"goes": True, "candidates": [BOX], "former_sids": [SID], "exclusive": True}
+    assert decided["protocols"]["restore"] == [
+        {"mailbox": BOX, "setting": "SmtpClientAuthenticationDisabled", "before": None},
+        {"mailbox": BOX, "setting": "ImapEnabled", "before": False},
+    ]
+    assert (decided["group"]["goes"], decided["policy"]["goes"], decided["policy"]["not_before"]) == (
+        False,
+        False,
+        None,
+    )
+
+
+def test_what_earlier_runs_did_goes_whatever_the_inventory_calls_for_today() -> None:
+    decided = decide(
+        record([*OURS, *ROLES, *RIGHTS], steps=by(*BY_ROLE, *BY_RIGHT)), chosen=["scope_group", "access_policy"]
+    )
+    assert all(decided[part]["goes"] for part in ("roles", "rights", "pointer", "group"))
+    assert len(decided["protocols"]["restore"]) == 2
+    # And what limited an earlier consent waits.
+    mixed = decide(record([*MADE, *ROLES, *OURS], steps=by("admin_consent", "access_policy", *BY_ROLE)), chosen=BY_ROLE)
+    assert (mixed["policy"]["goes"], mixed["policy"]["not_before"]) == (True, SOON)
+
+
+def test_of_an_adopted_application_only_what_a_run_added_goes() -> None:
+    adopted = decide(record([*ROLES, *RIGHTS, *CONSENT]), chosen=[*BY_ROLE, *BY_RIGHT], application_id=APP)
+    assert adopted["stays"]
+    assert adopted["roles"] == {"goes": True, "scope_name": "fax", "exclusive": False}
+    assert (adopted["rights"]["goes"], adopted["rights"]["exclusive"]) == (True, False)
+    assert not adopted["pointer"]["goes"]
+    nothing = decide(record([]), chosen=[*BY_ROLE, *BY_RIGHT], application_id=APP)
+    assert not any(nothing[part]["goes"] for part in ("roles", "rights", "pointer"))
+
+
+def test_without_a_record_the_profile_tells_what_there_may_be() -> None:
+    decided = decide({}, chosen=[*BY_ROLE, *BY_RIGHT])
+    assert all(decided[part]["goes"] for part in ("roles", "rights", "pointer", "group"))
+    assert decided["rights"]["candidates"] == []
+    assert decide({}, "absent", app_id="", chosen=BY_ROLE)["roles"]["goes"] is False
