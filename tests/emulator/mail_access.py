@@ -116,6 +116,8 @@ def _switched_on(tenant: Tenant, protocol: str, mailbox: Document) -> None:
         off = mailbox.get("SmtpClientAuthenticationDisabled")
         if off or (off is None and tenant.settings["transport_config"]["SmtpClientAuthenticationDisabled"]):
             raise Refused("off_mailbox" if off else "off_tenant")
+    elif protocol == "imap" and str(mailbox.get("MailboxPlan") or "").startswith("ExchangeOnlineDeskless"):
+        raise Refused  # licences of this kind have no IMAP
     elif mailbox.get(_SWITCHES[protocol]) is False:
         words = protocol == "imap" and switch(tenant, "imap_off") == "not_connected"
         raise Refused("not_connected_no" if words else "failed")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import re
 import traceback
 import typing as t
@@ -21,7 +22,7 @@ from twisted.mail import imap4
 from . import mailstore
 from .mail_folders import Account, Folder
 from .mail_search import Searching
-from .mail_wire import Wire, challenge_wanted
+from .mail_wire import Wire, challenge_wanted, mechanism
 
 _COMMAND: t.Final = re.compile(
     rb"(?P<tag>[^\s(){%*\"\\+\x00-\x1f\x7f]{1,32}) (?P<verb>[A-Za-z]{2,16})(?: +(?P<rest>.*))?", re.S
@@ -104,6 +105,8 @@ class ImapServer(Searching, imap4.IMAP4Server):
 
     def _ordered(self, tag: bytes, reply: str) -> None:
         text = self.wire.ordered(reply)
+        if "not connected" in text:
+            self._disconnect()
         if text.startswith("*"):
             self.sendLine(text.encode())
             self.wire.answered(text.split()[1])
@@ -111,6 +114,13 @@ class ImapServer(Searching, imap4.IMAP4Server):
                 self.transport.loseConnection()
             return
         self.say(tag, text)
+
+    def _disconnect(self) -> None:
+        """A mailbox that was told to be not connected works again on a new connection, never on this one."""
+        session = self.wire.session
+        if session is not None:
+            self.wire.session = dataclasses.replace(session, connected=False)
+            self._told_not_connected = True
 
     def say(self, tag: bytes, text: str) -> None:
         """Answer a command in our own words: its state, and the text after it."""
@@ -334,5 +344,5 @@ class ImapServer(Searching, imap4.IMAP4Server):
 def _shown(verb: str, rest: str) -> str:
     """For the journal: the command's words, but nothing that lets anybody in."""
     if verb == "AUTHENTICATE":
-        return f"AUTHENTICATE {rest.partition(' ')[0].upper()[:16]}".strip()
+        return f"AUTHENTICATE {mechanism(rest)}".strip()
     return verb if verb in _SECRET else f"{verb} {rest}".strip()

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from . import mailstore
 from .mail_access import Session
-from .mail_wire import Wire, challenge_wanted
+from .mail_wire import Wire, challenge_wanted, mechanism
 from .model import Document
 
 _KNOWN: t.Final = frozenset(
@@ -54,7 +54,7 @@ class PopServer(pop3.POP3):
             self.say_reply("command")  # a stray line is no row: what is in it is nobody's business
             return
         secret = self._command in ("AUTH", "PASS")
-        shown = rest.partition(" ")[0].upper()[:16] if self._command == "AUTH" else ("" if secret else rest)
+        shown = mechanism(rest) if self._command == "AUTH" else ("" if secret else rest)
         effect = self.wire.arrive(f"{self._command} {shown}".strip())
 
         def go() -> None:

@@ -149,6 +149,12 @@ class Wire:
         return None, tenant
 
 
+def mechanism(argument: str) -> str:
+    """The first word of a sign-in, for the journal; anything but a mechanism's name might be a secret."""
+    word = argument.partition(" ")[0].upper()
+    return word if word in ("XOAUTH2", "OAUTHBEARER", "PLAIN", "LOGIN", "CRAM-MD5", "NTLM") else ""
+
+
 def challenge_wanted(tenant: Tenant | None) -> bool:
     """Whether a refusal comes as a challenge first, as other companies' servers do it."""
     return tenant is not None and bool((tenant.settings.get("switches") or {}).get("error_challenge"))

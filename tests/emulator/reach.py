@@ -19,6 +19,8 @@ from .hosts import EXCHANGE_APP_ID, GRAPH_APP_ID
 from .model import Document, Tenant, World
 
 _GRAPH_KINDS: t.Final = ("Mail.", "Calendars.", "Contacts.", "MailboxSettings.")
+_UNGOVERNED: t.Final = ("MailboxItem.", "MailboxFolder.", "MailboxConfigItem.", "Mail-Advanced.")
+"""Graph's permissions for mailboxes that no application access policy limits."""
 _BY_RIGHT: t.Final = frozenset({"imap", "pop", "smtp"})
 _SHOWN: t.Final = 1000
 """How many mailboxes an exposure names at most."""
@@ -62,7 +64,7 @@ def protocol_of(resource_app_id: str, permission: str) -> str | None:
         # Those of the mail protocols open nothing without a right on the mailbox; the others are of no use any more.
         mail = {"IMAP.AccessAsApp": "imap", "POP.AccessAsApp": "pop", "SMTP.SendAsApp": "smtp"}
         return "ews" if permission == "full_access_as_app" else mail.get(permission)
-    if resource_app_id == GRAPH_APP_ID and permission.startswith(_GRAPH_KINDS):
+    if resource_app_id == GRAPH_APP_ID and permission.startswith(_GRAPH_KINDS + _UNGOVERNED):
         return "graph"
     return None
 
@@ -89,6 +91,8 @@ def reaches(world: World, tenant: Tenant) -> list[Reach]:
                 if protocol in _BY_RIGHT:
                     rights = _by_rights(tenant, app_id, protocol) & set(addresses)
                     ways.append((Way(protocol, permission, "mailbox_permission", (), token), rights, False))
+                elif permission.startswith(_UNGOVERNED):
+                    ways.append((Way(protocol, permission, "tenant_wide", (), token), set(addresses), True))
                 else:
                     ways.append((Way(protocol, permission, model, limits, token), opened, unlimited))
         ways += _by_roles(tenant, app_id, set(addresses))
@@ -124,7 +128,7 @@ def _pointers(tenant: Tenant) -> list[Document]:
 
 def _by_rights(tenant: Tenant, app_id: str, protocol: str) -> set[str]:
     """The mailboxes on which the application has a right that the protocol asks for. A denial wins."""
-    sids = {pointer["Sid"] for pointer in tenant.exchange_service_principals.values() if pointer["AppId"] == app_id}
+    sids = {pointer["Sid"] for pointer in _pointers(tenant) if pointer["AppId"] == app_id}
     wanted = {"FullAccess", "SendAs"} if protocol == "smtp" else {"FullAccess"}
     allowed: set[tuple[str, str]] = set()
     denied: set[tuple[str, str]] = set()

@@ -56,7 +56,11 @@ def tenant(**more: t.Any) -> dict[str, t.Any]:
             *(_operator(name) for name in (ROLE, BARE_RIGHT, NOTHING, SCOPED)),
             *(_operator(name, *_GRAPH) for name in (WIDE, POLICY)),
             _operator(BASIC, "Mail.ReadBasic.All"),
-            _operator(OPERATOR, "Exchange.ManageAsApp", directory_roles=["Exchange Administrator"]),
+            _operator(
+                OPERATOR,
+                *("Exchange.ManageAsApp", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"),
+                directory_roles=["Exchange Administrator"],
+            ),
         ],
         "mailboxes": [
             {"address": FAX, "display_name": "Digital Fax", "aliases": [f"telefax@{DOMAIN}"], "smtp_auth": True},

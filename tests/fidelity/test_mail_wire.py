@@ -342,6 +342,20 @@ def test_nothing_of_a_client_is_said_back(emulator: Emulator) -> None:
         assert hidden not in told
 
 
+def test_what_smtp_announces_it_takes(emulator: Emulator) -> None:
+    """Chunks, delivery notices, binary bodies: the library behind it has none of them."""
+    with clients.smtp(emulator, token(emulator, ROLE), FAX) as client:
+        assert client.mail(FAX, ["BODY=BINARYMIME", "RET=HDRS", "ENVID=QQ314159", "SIZE=100"])[0] == 250
+        assert client.rcpt(FAX, ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;fax@contoso.onmicrosoft.com"])[0] == 250
+        first, second = f"From: {FAX}\r\nSubject: In chunks\r\n\r\n".encode(), b"\x00\xff no line end"
+        client.send(f"BDAT {len(first)}\r\n".encode() + first)
+        assert client.getreply()[0] == 250
+        client.send(f"BDAT {len(second)} LAST\r\n".encode() + second)
+        assert client.getreply()[0] == 250
+        assert client.docmd("BDAT", "0 LAST")[0] == 503
+    assert [m["subject"] for m in emulator.state(TENANT)["messages"]] == ["In chunks"]
+
+
 # --- by the proxy -----------------------------------------------------------------------------------------------------
 
 
@@ -452,6 +466,9 @@ def test_a_reply_may_be_ordered_for_imap(emulator: Emulator, reply: str, said: s
         assert line.ask("b EXAMINE INBOX").startswith(said)
         if said.startswith("* BYE"):
             assert line.line() == ""
+            return
+        if reply == "not_connected":  # and never again on this connection
+            assert line.ask("c EXAMINE INBOX") == "* BYE Connection closed. 14"
             return
         assert line.ask("c EXAMINE INBOX") == "* 0 EXISTS"
     statuses = [row["status"] for row in emulator.journal() if row["path"].startswith("EXAMINE")]
