@@ -120,11 +120,21 @@ class GraphMail:
         else:
             return Found(False)
         for row in rows:
-            path = f"/messages/{urllib.parse.quote(str(row.get('id')), safe='')}"
-            response = self._ask("DELETE", token, address, path, f"remove the message from {address}")
-            if response.status not in (204, 404):
-                return Found(True, reason=judge(response).reason)
+            refused = self._remove(token, address, str(row.get("id")))
+            if refused is not None:
+                return Found(True, reason=refused)
         return Found(True, gone=True)
+
+    def _remove(self, token: Token, address: str, key: str) -> str | None:
+        """For good where the cloud can, else to the deleted items; why not, where it may not."""
+        path, purpose = f"/messages/{urllib.parse.quote(key, safe='')}", f"remove the message from {address}"
+        try:
+            response = self._ask("POST", token, address, f"{path}/permanentDelete", purpose, b"{}")
+        except AnswerLost:
+            response = Response(404)
+        if response.status not in (204, 403):
+            response = self._ask("DELETE", token, address, path, purpose)
+        return None if response.status in (204, 404) else judge(response).reason
 
     def _paths(self) -> list[str]:
         now = self._http.service_time()

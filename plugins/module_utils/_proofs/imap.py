@@ -158,8 +158,9 @@ def _select(client: imaplib.IMAP4, *, readonly: bool) -> None:
 
 
 def _take(client: imaplib.IMAP4, letter: Letter) -> Found:
-    quoted = f'"{letter.message_id}"'
-    data = _command(client, "SEARCH", lambda: client.uid("SEARCH", "HEADER", "Message-ID", quoted))
+    # A message that Graph sent has an id of Exchange's own.
+    wanted = ("OR", "HEADER", "Message-ID", f'"{letter.message_id}"', "SUBJECT", f'"{letter.mark}"')
+    data = _command(client, "SEARCH", lambda: client.uid("SEARCH", *wanted))
     uids = (data[0] or b"").decode("ascii", "replace").split() if data else []
     if not uids:
         return Found(False)

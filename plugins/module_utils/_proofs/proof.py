@@ -74,7 +74,8 @@ class Letter:
 
     @property
     def subject(self) -> str:
-        return f"Proof of mail2fax.m365, please ignore ({self.mark})"
+        # Short, so that no header is folded: it is looked for as it is.
+        return f"mail2fax.m365 proof {self.mark}"
 
     @property
     def text(self) -> str:

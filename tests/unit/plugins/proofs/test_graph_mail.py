@@ -165,7 +165,7 @@ def test_a_message_that_is_refused_or_whose_answer_is_lost():
 
 def test_a_message_is_found_and_removed():
     def says(request: Request) -> Response:
-        if request.method == "DELETE":
+        if request.url.endswith("/permanentDelete"):
             return answer(204)
         return answer(200, {"value": [{"id": "AAMk/=+"}] if "subject" in request.url else []})
 
@@ -174,14 +174,25 @@ def test_a_message_is_found_and_removed():
     assert (
         service.paths[0] == f"GET /users/{FAX}/messages?$filter=internetMessageId eq '{LETTER.message_id}'&$select=id"
     )
-    assert service.seen[-1].url.endswith("/messages/AAMk%2F%3D%2B")
+    assert service.seen[-1].url.endswith("/messages/AAMk%2F%3D%2B/permanentDelete")
+
+
+def test_a_cloud_that_does_not_remove_for_good_moves_it_to_the_deleted_items():
+    def says(request: Request) -> Response:
+        if request.method == "DELETE":
+            return answer(204)
+        return graph_error(400, "BadRequest") if request.method == "POST" else answer(200, {"value": [{"id": "a"}]})
+
+    service = Service(says)
+    assert service.asked("Mail.ReadWrite").take(token(), LETTER) == proof.Found(True, gone=True)
+    assert [one.method for one in service.seen] == ["GET", "POST", "DELETE"]
 
 
 def test_a_message_that_may_not_be_removed_is_left_and_told():
     def says(request: Request) -> Response:
         return (
             graph_error(403, "ErrorAccessDenied", "no")
-            if request.method == "DELETE"
+            if request.method == "POST"
             else answer(200, {"value": [{"id": "a"}]})
         )
 
