@@ -90,9 +90,9 @@ def under(accesses: t.Iterable[Access], *models: str) -> Pairs:
 
 
 def grantable(accesses: t.Collection[Access]) -> Pairs:
-    """What may be granted in Entra: what an access policy limits under that model, what opens nothing without a right
-    on a mailbox under that one, and what the model without a limit is accepted for. Nothing under roles."""
-    by_policy = {
+    """What may be granted in Entra: whatever an access policy limits where there is one, what opens nothing without a
+    right on a mailbox under that model, and what the model without a limit is accepted for. Nothing under roles."""
+    by_policy: set[tuple[str, str]] = {
         (app_id, name)
         for (app_id, kind), names in _permissions.LIMITED.items()
         if kind == APPLICATION
@@ -100,7 +100,8 @@ def grantable(accesses: t.Collection[Access]) -> Pairs:
     }
     by_right = {(_permissions.WELL_KNOWN["exchange_online"], name) for name in _permissions.BY_RIGHT}
     wide = {pair for pair in under(accesses, WIDE) if _permissions.opens_every_mailbox(*pair)}
-    return (under(accesses, POLICY) & by_policy) | (under(accesses, RIGHT) & by_right) | wide
+    limited = by_policy if any(access.scoping == POLICY for access in accesses) else set()
+    return frozenset(limited | (under(accesses, RIGHT) & by_right) | wide)
 
 
 def withheld(accesses: t.Collection[Access]) -> Pairs:
