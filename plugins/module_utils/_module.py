@@ -18,6 +18,7 @@ import re
 import sys
 import traceback
 import typing as t
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common import warnings as core_warnings
@@ -31,7 +32,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     M365Error,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._handed import Taken
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Resource, Settled
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NotYet, Plan, Resource, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -90,6 +91,10 @@ def _execute(door: Door, task: Task, opened: Tenant) -> Json:
                 if attempt and not waiting.pause(RetryPolicy().delay(attempt)):
                     raise
                 continue
+            except NotYet as exc:
+                # Nothing is told as done, or predicted, that was not.
+                kept = replace(plan, steps=[], after=first.before if not done else plan.after)
+                return _result(replace(first, added=exc.added), kept, done, plan.result, exc.settled)
             return _result(first, plan, done, plan.result, _settled(resource, plan) if done else NOTHING_SETTLED)
         raise AssertionError("unreachable")
     except M365Error as exc:

@@ -79,6 +79,18 @@ class Settled:
         return text
 
 
+class NotYet(Exception):
+    """A step that the service takes later. What was done before it stays, what comes after it waits for another run.
+
+    ``settled``: what the task returns; its ``pending`` says what is waited for. ``added``: what the steps before added.
+    """
+
+    def __init__(self, settled: Settled, added: t.Sequence[Json] = ()) -> None:
+        super().__init__(settled.pending)
+        self.settled = settled
+        self.added = list(added)
+
+
 class Resource(t.Protocol):
     """One thing in a tenant: made from the tenant and the task's options, used once."""
 
@@ -90,7 +102,7 @@ class Resource(t.Protocol):
 
     def perform(self, step: t.Any) -> None:
         """Do one step of the resource's own types. AnswerLost makes the caller read and plan again instead of
-        repeating the step."""
+        repeating the step; NotYet ends the task as pending."""
 
     def settle(self, plan: Plan) -> Settled | Json:
         """After the steps: read the own writes back with patience (``_settle``). A mapping stands for its values."""

@@ -301,6 +301,8 @@ def _new_management_role_assignment(call: Call) -> list[Document]:
     role = next((name for name in TEXTS["roles"] if name.lower() == given["Role"].lower()), None)
     if role is None:
         raise CmdletError("role_unfit", role=given["Role"])
+    if role in (exchange_rbac.switch(tenant, "not_delegated_roles") or ()):
+        raise CmdletError("not_delegated", role=role)
     pointer = _pointer(call, given["App"])
     scope = _assigned_scope(call)
     name = _checked_name(given.get("Name") or f"{role}-{pointer['ObjectId']}"[: TEXTS["limits"]["name"]])
@@ -379,10 +381,33 @@ def _get_management_role_assignment(call: Call) -> list[Document]:
     if given.get("RoleAssigneeType"):
         found = [one for one in found if one["RoleAssigneeType"].lower() == given["RoleAssigneeType"].lower()]
     if given.get("Delegating"):
-        found = []
+        found = _delegating(call)
+        if given.get("Role"):
+            found = [one for one in found if one["Role"].lower() == given["Role"].lower()]
+        return _cut(call, found)
     if "Enabled" in given:
         found = [one for one in found if one["Enabled"] == given["Enabled"]]
     return _cut(call, [public(one) for one in found])
+
+
+def _delegating(call: Call) -> list[Document]:
+    """Who may hand a role on: Organization Management, but for roles that it was never given in this tenant."""
+    missing = exchange_rbac.switch(call.tenant, "not_delegated_roles") or ()
+    return [
+        {
+            "Name": f"{name}-Organization Management-Delegating",
+            "Role": name,
+            "RoleAssignee": "Organization Management",
+            "RoleAssigneeName": "Organization Management",
+            "RoleAssigneeType": "RoleGroup",
+            "RoleAssignmentDelegationType": "DelegatingOrgWide",
+            "RecipientWriteScope": "Organization",
+            "CustomResourceScope": None,
+            "Enabled": True,
+        }
+        for name in TEXTS["roles"]
+        if name not in missing
+    ]
 
 
 @_cmdlet("Remove-ManagementRoleAssignment", ROLE_MANAGEMENT, Identity=_must(_text), Force=SWITCH)

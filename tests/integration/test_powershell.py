@@ -17,7 +17,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host, host_script
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host, host_answers, host_script
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
 from tests.emulator import powershell_process, testing
 from tests.emulator.testing import DEMO_TENANT, Emulator
@@ -39,7 +39,8 @@ READER = {
     "app_roles": ["Exchange.ManageAsApp"],
     "directory_roles": ["Global Reader"],
 }
-APP = "44444444-0000-4000-8000-000000000001"
+APP, OBJECT = "44444444-0000-4000-8000-000000000001", "44444444-0000-4000-8000-000000000002"
+ROLE = "Application Mail.Read"
 
 
 def needs_powershell() -> None:
@@ -73,6 +74,72 @@ SAMPLES: dict[str, list[Json]] = {
         call("Add-DistributionGroupMember", Identity="fax.scope", Member=FAX, BypassSecurityGroupManagerCheck=True),
         call("Add-DistributionGroupMember", Identity="fax.scope", Member="nobody"),
     ],
+    "Enable-OrganizationCustomization": [
+        call("New-ManagementScope", Name="fax", RecipientRestrictionFilter=f"PrimarySmtpAddress -eq '{FAX}'"),
+        call("Enable-OrganizationCustomization"),
+        call("Enable-OrganizationCustomization"),
+    ],
+    "New-ServicePrincipal": [
+        call("New-ServicePrincipal", AppId=APP, ObjectId=OBJECT, DisplayName="Fax"),
+        call("New-ServicePrincipal", AppId=APP, ObjectId=OBJECT),
+    ],
+    "New-ManagementScope": [
+        call("New-ManagementScope", Name="fax", RecipientRestrictionFilter=f"PrimarySmtpAddress -eq '{FAX}'"),
+        call("New-ManagementScope", Name="fax", RecipientRestrictionFilter="nonsense"),
+    ],
+    "Set-ManagementScope": [
+        call("Set-ManagementScope", Identity="fax", RecipientRestrictionFilter=f"PrimarySmtpAddress -eq '{ADELE}'"),
+    ],
+    "Get-ManagementScope": [call("Get-ManagementScope")],
+    "New-ManagementRoleAssignment": [
+        call("New-ManagementRoleAssignment", Name="fax", Role=ROLE, App=OBJECT, CustomResourceScope="fax"),
+        call("New-ManagementRoleAssignment", Name="fax", Role=ROLE, App="nobody", CustomResourceScope="fax"),
+    ],
+    "Set-ManagementRoleAssignment": [
+        call("Set-ManagementRoleAssignment", Identity="fax", CustomResourceScope="fax", Enabled=True),
+    ],
+    "Get-ManagementRoleAssignment": [
+        call("Get-ManagementRoleAssignment", RoleAssignee=APP),
+        call("Get-ManagementRoleAssignment", Delegating=True),
+    ],
+    "Test-ServicePrincipalAuthorization": [
+        call("Test-ServicePrincipalAuthorization", Identity=APP, Resource=FAX),
+        call("Test-ServicePrincipalAuthorization", Identity="nobody", Resource=FAX),
+    ],
+    "Remove-ManagementRoleAssignment": [
+        call("Remove-ManagementScope", Identity="fax", Confirm=False),
+        call("Remove-ManagementRoleAssignment", Identity="fax", Confirm=False),
+    ],
+    "Remove-ManagementScope": [call("Remove-ManagementScope", Identity="fax", Confirm=False)],
+    "Add-MailboxPermission": [
+        call(
+            "Add-MailboxPermission",
+            Identity=FAX,
+            User=OBJECT,
+            AccessRights=["FullAccess"],
+            AutoMapping=False,
+            InheritanceType="All",
+            Confirm=False,
+        ),
+        call("Add-MailboxPermission", Identity=FAX, User="nobody", AccessRights=["FullAccess"]),
+    ],
+    "Get-MailboxPermission": [
+        call("Get-MailboxPermission", Identity=FAX, IncludeUnresolvedPermissions=True, ResultSize="Unlimited"),
+    ],
+    "Remove-MailboxPermission": [
+        call("Remove-MailboxPermission", Identity=FAX, User=OBJECT, AccessRights=["FullAccess"], Confirm=False),
+        call("Remove-MailboxPermission", Identity=FAX, User=OBJECT, AccessRights=["FullAccess"], Confirm=False),
+    ],
+    "Add-RecipientPermission": [
+        call("Add-RecipientPermission", Identity=FAX, Trustee=OBJECT, AccessRights=["SendAs"], Confirm=False),
+    ],
+    "Get-RecipientPermission": [call("Get-RecipientPermission", Trustee=OBJECT, ResultSize="Unlimited")],
+    "Remove-RecipientPermission": [
+        call("Remove-RecipientPermission", Identity=FAX, Trustee=OBJECT, AccessRights=["SendAs"], Confirm=False),
+    ],
+    "Get-TransportConfig": [call("Get-TransportConfig")],
+    "Set-CASMailbox": [call("Set-CASMailbox", Identity=FAX, ImapEnabled=False, Confirm=False)],
+    "Remove-ServicePrincipal": [call("Remove-ServicePrincipal", Identity=OBJECT, Confirm=False)],
     "Get-DistributionGroup": [call("Get-DistributionGroup", Identity="fax.scope"), call("Get-DistributionGroup")],
     "Get-DistributionGroupMember": [
         call("Get-DistributionGroupMember", Identity="fax.scope", ResultSize="Unlimited"),
@@ -260,6 +327,7 @@ def both() -> t.Iterator[dict[str, Answers]]:
     needs_powershell()
     tenants = t.cast("Json", yaml.safe_load(DEMO_TENANT.read_text(encoding="utf-8")))
     tenants["tenants"][0]["operators"].append(READER)
+    tenants["tenants"][0]["dehydrated"] = True
     with testing.start_emulator({"windows_hosts": HOSTS, **tenants}) as emulator:
         yield {
             name: plain([*Spoken(emulator, name).whole(), *Spoken(emulator, name, READER).little()])
@@ -336,7 +404,7 @@ def odd(tmp_path: pathlib.Path, body: str) -> tuple[Json, bytes]:
     command = [str(powershell_process.executable()), *host_script.ARGUMENTS]
     ran = subprocess.run(command, input=stream, capture_output=True, env=surroundings, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
-    answers = host_script.Answers(nonce)
+    answers = host_answers.Answers(nonce)
     answers.feed(ran.stdout)
     assert answers.take(1)["error"] is None
     return t.cast("Json", answers.take(2)), ran.stdout

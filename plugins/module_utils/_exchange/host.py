@@ -28,7 +28,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     MissingLibrary,
     Unreachable,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host_script
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host_answers, host_script
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import missing_library
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
 
@@ -296,7 +296,7 @@ class Process:
         self._shell: str | None = None
         self._command: str | None = None
         self._nonce = host_script.nonce()
-        self._answers = host_script.Answers(self._nonce)
+        self._answers = host_answers.Answers(self._nonce)
         self._complaints = b""
         self.tick: t.Callable[[], None] = lambda: None  # called now and then while an answer is waited for
         self._sequence = 0

@@ -29,10 +29,6 @@ DIGITS = 8
 
 NONCE = 32
 """How many characters mark the answers of one process."""
-HEAD_AT_MOST = 128
-"""No marker's line is longer."""
-ANSWER_AT_MOST = 256 * 1024 * 1024
-"""No answer is longer: some ten thousand mailboxes with all their properties."""
 
 SCRIPT = r"""<#
 .SYNOPSIS
@@ -75,6 +71,7 @@ $AllowedCmdlets = @(
     'Add-DistributionGroupMember'
     'Add-MailboxPermission'
     'Add-RecipientPermission'
+    'Enable-OrganizationCustomization'
     'Get-AcceptedDomain'
     'Get-ApplicationAccessPolicy'
     'Get-CASMailbox'
@@ -82,6 +79,8 @@ $AllowedCmdlets = @(
     'Get-DistributionGroupMember'
     'Get-Mailbox'
     'Get-MailboxPermission'
+    'Get-ManagementRoleAssignment'
+    'Get-ManagementScope'
     'Get-OrganizationConfig'
     'Get-Recipient'
     'Get-RecipientPermission'
@@ -91,14 +90,22 @@ $AllowedCmdlets = @(
     'Get-User'
     'New-ApplicationAccessPolicy'
     'New-DistributionGroup'
+    'New-ManagementRoleAssignment'
+    'New-ManagementScope'
+    'New-ServicePrincipal'
     'Remove-ApplicationAccessPolicy'
     'Remove-DistributionGroup'
     'Remove-DistributionGroupMember'
     'Remove-MailboxPermission'
+    'Remove-ManagementRoleAssignment'
+    'Remove-ManagementScope'
     'Remove-RecipientPermission'
+    'Remove-ServicePrincipal'
     'Set-ApplicationAccessPolicy'
     'Set-CASMailbox'
     'Set-DistributionGroup'
+    'Set-ManagementRoleAssignment'
+    'Set-ManagementScope'
     'Set-OrganizationConfig'
     'Test-ApplicationAccessPolicy'
 )
@@ -570,50 +577,3 @@ def unwire(value: t.Any) -> t.Any:
     if isinstance(value, list):
         return [unwire(item) for item in value]
     return value
-
-
-class Answers:
-    """Takes the documents out of a process's standard output, which also carries whatever else was printed."""
-
-    def __init__(self, nonce: str) -> None:
-        """``nonce``: what the process was given to mark its answers with."""
-        self._head = re.compile(rb"\n" + f"{MARKER} {nonce}".encode() + rb" (\d{1,9}) (\d{1,10})@@\n")
-        self._buffer = bytearray()
-        self._awaited: int | None = None
-        """From how many bytes on it is worth looking again."""
-        self._found: dict[int, t.Any] = {}
-
-    @property
-    def held(self) -> int:
-        """How many bytes of output are kept: the answer that is on its way, and no noise."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> None:
-        """More output. Raises ValueError when a document is not what its marker says."""
-        self._buffer += data
-        while self._awaited is None or len(self._buffer) >= self._awaited:
-            head = self._head.search(self._buffer)
-            if head is None:
-                # A marker may be cut in two; what lies before it is noise.
-                del self._buffer[: max(0, len(self._buffer) - HEAD_AT_MOST)]
-                self._awaited = None
-                return
-            length = int(head[2])
-            if length > ANSWER_AT_MOST:
-                raise ValueError(f"an answer of {length} characters")
-            tail = f"\n{END}\n".encode()
-            end = head.end() + length
-            if len(self._buffer) < end + len(tail):
-                del self._buffer[: head.start()]
-                self._awaited = end + len(tail) - head.start()
-                return
-            if self._buffer[end : end + len(tail)] != tail:
-                raise ValueError("an answer is not as long as it says")
-            self._found[int(head[1])] = json.loads(self._buffer[head.end() : end])
-            # The closing line's newline may be the first of the next marker.
-            del self._buffer[: end + len(tail) - 1]
-            self._awaited = None
-
-    def take(self, sequence: int) -> t.Any:
-        """The document that answers this request, or None while it is not whole."""
-        return self._found.pop(sequence, None)

@@ -14,7 +14,8 @@ _NEVER_EMPTY = frozenset(
     for name in (
         *("Identity", "Member", "AppId", "PolicyScopeGroupId"),
         *("User", "Trustee", "App", "Role", "ObjectId", "ServiceId"),
-        *("CustomRecipientWriteScope", "RecipientGroupScope", "RecipientAdministrativeUnitScope"),
+        *("CustomResourceScope", "CustomRecipientWriteScope", "RecipientGroupScope"),
+        *("RecipientAdministrativeUnitScope", "RoleAssignee"),
         *("RecipientRestrictionFilter", "Filter"),
     )
 )
@@ -23,7 +24,9 @@ _NEVER_EMPTY = frozenset(
 _NEVER = frozenset({"resetdefault", "clearautomapping"})
 """They wipe what others have on a mailbox."""
 
-_SCOPES = ("CustomRecipientWriteScope", "RecipientGroupScope", "RecipientAdministrativeUnitScope")
+_SCOPES = ("CustomResourceScope",)
+"""What limits an application's role. Administrative units and groups could, too, and do not read back as they are
+given."""
 _Needs: t.TypeAlias = "tuple[tuple[str | None, tuple[str, ...]], ...]"
 
 
@@ -35,8 +38,9 @@ _NEEDS: t.Mapping[str, _Needs] = {
     name.casefold(): needs
     for name, needs in {
         # Without a scope the role would reach every mailbox of the tenant.
-        "New-ManagementRoleAssignment": (*_all_of("Role"), ("App", _SCOPES)),
-        "New-ManagementScope": _all_of("RecipientRestrictionFilter"),
+        "New-ManagementRoleAssignment": (*_all_of("Role", "Name"), ("App", _SCOPES)),
+        "New-ManagementScope": _all_of("Name", "RecipientRestrictionFilter"),
+        "New-ServicePrincipal": _all_of("AppId", "ObjectId"),
         "New-ApplicationAccessPolicy": _all_of("AppId", "PolicyScopeGroupId", "AccessRight"),
         "Test-ApplicationAccessPolicy": _all_of("AppId", "Identity"),
         **dict.fromkeys(

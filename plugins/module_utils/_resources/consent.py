@@ -340,24 +340,7 @@ class Consent:
         now, said = self._tenant.now(), self._grace
         if said is not None:
             return token_life.tokens_until(now, resources, said)
-        calls = [Call("GET", "/policies/tokenLifetimePolicies", "read the token lifetime policies")]
-        calls += [
-            Call(
-                "GET",
-                f"/servicePrincipals(appId={_names.odata(resource)})/tokenLifetimePolicies",
-                "read the token lifetime policies",
-            )
-            for resource in resources
-            if _names.is_guid(resource)
-        ]
-        # It only tells how long to wait: what cannot be read is said, and the usual life holds.
-        organization, *on_resources = self._tenant.graph.batch(calls, purpose="read the token lifetime policies")
-        if any(part.error is not None for part in (organization, *on_resources)):
-            return token_life.tokens_until(now, resources, lifetime_policies=None)
-        policies = token_life.lifetime_policies(organization.value().get("value") or [])
-        for resource, part in zip(filter(_names.is_guid, resources), on_resources, strict=True):
-            policies += token_life.lifetime_policies(part.value().get("value") or [], resource=resource)
-        return token_life.tokens_until(now, resources, lifetime_policies=policies)
+        return token_life.tokens_until(now, resources, lifetime_policies=token_life.read(self._tenant.graph, resources))
 
 
 def _replicates(step: Write, error: ServiceError) -> bool:

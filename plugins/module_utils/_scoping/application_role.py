@@ -108,6 +108,40 @@ def opens_mail(role: str) -> bool:
     return role.casefold() in _BY_FOLD or role.casefold().startswith(_PREFIX.strip().casefold())
 
 
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+def _key(app_id: str) -> str:
+    """Short and stable, which a display name is neither."""
+    return f"mail2fax-{app_id.replace('-', '').lower()[:12]}"
+
+
+def scope_name(app_id: str) -> str:
+    """What an application's scope is called where nobody says it."""
+    return _key(app_id)
+
+
+def assignment_name(app_id: str, role: str, taken: t.Collection[str] = ()) -> str:
+    """What we call an application's assignment of a role; another one where that is ``taken`` (in lower case)."""
+    short = f"{_key(app_id)}-{role.removeprefix(_PREFIX).replace(' ', '-')}"
+    return free_name(short, taken)
+
+
+def free_name(wanted: str, taken: t.Collection[str]) -> str:
+    """``wanted``, or the first name like it that is not ``taken`` (in lower case): capitals tell no names apart."""
+    longest = recipient_filter.LONGEST_NAME
+    name, number = wanted[:longest], 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{wanted[: longest - len(str(number)) - 1]}-{number}"
+    return name
+
+
+def is_our_name(name: str, app_id: str) -> bool:
+    """Whether an assignment bears a name that we give to those of this application."""
+    return name.casefold().startswith(f"{_key(app_id)}-")
+
+
 # ---- what Exchange tells --------------------------------------------------------------------------------------------
 
 

@@ -17,8 +17,9 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions, _time
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph
 
 EXCHANGE = _permissions.WELL_KNOWN["exchange_online"]
 GRAPH = _permissions.WELL_KNOWN["microsoft_graph"]
@@ -59,6 +60,27 @@ def lifetime_policies(
             if life is not None:
                 found.append(LifetimePolicy(life, str(document.get("displayName") or ""), resource))
     return found
+
+
+def read(graph: Graph, resources: t.Sequence[str]) -> list[LifetimePolicy] | None:
+    """The policies that decide for tokens of these resources (application ids); None where one could not be read.
+
+    They only tell how long to wait: what cannot be read is said, and the usual life holds.
+    """
+    purpose = "read the token lifetime policies"
+    known = [resource for resource in resources if _names.is_guid(resource)]
+    calls = [Call("GET", "/policies/tokenLifetimePolicies", purpose)]
+    calls += [
+        Call("GET", f"/servicePrincipals(appId={_names.odata(resource)})/tokenLifetimePolicies", purpose)
+        for resource in known
+    ]
+    organization, *on_resources = graph.batch(calls, purpose=purpose)
+    if any(part.error is not None for part in (organization, *on_resources)):
+        return None
+    policies = lifetime_policies(organization.value().get("value") or [])
+    for resource, part in zip(known, on_resources, strict=True):
+        policies += lifetime_policies(part.value().get("value") or [], resource=resource)
+    return policies
 
 
 NOT_WAITED_FOR = (

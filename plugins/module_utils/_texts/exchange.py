@@ -33,3 +33,8 @@ EXCHANGE_ENTRIES_FULL = "reached the limit of maximum allowed access control ent
 EXCHANGE_SYNCED = "synchronized from your on-premises organization"
 EXCHANGE_NO_POLICIES = re.compile(r"object '[^']*\\\*'")
 """Get-ApplicationAccessPolicy in a tenant without any policy: not found on an object that ends in ``\\*``."""
+EXCHANGE_DEHYDRATED = "InvalidOperationInDehydratedContextException"
+"""A scope or an assignment in a tenant that was never customized, and for a while after it was."""
+EXCHANGE_NOT_DELEGATED = "You don't have access to create, change, or remove"
+"""An assignment while a tenant becomes ready, and for good where nobody may hand the role on."""
+EXCHANGE_CUSTOMIZED = "already enabled for customization"

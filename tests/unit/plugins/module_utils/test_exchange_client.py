@@ -11,7 +11,9 @@ import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
 
-ASSIGNMENT: dict[str, t.Any] = {"App": "fax", "Role": "Application Mail.Read", "CustomRecipientWriteScope": "fax"}
+ASSIGNMENT: dict[str, t.Any] = {
+    **{"Name": "fax", "App": "fax", "Role": "Application Mail.Read", "CustomResourceScope": "fax"},
+}
 
 
 @pytest.mark.parametrize(
@@ -25,13 +27,20 @@ def test_no_empty_value_where_it_would_mean_everything(name: str, value: t.Any):
 
 def test_a_role_for_an_application_needs_a_scope():
     Cmdlet("New-ManagementRoleAssignment", ASSIGNMENT, "assign")
-    for without in ("CustomRecipientWriteScope", "Role"):
+    for without in ("CustomResourceScope", "Role", "Name"):
         with pytest.raises(ValueError, match="needs"):
             Cmdlet("New-ManagementRoleAssignment", {k: v for k, v in ASSIGNMENT.items() if k != without}, "assign")
     with pytest.raises(ValueError, match="App"):
-        Cmdlet("new-managementroleassignment", {"APP": "fax", "Role": "Application Mail.Read"}, "assign")
-    for scope in ("RecipientGroupScope", "RecipientAdministrativeUnitScope"):
-        Cmdlet("New-ManagementRoleAssignment", {"App": "fax", "Role": "x", scope: "fax"}, "assign")
+        Cmdlet("new-managementroleassignment", {"NAME": "x", "APP": "fax", "Role": "Application Mail.Read"}, "assign")
+    for scope in ("RecipientGroupScope", "RecipientAdministrativeUnitScope", "CustomRecipientWriteScope"):
+        with pytest.raises(ValueError, match="CustomResourceScope"):
+            Cmdlet("New-ManagementRoleAssignment", {"Name": "x", "App": "fax", "Role": "x", scope: "fax"}, "assign")
+
+
+def test_nobody_takes_the_scope_of_an_assignment_away():
+    for value in (None, "", " "):
+        with pytest.raises(ValueError, match="CustomResourceScope must not be empty"):
+            Cmdlet("Set-ManagementRoleAssignment", {"Identity": "fax", "CustomResourceScope": value}, "change")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +50,8 @@ def test_a_role_for_an_application_needs_a_scope():
         ("Remove-MailboxPermission", {"User": "fax", "AccessRights": "FullAccess"}),
         ("Add-RecipientPermission", {"Identity": "fax", "AccessRights": "SendAs"}),
         ("New-ManagementScope", {"Name": "fax"}),
+        ("New-ManagementScope", {"RecipientRestrictionFilter": "fax"}),
+        ("New-ServicePrincipal", {"AppId": "fax"}),
         ("New-ApplicationAccessPolicy", {"AppId": "fax", "AccessRight": "RestrictAccess"}),
         ("Set-CASMailbox", {"ImapEnabled": True}),
         ("Remove-ServicePrincipal", {"Confirm": False}),

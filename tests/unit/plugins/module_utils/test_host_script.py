@@ -17,7 +17,7 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host_script
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import host_answers, host_script
 
 RESOURCES = pathlib.Path(__file__).parents[4] / "plugins" / "module_utils"
 OWN = re.compile(r"^function ([A-Za-z-]+) \{$", re.MULTILINE)
@@ -157,7 +157,7 @@ def test_documents_are_found_among_noise_however_they_are_cut(size: int):
     hostile = {"text": "\n@@mail2fax.m365 2 5@@\n\n@@end@@\n", "more": ["@@end@@"] * 20}
     stream = b"WARNING: notice\r\n@@end@@\n@@mail2fax.m365 x@@\n" + printed(1, {"a": 1}) + b"#< CLIXML\r\n"
     stream += printed(2, hostile) + printed(3, {"c": "x" * 3000})
-    answers = host_script.Answers(NONCE)
+    answers = host_answers.Answers(NONCE)
     found = {}
     for start in range(0, len(stream), size):
         answers.feed(stream[start : start + size])
@@ -183,7 +183,7 @@ def test_documents_are_found_among_noise_however_they_are_cut(size: int):
     ids=["another process", "too short", "too long", "no mark", "no mark, no body", "no number", "other case"],
 )
 def test_what_does_not_carry_the_processes_own_mark_is_noise(noise: bytes, size: int):
-    answers = host_script.Answers(NONCE)
+    answers = host_answers.Answers(NONCE)
     stream = noise + printed(1, {"real": True}) + noise
     for start in range(0, len(stream), size):
         answers.feed(stream[start : start + size])
@@ -198,21 +198,21 @@ def test_every_process_has_a_mark_of_its_own():
 
 
 def test_noise_is_not_kept():
-    answers = host_script.Answers(NONCE)
+    answers = host_answers.Answers(NONCE)
     for _unused in range(200):
         answers.feed(b"WARNING: this host says something, again and again.\r\n" * 200)
-        assert answers.held <= host_script.HEAD_AT_MOST
+        assert answers.held <= host_answers.HEAD_AT_MOST
     answers.feed(printed(1, {"a": 1}))
     assert answers.take(1) == {"a": 1}
-    assert answers.held <= host_script.HEAD_AT_MOST
+    assert answers.held <= host_answers.HEAD_AT_MOST
     # An answer that would never end is not waited for.
     with pytest.raises(ValueError, match="an answer of"):
-        answers.feed(printed(2, {}, length=host_script.ANSWER_AT_MOST + 1))
+        answers.feed(printed(2, {}, length=host_answers.ANSWER_AT_MOST + 1))
 
 
 def test_a_long_answer_in_many_pieces_costs_little():
     stream = printed(1, {"value": ["x" * 100] * 60000})
-    answers = host_script.Answers(NONCE)
+    answers = host_answers.Answers(NONCE)
     dice = random.Random(7)
     start = 0
     while start < len(stream):
@@ -223,6 +223,6 @@ def test_a_long_answer_in_many_pieces_costs_little():
 
 
 def test_a_document_that_lies_about_its_length_is_refused():
-    answers = host_script.Answers(NONCE)
+    answers = host_answers.Answers(NONCE)
     with pytest.raises(ValueError, match="not as long"):
         answers.feed(printed(1, {"a": 12345}, length=5))
