@@ -68,7 +68,7 @@ options:
   permissions:
     description:
       - Permissions that other ways in of the application take by a consent in Entra, and that are so not held against
-        it. One that opens the same kind of thing as one of O(roles) is held against it all the same.
+        it.
     type: list
     elements: dict
     suboptions:

@@ -83,6 +83,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application
     scopes_of,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.entra_grants import Held
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import pointer_of
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import read_cmdlet as pointer_cmdlet
@@ -412,7 +413,7 @@ def _desired(task: Task) -> Desired:
         on_other_assignments=params["on_other_assignments"],
         on_entra_grant=params["on_entra_grant"],
         customize=params["enable_organization_customization"],
-        declared=frozenset((item.app_id, name) for item in declared for name in item.application),
+        declared=frozenset(Permission(item.app_id, name) for item in declared for name in item.application),
         own_scopes=None if own is None else tuple(str(name) for name in own if name),
         state=params["state"],
         trust=_ownership.trust_of(params),

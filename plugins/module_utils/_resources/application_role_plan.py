@@ -43,6 +43,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application
     free_name,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.entra_grants import Held
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.undoing import undoing
 
 UNKNOWN_GROUP = "CN=known after the run"
 """Stands in check mode for the name of a group that would have been made."""
@@ -65,9 +67,9 @@ def _present(plan: Plan, current: State, desired: Desired, now: dt.datetime) -> 
     problem = problems.group(current, desired) or problems.pointer(current, desired)
     if problem is not None:
         return problem
-    undoing = _undoing(current, desired)
-    if undoing and desired.on_entra_grant != REMOVE:
-        return problems.undone(undoing, desired)
+    more = _undoing(current, desired)
+    if more and desired.on_entra_grant != REMOVE:
+        return problems.undone(more, desired)
     target = target_of(current, desired)
     if isinstance(target, Blocked):
         return target
@@ -75,13 +77,13 @@ def _present(plan: Plan, current: State, desired: Desired, now: dt.datetime) -> 
     problem = problems.others(kinds, current, desired)
     if problem is not None:
         return problem
-    plan.steps.extend(Revoke(f"revoke {one}", one) for one in undoing)
+    plan.steps.extend(Revoke(f"revoke {one}", one) for one in more)
     made = _made(plan, current, desired, target, kinds)
     if _writes(plan) and current.dehydrated:
         if not desired.customize:
             return problems.never_customized(desired)
         title = "enable customization of the organization, once and for good"
-        plan.steps.insert(len(undoing), Customize(title))
+        plan.steps.insert(len(more), Customize(title))
     if _grants(plan):
         problem = _right_before(current, desired, now)
         if problem is not None:
@@ -89,7 +91,7 @@ def _present(plan: Plan, current: State, desired: Desired, now: dt.datetime) -> 
     going = [*kinds.stale, *(kinds.others if desired.exclusive else ())]
     going += kinds.dormant if desired.exclusive else ()
     plan.steps.extend(Unassign(f"remove the role assignment {one}", one.name) for one in going)
-    _tell(plan, current, desired, target, kinds, made, undoing, now)
+    _tell(plan, current, desired, target, kinds, made, more, now)
     return None
 
 
@@ -197,12 +199,18 @@ def _right_before(current: State, desired: Desired, now: dt.datetime) -> Blocked
 def _undoing(current: State, desired: Desired) -> list[Held]:
     """Grants in Entra that open more than the scope does."""
     held = current.holder.held if current.holder else ()
-    found = entra_grants.undoing(held, desired.roles, desired.declared)
-    if current.group is None or not entra_grants.limited_to(
-        current.group, current.members or (), current.policies, desired.app_id
-    ):
-        return found
-    return [one for one in found if not entra_grants.obeys_policies(one)]
+    known = [Permission(one.resource, one.permission) for one in held if entra_grants.is_known(one)]
+    found = undoing(
+        desired.app_id,
+        known,
+        desired.roles,
+        policies=current.policies,
+        inside=current.inside,
+        mailboxes={member.guid for member in current.members or ()},
+        declared=desired.declared,
+    )
+    more = {item.permission for item in found}
+    return [one for one in held if not entra_grants.is_known(one) or Permission(one.resource, one.permission) in more]
 
 
 # ---- what is told ---------------------------------------------------------------------------------------------------
@@ -286,7 +294,7 @@ def _shown(current: State) -> Json:
 
 def _entra(current: State, without: list[Held] | None = None) -> list[str]:
     held = current.holder.held if current.holder else ()
-    return sorted(str(one) for one in held if one not in (without or ()) and entra_grants.kind_of(one) is not None)
+    return sorted(str(one) for one in held if one not in (without or ()))
 
 
 def _result(current: State, desired: Desired) -> Json:

@@ -23,6 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application
     opens_mail,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.entra_grants import Held, Holder
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer
 
 FAIL, KEEP, REMOVE = "fail", "keep", "remove"
@@ -125,6 +126,15 @@ class State:
         mine = {one.name.casefold() for one in self.assignments}
         return self.everybodys is None or any(one.name.casefold() not in mine for one in self.users_of(scope))
 
+    def inside(self, key: str) -> frozenset[str] | None:
+        """The Guids of the group's members where an access policy names this group; None for any other, and where a
+        group in it holds more."""
+        group = self.group
+        if group is None or self.members is None or self.nested:
+            return None
+        ids = {group.entra_id, group.sid.lower(), group.name} - {""}
+        return frozenset(member.guid for member in self.members) if key in ids else None
+
     @property
     def nested(self) -> list[Recipient]:
         """Groups in the group: a scope holds direct members only."""
@@ -135,8 +145,8 @@ class State:
 class Desired:
     """``roles``: names of roles, each once. ``mailboxes``: those that the group may hold, None where that is not said.
 
-    ``own_scopes``: names of scopes that were made here, None where nobody says so. ``declared``: (resource's id,
-    permission) that other accesses of the application take by consent.
+    ``own_scopes``: names of scopes that were made here, None where nobody says so. ``declared``:
+    permissions that other accesses of the application take by consent.
     """
 
     app_id: str
@@ -148,7 +158,7 @@ class Desired:
     on_other_assignments: str = FAIL
     on_entra_grant: str = FAIL
     customize: bool = False
-    declared: frozenset[tuple[str, str]] = frozenset()
+    declared: frozenset[Permission] = frozenset()
     own_scopes: tuple[str, ...] | None = None
     state: str = "present"
     trust: Trust = field(default_factory=Trust)

@@ -3,12 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""Entra grants beside application roles: authorities add up, so one of them may undo what a role's scope limits.
-
-A grant opens every mailbox for its kind of thing, whatever the role's scope says, unless an access policy limits it.
-For SMTP it is the other way round and no better: with the permission in its token, Exchange looks at rights on the
-mailbox again.
-"""
+"""What an application holds in Entra beside its roles, with what it takes to revoke it. ``undoing`` judges it."""
 
 from __future__ import annotations
 
@@ -18,25 +13,13 @@ from dataclasses import dataclass
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph, Part
-from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import GROUPS, Recipient
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
-    EVERY_APPLICATION,
-    RESTRICT,
-    Policy,
-)
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import EXCHANGE, GRAPH
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 Json = dict[str, t.Any]
 
 REPLICATION_S = 60.0
-SMTP_ROLE = "Application SMTP.SendAsApp"
 _PURPOSE = "read what the application holds in Entra"
-_KINDS: t.Mapping[str, str] = {
-    **dict.fromkeys(("mail", "mail-advanced", "mailboxitem", "mailboxfolder"), "mail"),
-    **{kind: kind for kind in ("mailboxsettings", "mailboxconfigitem", "calendars", "contacts")},
-}
-"""How the names of Graph's permissions begin that open mailboxes, and which of them open the same."""
 _RETIRED = ("mail.", "calendars.", "contacts.", "mailboxsettings.", "mail-advanced.")
 """Permissions of Exchange Online's own for an API that ended in March 2024."""
 
@@ -121,72 +104,14 @@ def _holder(graph: Graph, parts: t.Sequence[Part]) -> Holder | t.Literal[False] 
     return Holder(principal_id, tuple(sorted(held)))
 
 
-def kind_of(one: Held) -> str | None:
-    """What a grant opens in every mailbox: ``everything``, a kind of thing, or None for nothing by itself.
-
-    What is not known opens everything. The permissions for IMAP, POP and SMTP open nothing without a right on the
-    mailbox.
-    """
-    name = one.permission.casefold()
-    if not one.resource or _names.is_guid(name):
-        return "everything"
-    if one.resource == EXCHANGE:
-        return "everything" if name == "full_access_as_app" else None
-    if name == "mail.send":
-        return "send"
-    return _KINDS.get(name.partition(".")[0])
+def is_known(one: Held) -> bool:
+    """Whether anybody can tell what it is. What nobody can tell may open anything."""
+    return bool(one.resource) and not _names.is_guid(one.permission)
 
 
 def is_retired(one: Held) -> bool:
     """Whether it is a permission of an API that ended: dead weight, to be taken back when there is time."""
     return one.resource == EXCHANGE and one.permission.casefold().startswith(_RETIRED)
-
-
-def undoing(
-    held: t.Iterable[Held], roles: t.Collection[str], declared: t.Collection[tuple[str, str]] = ()
-) -> list[Held]:
-    """The grants that undo what the roles' scope limits. ``declared``: (resource's application id, permission) that
-    other accesses of the application take by consent; one of a kind that a role is for undoes it all the same."""
-    kinds = {kind for role in roles for kind in _kinds_of_role(role)}
-    found = []
-    for one in held:
-        kind = kind_of(one)
-        if one.resource == EXCHANGE and one.permission == "SMTP.SendAsApp":
-            if SMTP_ROLE in roles:
-                found.append(one)
-        elif kind is not None and (
-            kind == "everything" or kind in kinds or (one.resource, one.permission) not in declared
-        ):
-            found.append(one)
-    return found
-
-
-def _kinds_of_role(role: str) -> set[str]:
-    name = role.removeprefix("Application ").casefold()
-    if name == "mail full access":
-        return {"mail", "send"}
-    if name == "mail.send":
-        return {"send"}
-    if name in ("exchange full access", "ews.accessasapp"):
-        return {*_KINDS.values(), "send"}
-    kind = _KINDS.get(name.partition(".")[0])
-    return {kind} if kind else set()
-
-
-def limited_to(group: Recipient, members: t.Iterable[Recipient], policies: t.Iterable[Policy], app_id: str) -> bool:
-    """Whether access policies keep the application's grants to the direct members of the group, or to fewer."""
-    hers = [
-        one
-        for one in policies
-        if one.app_id in (app_id, EVERY_APPLICATION) and one.access_right == RESTRICT and one.is_valid
-    ]
-    nested = any(member.type in GROUPS for member in members)
-    return bool(hers) and not nested and all(one.covers(group) for one in hers)
-
-
-def obeys_policies(one: Held) -> bool:
-    """Whether an access policy limits this grant."""
-    return one.permission in _permissions.LIMITED.get((one.resource, _permissions.APPLICATION), ())
 
 
 def by_resource(held: t.Iterable[Held]) -> list[Json]:
