@@ -363,8 +363,12 @@ options:
     choices:
       - application
       - scope_group
+      - service_principal
+      - mailbox_permission
+      - application_role
       - access_policy
       - ews_access
+      - mailbox_protocols
       - client_secret
       - admin_consent
       - access_verdict
@@ -718,14 +722,39 @@ protocols:
   contains:
     mailboxes:
       description:
-        - One entry per mailbox that was found.
-        - C(imap), C(pop) and C(smtp) tell what is on, C(smtp) by the mailbox's own switch or else the organization's;
-          C(smtp_own) is the mailbox's own, null where it has none.
+        - One entry per mailbox that was found, as M(mail2fax.m365.exchange_mailbox_protocols) returns them.
       type: list
       elements: dict
     organization:
-      description: C(smtp_auth_disabled) is the organization's switch, null where it cannot be read.
+      description: C(smtp_auth_disabled) is the organization's switch.
       type: dict
+service_principal:
+  description: >-
+    The application in Exchange as M(mail2fax.m365.exchange_service_principal) returns it, null where there is none, or
+    where O(accesses) need none.
+  returned: success
+  type: dict
+application_role:
+  description: The application's roles, null where O(accesses) have no V(application_role).
+  returned: success
+  type: dict
+  contains:
+    scope:
+      description: The management scope as M(mail2fax.m365.exchange_application_role) would return it.
+      type: dict
+    assignments:
+      description: The role assignments as they will be.
+      type: list
+      elements: dict
+    other_assignments:
+      description: Other assignments of the application.
+      type: list
+      elements: dict
+    dehydrated:
+      description: >-
+        Whether the organization was never customized, as it says itself. V(false) is no proof that a scope can be made
+        already.
+      type: bool
 mailbox_permission:
   description: >-
     The application's rights on mailboxes, as far as they were looked at on the way; null where it has none, or where

@@ -74,7 +74,6 @@ def known(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "sids": sorted({str(entry["sid"]) for entry in document.get("ours") or [] if entry.get("sid")}),
         "mailboxes": [str(row["mailbox"]) for row in document.get("mailboxes") or []],
         "ews_in_force_by": document.get("ews_in_force_by") or "",
-        "proof_by": document.get("proof_by") or "",
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import EXCHANGE, GRAPH, requests_to, run
 
@@ -32,6 +33,7 @@ MAIL = {
     "scoping": "application_role",
     "roles": ["Application Mail.ReadWrite", "Application Mail.Send"],
 }
+EWS_ROLE = {"id": "ews", "protocol": "ews", "permissions": ["full_access_as_app"], "scoping": "application_role"}
 WIDE = {"id": "mail", "protocol": "graph", "permissions": ["Mail.Send"], "scoping": "tenant_wide"}
 PERMISSIONS: dict[str, list[str]] = {"imap": ["IMAP.AccessAsApp"], "both": ["IMAP.AccessAsApp", "SMTP.SendAsApp"]}
 
@@ -84,7 +86,7 @@ LICENCES = tenant(
     },
     transport_config={"SmtpClientAuthenticationDisabled": False},
 )
-EMPTY = tenant(application=None)
+EMPTY = tenant(application=None, transport_config={"SmtpClientAuthenticationDisabled": False})
 UNIFIED = tenant(groups=[{"name": "Fax team", "alias": ALIAS, "type": "GroupMailbox"}])
 
 
@@ -137,6 +139,69 @@ FURTHER = tenant(
     **POINTED,
     **SMTP_OPEN,
     mailbox_permissions=rights("fax", "info", more=[{"mailbox": "fax", "sid": ORPHAN, "rights": ["FullAccess"]}]),
+)
+REGISTRATION = "dddddddd-0000-4000-8000-000000000001"
+STRANGERS: list[Json] = [
+    {"app_id": OTHER, "object_id": "eeeeeeee-0000-4000-8000-000000000001", "display_name": "Somebody's"},
+    {"app_id": "bbbbbbbb-0000-4000-8000-000000000003", "object_id": "eeeeeeee-0000-4000-8000-000000000002"},
+]
+WRONG = tenant(
+    application={"id": REGISTRATION},
+    exchange_service_principals=[{"app_id": APP, "object_id": REGISTRATION, "display_name": NAME}],
+    **SMTP_OPEN,
+    mailbox_permissions=rights("fax"),
+)
+GONE = tenant(
+    application={"service_principal": False},
+    exchange_service_principals=[{"app_id": APP, "object_id": "eeeeeeee-0000-4000-8000-000000000009"}],
+)
+ANSWERS = {
+    answer: tenant(
+        exchange_service_principals=STRANGERS,
+        switches={"unknown_service_principal": answer},
+        **SMTP_OPEN,
+    )
+    for answer in ("404", "400", "everything")
+}
+FOREIGN_SCOPE: Json = {"management_scopes": [{"name": SCOPE.upper(), "filter": "CustomAttribute1 -eq 'fax'"}]}
+TAKEN = tenant(application=None, **FOREIGN_SCOPE)
+TAKEN_AND_USED = tenant(
+    **FOREIGN_SCOPE,
+    exchange_service_principals=[*STRANGERS, {"app_id": APP}],
+    role_assignments=[{"name": "theirs", "app_id": OTHER, "role": "Application Mail.Read", "scope": SCOPE.upper()}],
+)
+WIDE_OPEN = tenant(**scoped(*MAIL["roles"]))
+TENANTS[-1]["role_assignments"].append(
+    {"name": "by hand", "app_id": APP, "role": "Application Mail.ReadWrite", "scope": None}
+)
+ANOTHER_TOOL = tenant(**scoped(*MAIL["roles"]))
+TENANTS[-1]["management_scopes"].append({"name": "tool", "filter": "CustomAttribute1 -eq 'x'"})
+TENANTS[-1]["role_assignments"].append(
+    {"name": "tool's", "app_id": APP, "role": "Application Calendars.Read", "scope": "tool"}
+)
+GRANTED = {
+    name: tenant(application={"app_roles": [name]}, **scoped(*MAIL["roles"]))
+    for name in ("Mail.ReadWrite", "Mail.Read", "full_access_as_app", "Calendars.Read")
+}
+POLICED = tenant(application={"app_roles": ["Mail.Read"]}, **scoped(*MAIL["roles"]))
+TENANTS[-1]["policies"] = [{"app_id": APP, "group": "Mail2Fax scope"}]
+POLICED_TOO_FAR = tenant(application={"app_roles": ["Mail.Read"]}, **scoped(*MAIL["roles"]))
+TENANTS[-1]["groups"].append({"name": "Everybody", "members": [f"bob@p{POLICED_TOO_FAR}.example"]})
+TENANTS[-1]["policies"] = [{"app_id": APP, "group": name} for name in ("Mail2Fax scope", "Everybody")]
+SMTP_GRANTED = tenant(application={"app_roles": ["SMTP.SendAsApp"]}, **scoped(*SMTP_ROLE["roles"]), **SMTP_OPEN)
+POOR = tenant(
+    application={"app_roles": ["Mail.Read"]},
+    operator_roles=[name for name in ROLES if name != "AppRoleAssignment.ReadWrite.All"],
+    **scoped(*MAIL["roles"]),
+)
+NEVER = tenant(application=None, dehydrated=True, **SMTP_OPEN)
+NEVER_AND_DONE = tenant(**scoped(*MAIL["roles"]), dehydrated=True)
+EVERYTHING = tenant(
+    application={"app_roles": ["Mail.Send"]},
+    dehydrated=True,
+    **POINTED,
+    **FOREIGN_SCOPE,
+    role_assignments=[{"name": "by hand", "app_id": APP, "role": "Application Mail.Read", "scope": None}],
 )
 
 
@@ -225,6 +290,36 @@ def test_one_batch_of_each_service_when_all_is_well(
     assert result["operator"]["app_id"]
 
 
+@pytest.mark.parametrize("name", sorted(_profile.names()))
+def test_each_profile_on_a_tenant_that_has_nothing_of_it(emulator: Emulator, name: str) -> None:
+    profile = _profile.load(name)
+    domain = f"p{EMPTY}.example"
+    params: Json = {
+        "application": {
+            "unique_name": profile["names"]["unique_name"],
+            "display_name": profile["names"]["application"],
+        },
+        "permissions": profile["permissions"],
+        "accesses": profile["accesses"],
+        "mailboxes": [f"fax@{domain}", f"info@{domain}"],
+        "group": {"name": profile["names"]["group"], "alias": profile["names"]["group_alias"], "owners": []},
+        "application_role": {"scope_name": profile["names"]["scope"] or None},
+        "protocols": {"required": profile["switches"]},
+        "ews": {"required": "ews" in profile["protocols"]},
+        "steps": [step for step in profile["steps"] if step not in ("preflight", "mailbox_probe")],
+        "secret_lifetime_days": 365,
+    }
+    if not profile["names"]["group"]:
+        del params["group"]
+    emulator.clear_journal()
+    result = run("m365_tenant_info", params, emulator, **connection(EMPTY))
+    assert told(result) == []
+    assert result["missing"] == []
+    assert [one["picked"] for one in result["control_mailboxes"]] == [True]
+    # Where a scope is to be made, whether the organization was ever customized may take a request of its own.
+    assert counted(emulator) in ([1, 1], [1, 2] if "application_role" in profile["models"] else [])
+
+
 # --- mail protocols ------------------------------------------------------------------------------------------
 
 
@@ -233,7 +328,7 @@ def test_open_protocols_are_told_and_stop_nothing(emulator: Emulator) -> None:
     assert told(result) == []
     assert result["protocols"]["organization"] == {"smtp_auth_disabled": False}
     (one,) = result["protocols"]["mailboxes"]
-    assert (one["imap"], one["smtp"], one["smtp_own"]) == (True, True, None)
+    assert (one["imap"], one["smtp_auth"], one["smtp_auth_effective"]) == (True, None, True)
 
 
 def test_what_is_switched_off_for_a_mailbox_names_the_opt_in(emulator: Emulator) -> None:
@@ -312,6 +407,151 @@ def run_of_yes(emulator: Emulator) -> None:
 def test_a_microsoft_365_group_is_no_scope(emulator: Emulator) -> None:
     (stop,) = told(look(emulator, UNIFIED, [MAIL], group={"name": "Fax team"}), step="scope_group")
     assert "Microsoft 365 group" in stop
+
+
+# --- the pointer ---------------------------------------------------------------------------------------------
+
+
+def test_a_pointer_made_from_the_registrations_object_id(emulator: Emulator) -> None:
+    result = look(emulator, WRONG, [IMAP, SMTP])
+    (stop,) = told(result, step="service_principal")
+    principal = next(
+        one["id"]
+        for one in emulator.state(f"99999999-0000-4000-8000-{WRONG:012}")["servicePrincipals"]
+        if one["appId"] == APP
+    )
+    assert REGISTRATION in stop
+    assert principal in stop
+    assert "registration" in stop
+    assert "on_wrong_pointer" in stop
+    assert "an Exchange Administrator" in stop
+    assert result["service_principal"]["object_id"] == REGISTRATION
+    replaced = look(emulator, WRONG, [IMAP, SMTP], service_principal={"on_wrong_pointer": "replace"})
+    assert told(replaced) == []
+    (note,) = told(replaced, "warning", "service_principal")
+    assert "it will be replaced" in note
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_whatever_exchange_answers_to_an_unknown_identity(emulator: Emulator, answer: str) -> None:
+    result = look(emulator, ANSWERS[answer], [IMAP, SMTP])
+    assert told(result) == []
+    assert result["service_principal"] is None
+
+
+def test_a_pointer_to_a_service_principal_that_is_gone(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, GONE, [IMAP]))
+    assert "eeeeeeee-0000-4000-8000-000000000009" in stop
+    assert "mail2fax_on_wrong_pointer" in stop
+    assert told(look(emulator, GONE, [IMAP], service_principal={"on_wrong_pointer": "replace"})) == []
+
+
+def test_an_application_without_a_record_costs_one_request_more(emulator: Emulator) -> None:
+    result = look(emulator, WRONG, [IMAP, SMTP], known=None)
+    assert told(result, step="service_principal")
+    assert counted(emulator) == [1, 2]
+
+
+# --- application roles ---------------------------------------------------------------------------------------
+
+
+def test_a_scope_name_with_somebody_else_s_filter(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, TAKEN, [MAIL], known=None))
+    assert "CustomAttribute1 -eq 'fax'" in stop
+    assert "scope_name" in stop
+    assert "an Exchange Administrator" in stop
+    free = look(emulator, TAKEN, [MAIL], known=None, application_role={"scope_name": "Another"})
+    assert told(free) == []
+
+
+def test_a_scope_that_another_application_uses(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, TAKEN_AND_USED, [MAIL]))
+    assert "'theirs'" in stop
+
+
+def test_an_assignment_without_a_scope_defeats_every_other(emulator: Emulator) -> None:
+    for choice in ("fail", "keep"):
+        (stop,) = told(look(emulator, WIDE_OPEN, [MAIL], application_role={"on_other_assignments": choice}))
+        assert "whole organization" in stop
+        assert "'by hand'" in stop
+    removed = look(emulator, WIDE_OPEN, [MAIL], application_role={"exclusive": True})
+    assert told(removed) == []
+    assert any("they will be removed" in one for one in told(removed, "warning", "application_role"))
+
+
+def test_an_assignment_by_another_tool(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, ANOTHER_TOOL, [MAIL]))
+    assert "tool's" in stop
+    kept = look(emulator, ANOTHER_TOOL, [MAIL], application_role={"on_other_assignments": "keep"})
+    assert told(kept) == []
+    assert any("tool's" in one for one in told(kept, "warning", "application_role"))
+
+
+@pytest.mark.parametrize("permission", GRANTED)
+def test_a_grant_in_entra_that_undoes_the_scope(emulator: Emulator, permission: str) -> None:
+    (stop,) = told(look(emulator, GRANTED[permission], [MAIL]))
+    assert permission in stop
+    assert "mail2fax_on_entra_grant" in stop
+    removed = look(emulator, GRANTED[permission], [MAIL], application_role={"on_entra_grant": "remove"})
+    assert told(removed) == []
+    assert any("until the tokens" in one for one in told(removed, "warning", "application_role"))
+
+
+def test_a_policy_that_limits_the_grant_to_no_more(emulator: Emulator) -> None:
+    result = look(emulator, POLICED, [MAIL])
+    assert told(result) == []
+    assert any("access policies stand beside the roles" in one for one in told(result, "warning", "application_role"))
+    assert told(look(emulator, POLICED_TOO_FAR, [MAIL]), step="application_role")
+
+
+def test_the_grant_of_smtp_beside_its_role(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, SMTP_GRANTED, [SMTP_ROLE]))
+    assert "SMTP.SendAsApp" in stop
+    assert "rights on the mailbox" in stop
+
+
+def test_revoking_takes_a_right_that_granting_a_role_does_not(emulator: Emulator) -> None:
+    steps = ["application", "scope_group", "service_principal", "application_role", "admin_consent", "access_verdict"]
+    permissions = [{"resource": "microsoft_graph", "delegated": ["User.Read"]}]
+    kept = look(emulator, POOR, [MAIL], steps=steps, permissions=permissions)
+    assert [one["permission"] for one in kept["missing"]] == []
+    removed = look(
+        emulator, POOR, [MAIL], steps=steps, permissions=permissions, application_role={"on_entra_grant": "remove"}
+    )
+    assert [(one["step"], one["permission"]) for one in removed["missing"]] == [
+        ("application_role", "AppRoleAssignment.ReadWrite.All")
+    ]
+
+
+@pytest.mark.parametrize("accesses", [[MAIL], [SMTP_ROLE], [IMAP, SMTP_ROLE]], ids=["mail", "smtp", "both"])
+def test_an_organization_that_was_never_customized(emulator: Emulator, accesses: list[Json]) -> None:
+    (stop,) = told(look(emulator, NEVER, accesses, known=None))
+    assert "Enable-OrganizationCustomization" in stop
+    assert "mail2fax_enable_organization_customization" in stop
+    assert "Organization Management" in stop
+    wanted = {"enable_organization_customization": True}
+    opted = look(emulator, NEVER, accesses, known=None, application_role=wanted)
+    assert told(opted) == []
+    assert any("once and for good" in one for one in told(opted, "warning", "application_role"))
+
+
+def test_ews_under_a_role_needs_its_address(emulator: Emulator) -> None:
+    result = look(emulator, BY_ROLE, [EWS_ROLE], ews={"opt_in": False})
+    assert any("Autodiscover" in one for one in told(result, "warning", "ews_access"))
+    # No role is named, and the permission's own is meant.
+    assert [one["role"] for one in result["application_role"]["assignments"]] == ["Application EWS.AccessAsApp"]
+    assert counted(emulator) == [1, 1]
+
+
+def test_it_is_a_hint_only_where_nothing_is_to_be_made(emulator: Emulator) -> None:
+    assert told(look(emulator, NEVER_AND_DONE, [MAIL])) == []
+
+
+def test_all_of_it_is_told_at_once(emulator: Emulator) -> None:
+    told_of = told(look(emulator, EVERYTHING, [MAIL]), step="application_role")
+    assert len(told_of) == 4
+    for word in ("Mail.Send", "CustomAttribute1", "by hand", "Enable-OrganizationCustomization"):
+        assert any(word in one for one in told_of), word
 
 
 # --- rights on mailboxes -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
@@ -83,6 +83,16 @@ def judge(facts: Facts, desired: Desired, app_id: str, now: dt.datetime) -> Judg
     if not desired.ews:
         return Judged(shown)
     findings = [_end(now)]
+    if any(one.protocol == "ews" for one in desired.under(_accesses.ROLE)):
+        findings.append(
+            notes(
+                STEP,
+                _WHAT,
+                "under an application role they work for whoever knows their address: Autodiscover refuses the "
+                "application",
+                "type the address of the service in the fax server's settings, and leave Autodiscover off",
+            )
+        )
     agents = _ews_access.shut_agents(facts.configuration)
     if agents is not None:
         shown["agents"] = agents

@@ -18,6 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client imp
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import (
+    application_role,
     mailbox_permission,
     pointer,
 )
@@ -59,6 +60,9 @@ def calls(desired: Desired) -> Reads:
     reads: dict[str, Read] = {}
     if desired.needs_pointer and app_id:
         reads.update(_of(desired, app_id, spare=True))
+    if _accesses.ROLE in desired.models:
+        reads["scopes"] = Read(application_role.scopes_cmdlet(), SCOPES)
+        reads["assignments"] = Read(application_role.all_assignments_cmdlet(), SCOPES)
     return reads
 
 
@@ -112,4 +116,7 @@ def explain(facts: Facts, desired: Desired, app_id: str, ask: Ask) -> Facts:
 
 def blind(facts: Facts, desired: Desired, app_id: str) -> list[str]:
     """What was expected and could not be read, in words."""
-    return [POINTER] if desired.needs_pointer and app_id != _names.ZERO_GUID and facts.pointers is None else []
+    unread = [POINTER] if desired.needs_pointer and app_id != _names.ZERO_GUID and facts.pointers is None else []
+    if _accesses.ROLE in desired.models and (facts.scopes is None or facts.assignments is None):
+        unread.append(SCOPES)
+    return unread

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import mailboxes
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
@@ -23,13 +23,19 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.finding i
     notes,
     stops,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import mailbox_protocols
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_protocols import (
+    SETTINGS,
+    SMTP_SETTING,
+    WORDS,
+    Box,
+    flag,
+)
 
 STEP = "mailbox_protocols"
-TITLES: t.Mapping[str, str] = {"imap": "IMAP", "pop": "POP", "smtp": "SMTP AUTH"}
 OPT_IN = "protocols.opt_in, mail2fax_protocols_opt_in: true"
-_SMTP = "SmtpClientAuthenticationDisabled"
-_SWITCHES: t.Mapping[str, str] = {"imap": "ImapEnabled", "pop": "PopEnabled", "smtp": _SMTP}
+
+_ORGANIZATION = "the organization's switch of SMTP AUTH"
 
 
 @dataclass(frozen=True)
@@ -42,20 +48,13 @@ class Facts:
 def calls(desired: Desired) -> Reads:
     if "smtp" not in desired.protocols:
         return {}
-    what = "the organization's switch of SMTP AUTH"
-    return {"organization": Read(Cmdlet("Get-TransportConfig", {}, f"read {what}"), what)}
+    cmdlet = Cmdlet("Get-TransportConfig", {}, f"read {_ORGANIZATION}")
+    return {"organization": Read(cmdlet, _ORGANIZATION)}
 
 
 def take(answers: Answers) -> Facts:
     rows = answers.rows("organization") or []
-    return Facts(_flag(rows[0].get(_SMTP)) if rows else None)
-
-
-def _flag(value: t.Any) -> bool | None:
-    """Exchange's three values, as such or as a text."""
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False}.get(str(value).strip().casefold())
+    return Facts(flag(rows[0].get(SMTP_SETTING)) if rows else None)
 
 
 @dataclass(frozen=True)
@@ -63,58 +62,63 @@ class Off:
     """One mailbox that a protocol is off for. ``by_organization``: it has no switch of its own."""
 
     address: str
-    recipient: Recipient
+    box: Box
     by_organization: bool = False
 
-
-def state_of(settings: Json, facts: Facts) -> Json:
-    """What is on for one mailbox; None where it is not known. ``settings``: Get-CASMailbox's."""
-    own = _flag(settings.get(_SMTP))
-    disabled = facts.smtp_disabled if own is None else own
-    return {
-        "imap": _flag(settings.get("ImapEnabled")),
-        "pop": _flag(settings.get("PopEnabled")),
-        "smtp": None if disabled is None else not disabled,
-        "smtp_own": None if own is None else not own,
-    }
+    @property
+    def label(self) -> str:
+        return f"the shared mailbox {self.address}" if self.box.recipient.type == "SharedMailbox" else self.address
 
 
-def judge(facts: Facts, desired: Desired, found: mailboxes.Facts) -> Judged:
-    if not desired.protocols:
+def _box(address: str, found: mailboxes.Facts) -> Box | None:
+    """The mailbox with its switches, where both were read. Get-CASMailbox tells no type."""
+    recipient = found.known(address)
+    settings = found.settings.get(recipient.guid) if recipient is not None else None
+    if recipient is None or settings is None:
+        return None
+    return replace(Box.of(settings), recipient=recipient)
+
+
+def blind(facts: Facts, desired: Desired) -> list[str]:
+    """What was expected and could not be read, in words."""
+    return [_ORGANIZATION] if "smtp" in desired.protocols and facts.smtp_disabled is None else []
+
+
+def judge(facts: Facts, desired: Desired, found: mailboxes.Facts, now: dt.datetime) -> Judged:
+    if not desired.protocols or (facts.smtp_disabled is None and "smtp" in desired.protocols):
         return Judged()
-    shown: list[Json] = []
+    boxes: list[Box] = []
     off: dict[str, list[Off]] = {protocol: [] for protocol in desired.protocols}
     for address in desired.mailboxes:
-        recipient = found.known(address)
-        settings = found.settings.get(recipient.guid) if recipient is not None else None
-        if recipient is None or settings is None:
+        box = _box(address, found)
+        if box is None:
             continue
-        state = state_of(settings, facts)
-        shown.append({"address": address, **state})
+        boxes.append(box)
         for protocol in desired.protocols:
-            if state[protocol] is False:
-                off[protocol].append(Off(address, recipient, protocol == "smtp" and state["smtp_own"] is None))
+            if not box.opens(protocol, facts.smtp_disabled):
+                off[protocol].append(Off(address, box, protocol == "smtp" and box.switches[SMTP_SETTING] is None))
     findings = [finding for protocol, ones in off.items() for finding in _told(protocol, ones, desired)]
     findings += _controls(facts, desired, found)
-    result: Json = {
-        "mailboxes": shown,
-        "organization": {"smtp_auth_disabled": facts.smtp_disabled} if "smtp" in desired.protocols else None,
-    }
-    return Judged(result, tuple(findings))
+    planned = mailbox_protocols.plan(
+        mailbox_protocols.State(tuple(boxes), tuple(box.recipient for box in boxes), facts.smtp_disabled),
+        mailbox_protocols.Desired(tuple(box.recipient.address for box in boxes)),
+        now,
+    )
+    return Judged(planned.result, tuple(findings))
 
 
 def _told(protocol: str, ones: t.Sequence[Off], desired: Desired) -> t.Iterator[Finding]:
-    title = TITLES[protocol]
+    title = WORDS[protocol]
     for by_organization in (False, True):
         concerned = [one for one in ones if one.by_organization is by_organization]
         if not concerned:
             continue
-        names = few(_named(one) for one in concerned)
-        about: Json = {"protocol": protocol, "mailboxes": [one.address for one in concerned]}
-        found = f"it is switched off for {names} ({_SWITCHES[protocol]})"
+        names = few(one.label for one in concerned)
+        about: dict[str, t.Any] = {"protocol": protocol, "mailboxes": [one.address for one in concerned]}
+        found = f"it is switched off for {names} ({SETTINGS[protocol]})"
         if by_organization:
             found = (
-                f"the organization's switch is off ({_SMTP} of Get-TransportConfig is True), and {names} "
+                f"the organization's switch is off ({SMTP_SETTING} of Get-TransportConfig is True), and {names} "
                 f"{'has' if len(concerned) == 1 else 'have'} none of {'its' if len(concerned) == 1 else 'their'} own"
             )
         if desired.protocols_opt_in:
@@ -133,19 +137,13 @@ def _told(protocol: str, ones: t.Sequence[Off], desired: Desired) -> t.Iterator[
         )
 
 
-def _named(one: Off) -> str:
-    return f"the shared mailbox {one.address}" if one.recipient.type == "SharedMailbox" else one.address
-
-
 def _controls(facts: Facts, desired: Desired, found: mailboxes.Facts) -> t.Iterator[Finding]:
     """A control mailbox with the protocol off is refused for another reason than the one to be shown."""
     for address in desired.control:
-        recipient = found.known(address)
-        settings = found.settings.get(recipient.guid) if recipient is not None else None
-        if settings is None:
+        box = _box(address, found)
+        if box is None:
             continue
-        state = state_of(settings, facts)
-        closed = [TITLES[protocol] for protocol in desired.protocols if state[protocol] is False]
+        closed = [WORDS[protocol] for protocol in desired.protocols if not box.opens(protocol, facts.smtp_disabled)]
         if closed:
             yield notes(
                 "control_mailboxes",

@@ -52,8 +52,16 @@ def further(facts: control.Facts, desired: Desired, picked: int) -> list[str]:
 
 
 def judge(
-    facts: held.Facts, page: control.Facts, desired: Desired, found: mailboxes.Facts, app_id: str, now: dt.datetime
+    facts: held.Facts,
+    page: control.Facts,
+    desired: Desired,
+    found: mailboxes.Facts,
+    app_id: str,
+    now: dt.datetime,
+    *,
+    replaced: bool = False,
 ) -> Judged:
+    """``replaced``: the pointer is made anew, so that what hangs on it counts no more."""
     pointer = facts.pointer(app_id)
     if _accesses.RIGHT not in desired.models or found.recipients is None or pointer is None:
         return Judged()
@@ -81,6 +89,8 @@ def judge(
         "elsewhere": plan.result["elsewhere"][:LISTED],
         "orphans": plan.result["orphans"][:LISTED],
     }
+    if replaced:
+        return Judged(shown)
     findings = [refused(STEP, _WHAT, plan.blocked, EXCHANGE_ADMIN)] if plan.blocked is not None else []
     return Judged(shown, (*findings, *_elsewhere(plan.result["elsewhere"], lost, desired)))
 

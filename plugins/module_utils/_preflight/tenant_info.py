@@ -28,9 +28,11 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     host,
     mailboxes,
     operator,
+    pointer,
     policies,
     protocols,
     rights,
+    roles,
     scope,
     secret,
     tenant,
@@ -98,6 +100,8 @@ class TenantInfo(ReadOnly):
         registration = application.take(answers["application"], desired, who, ask)
         declared = mailboxes.explain(mailboxes.take(answers["mailboxes"]), desired, ask)
         app_id = registration.app_id_to_be(desired)
+        has = held.explain(held.take(answers["held"]), desired, app_id, ask)
+        settings = roles.explain(settings, has, desired, ask)
         limits = scope.take(answers["scope"], desired, declared.recipients)
         return State(
             operator=who,
@@ -109,7 +113,7 @@ class TenantInfo(ReadOnly):
             control=control.take(answers["control"]),
             scope=scope.explain(limits, desired, declared, app_id, ask, self._tenant.now()),
             ews=settings,
-            held=held.explain(held.take(answers["held"]), desired, app_id, ask),
+            held=has,
             protocols=protocols.take(answers["protocols"]),
             host=host.take(self._tenant, ask.host_problem),
             refusal=ask.refusal,
@@ -126,7 +130,8 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     """Pure: everything that was found, and the outcome that follows from it."""
     who, accepted = current.operator, current.tenant.accepted
     app_id = current.application.app_id_to_be(desired)
-    powers = operator.judge(who, desired, current.refusal)
+    assigned, revokes = roles.judge(_for_roles(current, app_id), desired, now)
+    powers = operator.judge(who, desired, current.refusal, revokes=revokes)
     about_host = host.judge(current.host, desired)
     registration = application.judge(current.application, desired, now)
     policy = secret.judge(current.secret, desired, who, now)
@@ -137,13 +142,27 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         current.control, current.mailboxes, current.scope.staying(desired), current.scope.inside, desired, accepted
     )
     services = ews.judge(current.ews, desired, current.application.app_id, now)
-    entries = rights.judge(current.held, current.control, desired, current.mailboxes, app_id, now)
-    switches = protocols.judge(current.protocols, desired, current.mailboxes)
+    pointed = pointer.judge(current.held, current.application, desired)
+    replaced = pointer.is_replaced(current.held, current.application, desired)
+    entries = rights.judge(current.held, current.control, desired, current.mailboxes, app_id, now, replaced=replaced)
+    switches = protocols.judge(current.protocols, desired, current.mailboxes, now)
     findings = [*tenant.judge(current.tenant, desired, who), *powers.findings, *about_host]
     unread = _blind(current, desired)
     if unread and not powers.findings and not any(finding.severity == BLOCKED for finding in about_host):
         findings.append(operator.unread(unread))
-    for judged in (registration, policy, declared, limits, others, controls, services, entries, switches):
+    for judged in (
+        registration,
+        policy,
+        declared,
+        limits,
+        others,
+        controls,
+        services,
+        pointed,
+        entries,
+        assigned,
+        switches,
+    ):
         findings += judged.findings
     findings += wide.judge(desired)
     findings = [_as_asked(finding, desired) for finding in findings]
@@ -167,7 +186,9 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         "other_policies": others.shown,
         "ews": services.shown,
         "protocols": switches.shown,
+        "service_principal": pointed.shown,
         "mailbox_permission": entries.shown,
+        "application_role": assigned.shown,
         "windows_host": current.host.about,
         "unreadable": sorted(set(current.unreadable)),
         "findings": [finding.as_dict() for finding in findings],
@@ -185,6 +206,18 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     )
 
 
+def _for_roles(current: State, app_id: str) -> roles.Facts:
+    return roles.Facts(
+        held=current.held,
+        registration=current.application,
+        granted=current.granted,
+        scope=current.scope,
+        mailboxes=current.mailboxes,
+        ews=current.ews,
+        app_id=app_id,
+    )
+
+
 def _blind(current: State, desired: Desired) -> list[str]:
     """What was expected and could not be read, in words."""
     unread = application.blind(current.application, desired)
@@ -192,6 +225,7 @@ def _blind(current: State, desired: Desired) -> list[str]:
         unread.append("the mailboxes")
     unread += scope.blind(current.scope, desired)
     unread += held.blind(current.held, desired, current.application.app_id_to_be(desired))
+    unread += protocols.blind(current.protocols, desired)
     if desired.ews and current.ews.configuration is None:
         unread.append("the EWS settings")
     return unread

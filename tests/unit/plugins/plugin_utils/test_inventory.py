@@ -405,7 +405,6 @@ def test_what_the_steps_ask_of_a_record() -> None:
         "mailboxes": [],
         "sids": [],
         "ews_in_force_by": "",
-        "proof_by": "",
     }
     assert _records.known({**document, "state": "removed"})["app_id"] == ""
     nothing = _records.known({})
