@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant, Inside, Permission
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS, ByMailbox
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,16 @@ class Wider:
         return bool(self.mailboxes or self.everything or self.unknown)
 
 
-def cmdlets(app_id: str) -> list[tuple[str, Cmdlet]]:
-    """(model, read) for all that has to be read to know an application's reach."""
-    return [(name, cmdlet) for name, model in sorted(MODELS.items()) for cmdlet in model.cmdlets(app_id)]
+def cmdlets(app_id: str, mailboxes: t.Sequence[str] = ()) -> list[tuple[str, Cmdlet]]:
+    """(model, read) for all that has to be read to know an application's reach.
+
+    ``mailboxes``: the Guids of those that are looked at one by one, where a model shows something in no other way.
+    """
+    asked = [(name, cmdlet) for name, model in sorted(MODELS.items()) for cmdlet in model.cmdlets(app_id)]
+    for name, model in sorted(MODELS.items()):
+        if isinstance(model, ByMailbox):
+            asked += [(name, cmdlet) for mailbox in mailboxes for cmdlet in model.of_mailbox(mailbox)]
+    return asked
 
 
 def grants(

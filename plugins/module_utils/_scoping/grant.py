@@ -46,7 +46,11 @@ class Grant:
         return self.only is None
 
 
+EVERY_MAILBOX = "*"
+"""The key that stands for all mailboxes of the tenant."""
+
 Inside = t.Callable[[str], "frozenset[str] | None"]
 """By the key of a group (as the model's limiter names it: a management scope by its distinguished name, folded): the
 Guids of the mailboxes in it at any depth, None where they cannot be read. A scope holds direct members only; whoever
-answers for it with more than those errs on the safe side."""
+answers for it with more than those errs on the safe side. The Name of a mailbox is the key of that mailbox alone, and
+EVERY_MAILBOX of all that there are."""

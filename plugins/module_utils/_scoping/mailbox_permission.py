@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import pointer as pointers
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant, Inside, Permission
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import (
+    EVERY_MAILBOX,
+    Grant,
+    Inside,
+    Permission,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer
 
 FULL_ACCESS, SEND_AS = "FullAccess", "SendAs"
@@ -143,7 +148,7 @@ def send_as_cmdlet(trustee: str) -> Cmdlet:
 class MailboxPermissions:
     """The model: a permission for IMAP, POP or SMTP opens the mailboxes that have an entry of the application.
 
-    Answers to Get-MailboxPermission of single mailboxes may follow the answers to ``cmdlets``.
+    Answers to ``of_mailbox``, of single mailboxes, may follow the answers to ``cmdlets``.
     """
 
     name: t.ClassVar[str] = "mailbox_permission"
@@ -156,20 +161,27 @@ class MailboxPermissions:
     def cmdlets(self, app_id: str) -> list[Cmdlet]:
         return [pointers.read_cmdlet(app_id), send_as_cmdlet(app_id)]
 
+    def of_mailbox(self, mailbox: str) -> list[Cmdlet]:
+        return [full_access_cmdlet(mailbox)]
+
     def grants(
         self, app_id: str, held: t.Iterable[Permission], outputs: t.Sequence[Output], inside: Inside
     ) -> list[Grant]:
         pointer = pointers.pointer_of(outputs[0], app_id)
         if pointer is None:
             return []  # nothing that lets in could be the application's
-        rows = outputs[1].listed()
-        found: dict[str, list[tuple[str, Entry]]] = {FULL_ACCESS: [], SEND_AS: send_as_of(rows)}
+        found: dict[str, list[tuple[str, Entry]]] = {FULL_ACCESS: [], SEND_AS: send_as_of(outputs[1].listed())}
+        looked_at: frozenset[str] = frozenset()
         for output in outputs[2:]:
-            shown = output.objects()
-            found[FULL_ACCESS] += [
-                (str(row.get("Identity") or ""), entry) for row, entry in zip(shown, entries_of(shown), strict=True)
-            ]
-        return grants_of(held, {right: _mailboxes(right, found[right], pointer, inside) for right in found})
+            shown = output.listed()
+            names = [str(row.get("Identity") or "") for row in shown]
+            found[FULL_ACCESS] += zip(names, entries_of(shown), strict=True)
+            looked_at = looked_at.union(*(inside(name) or () for name in set(names)))
+        everybody = inside(EVERY_MAILBOX)
+        on = {right: _mailboxes(right, found[right], pointer, inside) for right in found}
+        if outputs[1].error is not None:
+            on[SEND_AS] = None  # Exchange does not know the trustee by that name: what it has is not told
+        return grants_of(held, on, scanned=everybody is not None and everybody <= looked_at)
 
 
 def _mailboxes(

@@ -46,6 +46,14 @@ class Model(t.Protocol):
         """What the application's permissions open under this model. ``outputs``: the answers to ``cmdlets``."""
 
 
+@t.runtime_checkable
+class ByMailbox(t.Protocol):
+    """A model of which a part shows mailbox by mailbox only."""
+
+    def of_mailbox(self, mailbox: str) -> list[Cmdlet]:
+        """What has to be read of one mailbox (its Guid); the answers follow those to ``cmdlets``."""
+
+
 MODELS: dict[str, Model] = {
     model.name: model for model in (AccessPolicies(), ApplicationRoles(), MailboxPermissions(), TenantWide())
 }
