@@ -24,11 +24,9 @@ import re
 import typing as t
 import uuid
 
-import yaml
+from .model import Collection, Document, Tenant, World, load_yaml
 
-from .model import Collection, Document, Tenant, World
-
-TEXTS: t.Final[Document] = yaml.safe_load(pathlib.Path(__file__).with_name("exchange_texts.yml").read_text("utf-8"))
+TEXTS: t.Final[Document] = load_yaml(pathlib.Path(__file__).with_name("exchange_texts.yml").read_text("utf-8"))
 
 ORGANIZATION_MANAGEMENT: t.Final = "Organization Management"
 SECURITY_GROUP: t.Final = "MailUniversalSecurityGroup"

@@ -19,13 +19,11 @@ import re
 import typing as t
 import uuid
 
-import yaml
-
 from . import exchange_filter
 from .exchange_directory import initial_domain, members_as, organizational_unit, timestamp
-from .model import Collection, Document, Tenant, World
+from .model import Collection, Document, Tenant, World, load_yaml
 
-TEXTS: t.Final[Document] = yaml.safe_load(pathlib.Path(__file__).with_name("rbac_texts.yml").read_text("utf-8"))
+TEXTS: t.Final[Document] = load_yaml(pathlib.Path(__file__).with_name("rbac_texts.yml").read_text("utf-8"))
 REMOVED: t.Final = "removed_role_assignments"
 ANSWERS: t.Final = "role_answers"
 SELF: t.Final = "NT AUTHORITY\\SELF"

@@ -65,7 +65,8 @@ def is_about_mail(path: str) -> bool:
 def _mailbox(request: Request, user: Segment, permissions: t.Collection[str]) -> Document:
     """The mailbox of a request, once token, policies and roles let the caller in. Raises GraphError."""
     name = user.value if isinstance(user, Key) else user
-    if directory.service_principal_of(request.tenant, EXCHANGE_APP_ID) is None:
+    caller = request.tenant.service_principals[request.principal.object_id]
+    if directory.service_principal_of(request.tenant, EXCHANGE_APP_ID) is None or not caller["accountEnabled"]:
         raise GraphError("mail.no_exchange")
     if not mail_authority.holds_any(request.tenant, request.principal, permissions):
         raise GraphError("mail.access_denied")

@@ -22,7 +22,7 @@ from twisted.mail import imap4
 from . import mailstore
 from .mail_folders import Account, Folder
 from .mail_search import Searching
-from .mail_wire import Wire, challenge_wanted, mechanism
+from .mail_wire import AFTER_S, Wire, challenge_wanted, mechanism
 
 _COMMAND: t.Final = re.compile(
     rb"(?P<tag>[^\s(){%*\"\\+\x00-\x1f\x7f]{1,32}) (?P<verb>[A-Za-z]{2,16})(?: +(?P<rest>.*))?", re.S
@@ -50,13 +50,18 @@ class ImapServer(Searching, imap4.IMAP4Server):
 
     def sendServerGreeting(self) -> None:
         effect = self.wire.connected()
-        if effect.drop_before:
+        if effect.delay_s and effect.reply is None:
+            asyncio.get_running_loop().call_later(effect.delay_s, self.sendLine, self._greeting())
+        elif effect.drop_before:
             self.wire.drop()
         elif effect.reply is not None:
             self._ordered(b"*", effect.reply)
             self.transport.loseConnection()
         else:
-            self.sendLine(b"* OK " + self.wire.greeting().encode())
+            self.sendLine(self._greeting())
+
+    def _greeting(self) -> bytes:
+        return b"* OK " + self.wire.greeting().encode()
 
     def parse_command(self, line: bytes) -> None:
         match = _COMMAND.fullmatch(line)
@@ -71,12 +76,13 @@ class ImapServer(Searching, imap4.IMAP4Server):
         effect = self.wire.arrive(_shown(self._verb, (match["rest"] or b"").decode("latin-1")))
 
         def go() -> None:
+            self.transport.silent = effect.drop_after
             if effect.reply is not None:
                 self._ordered(self._tag, effect.reply)
             else:
                 self._perform(line)
             if effect.drop_after:
-                self.wire.drop()
+                asyncio.get_running_loop().call_later(AFTER_S, self.wire.drop)
 
         if effect.drop_before:
             self.wire.drop()

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from . import mailstore
 from .mail_access import Session
-from .mail_wire import Wire, challenge_wanted, mechanism
+from .mail_wire import AFTER_S, Wire, challenge_wanted, mechanism
 from .model import Document
 
 _KNOWN: t.Final = frozenset(
@@ -39,13 +39,16 @@ class PopServer(pop3.POP3):
 
     def connectionMade(self) -> None:
         effect = self.wire.connected()
-        if effect.drop_before:
+        greeting = b"+OK " + self.wire.greeting().encode()
+        if effect.delay_s and effect.reply is None:
+            asyncio.get_running_loop().call_later(effect.delay_s, self.sendLine, greeting)
+        elif effect.drop_before:
             self.wire.drop()
         elif effect.reply is not None:
             self.say(self.wire.ordered(effect.reply))
             self.transport.loseConnection()
         else:
-            self.sendLine(b"+OK " + self.wire.greeting().encode())
+            self.sendLine(greeting)
 
     def state_COMMAND(self, line: bytes) -> None:
         word, _space, rest = line.decode("latin-1").partition(" ")
@@ -58,12 +61,13 @@ class PopServer(pop3.POP3):
         effect = self.wire.arrive(f"{self._command} {shown}".strip())
 
         def go() -> None:
+            self.transport.silent = effect.drop_after
             if effect.reply is not None:
                 self.say(self.wire.ordered(effect.reply))
             else:
                 self._perform(line)
             if effect.drop_after:
-                self.wire.drop()
+                asyncio.get_running_loop().call_later(AFTER_S, self.wire.drop)
 
         if effect.drop_before:
             self.wire.drop()

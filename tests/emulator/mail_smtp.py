@@ -53,6 +53,7 @@ class SmtpServer(SMTP):
         self._services = services
         self.wire: Wire | None = None
         self._command = ""
+        self._silent = False  # an answer that is lost on its way
         # Lines of AUTH carry tokens; the library looks at this one after EHLO and at nothing else.
         self.command_size_limits["AUTH"] = _LINE_LIMIT
 
@@ -76,6 +77,7 @@ class SmtpServer(SMTP):
                 return
             if effect.delay_s:
                 await asyncio.sleep(effect.delay_s)
+            self._silent = effect.drop_after
             if effect.reply is not None:
                 await self.ordered(effect.reply)
             else:
@@ -99,6 +101,8 @@ class SmtpServer(SMTP):
         text = status.decode("utf-8", "replace") if isinstance(status, bytes) else status
         if text.startswith("220 localhost"):
             effect = self.wire.connected()
+            if effect.delay_s:
+                await asyncio.sleep(effect.delay_s)
             if effect.drop_before:
                 self.wire.drop()
                 return
@@ -110,8 +114,10 @@ class SmtpServer(SMTP):
             text = f"220 {self.wire.greeting()}"
         else:
             text = self._worded(text)
-        await super().push(text)
-        if not text.startswith(("334", "354")) and text[3:4] != "-":
+        goes_on = text.startswith(("334", "354")) or text[3:4] == "-"
+        if goes_on or not self._silent:
+            await super().push(text)
+        if not goes_on:
             self.wire.answered(_number(text))
 
     def _worded(self, text: str) -> str:

@@ -61,12 +61,15 @@ class Transport:
         self._transport = transport
         self._producer: t.Any = None
         self.disconnecting = False
+        self.silent = False
+        """Nothing that is written leaves: the answer is lost on its way."""
 
     def write(self, data: bytes) -> None:
-        self._transport.write(data)
+        if not self.silent:
+            self._transport.write(data)
 
     def writeSequence(self, pieces: t.Iterable[bytes]) -> None:
-        self._transport.write(b"".join(pieces))
+        self.write(b"".join(pieces))
 
     def loseConnection(self) -> None:
         self.disconnecting = True

@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
     from .server import Services
 
 TEXTS: t.Final[Document] = load_yaml(pathlib.Path(__file__).with_name("mail_texts.yml").read_text(encoding="utf-8"))
+AFTER_S: t.Final = 0.05
+"""How long a connection that is to drop after the work stays: the work of some commands goes on for a while."""
 _PATH_SHOWN: t.Final = 200
 
 
