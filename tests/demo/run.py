@@ -13,6 +13,7 @@ promises came true.
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
 import os
@@ -192,6 +193,8 @@ class Demo:
 def _profiles() -> Any:
     """The module that reads profiles; where the collection lies is known only now."""
     layout.live()
+    # In a fresh clone the place has only just been made.
+    importlib.invalidate_caches()
     from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 
     return _profile
