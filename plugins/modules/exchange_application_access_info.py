@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Returns Exchange's own verdict, V(Granted) or V(Denied), on an application and each of several mailboxes, and
     compares it with what is expected.
-  - The verdict is made of the access policies as they are configured. Real access follows later, within about an hour
+  - The verdict is made of what is configured. By default that is the access policies; O(scoping) names other models.
+    Real access follows later, within about an hour
     of a change; M(mail2fax.m365.mailbox_probe_info) tries it. It also says nothing about consent.
   - Exchange does not check whether the application exists, and grants everything to one that no policy names. So give
     the Application (client) ID and not the object ID of the enterprise application.
@@ -53,6 +54,36 @@ options:
     description: Seconds to wait at most until every verdict is as expected. With V(0) Exchange is asked once.
     type: int
     default: 0
+  scoping:
+    description:
+      - The scoping models that are in use, of V(application_access_policy), V(application_role), V(mailbox_permission)
+        and V(tenant_wide). The verdict sums up what they say, and RV(verdicts) tells what each of them says.
+      - A mailbox of O(expect.granted) has to be granted by all of them, and one of O(expect.denied) by none.
+      - If left out, only the access policies are asked.
+    type: list
+    elements: str
+    version_added: 0.2.0
+  roles:
+    description:
+      - With V(application_role), the roles that the application has to have on a mailbox, by their names or by the
+        permissions of Entra that they stand for. Exchange is asked with C(Test-ServicePrincipalAuthorization).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  rights:
+    description: With V(mailbox_permission), the rights that the application has to have on a mailbox, read by SID.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      full_access:
+        description: FullAccess.
+        type: bool
+        default: false
+      send_as:
+        description: SendAs.
+        type: bool
+        default: false
 seealso:
   - module: mail2fax.m365.exchange_application_access_policy
   - module: mail2fax.m365.mailbox_probe_info
@@ -63,6 +94,16 @@ EXAMPLES = r"""
   mail2fax.m365.exchange_application_access_info:
     tenant: imagicleucdev.onmicrosoft.com
     app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    expect:
+      granted: [fax@imagicleucdev.onmicrosoft.com]
+      denied: [AdeleV@imagicleucdev.onmicrosoft.com]
+
+- name: The same where the application has roles, and no permission in Entra
+  mail2fax.m365.exchange_application_access_info:
+    tenant: imagicleucdev.onmicrosoft.com
+    app_id: 1cb8b5d2-8724-4f32-8152-a16a230b682b
+    scoping: [application_role]
+    roles: [Application Mail.ReadWrite, Application Mail.Send]
     expect:
       granted: [fax@imagicleucdev.onmicrosoft.com]
       denied: [AdeleV@imagicleucdev.onmicrosoft.com]
@@ -109,6 +150,22 @@ verdicts:
       description: When Exchange was asked (ISO 8601, UTC).
       type: str
       sample: '2026-11-20T09:30:00Z'
+    by:
+      description: What each model says. Only with O(scoping).
+      type: list
+      elements: dict
+      contains:
+        scoping:
+          description: The model.
+          type: str
+          sample: application_role
+        verdict:
+          description: V(Granted), V(Denied), or V(Partly) where only a part of the roles or rights is there.
+          type: str
+          sample: Granted
+        reason:
+          description: Why, or what is there.
+          type: str
 outcome:
   description: V(ok), or V(blocked) when a verdict is not as expected.
   returned: always

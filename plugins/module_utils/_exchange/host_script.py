@@ -108,6 +108,7 @@ $AllowedCmdlets = @(
     'Set-ManagementScope'
     'Set-OrganizationConfig'
     'Test-ApplicationAccessPolicy'
+    'Test-ServicePrincipalAuthorization'
 )
 
 # What the module adds to every object, and Exchange did not send.

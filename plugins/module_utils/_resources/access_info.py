@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""Exchange's own verdict on an application and a list of mailboxes: what is configured, not yet what is in force."""
+"""Exchange's own verdict on an application and a list of mailboxes: what is configured, not yet what is in force.
+
+What is asked under each scoping model stands in ``access_verdicts``.
+"""
 
 from __future__ import annotations
 
@@ -18,33 +21,61 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Block
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, ReadOnly
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import listed
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_verdicts import (
+    ASKERS,
+    DENIED,
+    GRANTED,
+    Asked,
+    Said,
+    Told,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import mailbox_permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
     DENY,
     EVALUATION,
     EVERY_APPLICATION,
+    AccessPolicies,
     Policy,
     policies_of,
     read_cmdlet,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import (
+    ApplicationRoles,
+    role_named,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import MailboxPermissions
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.tenant_wide import TenantWide
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-
-GRANTED = "Granted"
-DENIED = "Denied"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``mailbox`` as it was asked for; ``verdict`` and ``expected`` are Granted or Denied, ``expected`` or None."""
+    """``mailbox`` as it was asked for; ``verdict`` and ``expected`` are Granted or Denied, ``expected`` or None.
+
+    ``by``: what each scoping model says, where more than access policies were asked.
+    """
 
     mailbox: str
     verdict: str
     expected: str | None = None
     at: str = ""
+    by: tuple[Said, ...] | None = None
 
     @property
     def as_expected(self) -> bool | None:
         return None if self.expected is None else self.verdict == self.expected
+
+    @property
+    def told(self) -> str:
+        """In words: what it is, what was expected, and which model says why."""
+        why = [
+            f"{one.scoping} is {one.verdict}" + (f": {one.reason}" if one.reason else "")
+            for one in self.by or ()
+            if one.verdict != self.expected
+        ]
+        said = f"{self.mailbox} is {self.verdict}, expected {self.expected}"
+        return said + (f" ({listed(why, separator='; ')})" if why else "")
 
     def as_dict(self) -> Json:
         return {
@@ -53,6 +84,7 @@ class Verdict:
             "expected": self.expected,
             "as_expected": self.as_expected,
             "at": self.at,
+            **({} if self.by is None else {"by": [one.as_dict() for one in self.by]}),
         }
 
 
@@ -70,22 +102,30 @@ class State:
 
 @dataclass(frozen=True)
 class Desired:
-    """``expected``: every mailbox to ask about, in order, with Granted, Denied or None."""
+    """``expected``: every mailbox to ask about, in order, with Granted, Denied or None.
+
+    ``scoping``: the models in use, None where nobody said so: access policies, and nothing is told of models.
+    """
 
     app_id: str
     expected: t.Mapping[str, str | None]
     wait_s: float = 0.0
+    scoping: tuple[str, ...] | None = None
+    roles: tuple[str, ...] = ()
+    rights: frozenset[str] = frozenset()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return self.scoping or (AccessPolicies.name,)
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.app_id, tuple(self.expected), self.roles, self.rights)
 
 
 def cmdlets(desired: Desired) -> list[Cmdlet]:
-    return [
-        Cmdlet(
-            "Test-ApplicationAccessPolicy",
-            {"Identity": mailbox, "AppId": desired.app_id},
-            f"ask Exchange whether the application may open {mailbox}",
-        )
-        for mailbox in desired.expected
-    ]
+    """One list for all models."""
+    return [cmdlet for model in desired.models for cmdlet in ASKERS[model].cmdlets(desired.asked)]
 
 
 def verdicts(desired: Desired, outputs: t.Sequence[Output], now: dt.datetime) -> list[Verdict]:
@@ -95,23 +135,25 @@ def verdicts(desired: Desired, outputs: t.Sequence[Output], now: dt.datetime) ->
     verdict: none of them counts as denied.
     """
     at = _time.iso(now)
+    rest = list(outputs)
+    told: list[Told] = []
+    for model in desired.models:
+        count = len(ASKERS[model].cmdlets(desired.asked))
+        told.append(ASKERS[model].told(desired.asked, rest[:count]))
+        rest = rest[count:]
     found: list[Verdict] = []
     unknown: dict[str, ServiceError] = {}
-    for (mailbox, expected), output in zip(desired.expected.items(), outputs, strict=True):
-        if output.error is not None and not isinstance(output.error, NotFound):
-            raise output.error
-        if output.error is not None:
-            unknown[mailbox] = output.error
-            continue
-        rows = output.objects()
-        verdict = str(rows[0].get("AccessCheckResult") or "") if len(rows) == 1 else ""
-        if verdict not in (GRANTED, DENIED):
-            raise ServiceError(
-                f"Exchange gave {verdict or 'no verdict'!r} for {mailbox}",
-                attempted=f"ask Exchange whether the application may open {mailbox}",
-                cure="run again; if it stays so, test the mailbox with Exchange's own PowerShell module",
-            )
-        found.append(Verdict(mailbox, verdict, expected, at))
+    for mailbox, expected in desired.expected.items():
+        said: list[Said] = []
+        for answers in told:
+            one = answers[mailbox]
+            if isinstance(one, ServiceError):
+                unknown[mailbox] = one
+            else:
+                said.append(one)
+        if mailbox not in unknown:
+            by = None if desired.scoping is None else tuple(said)
+            found.append(Verdict(mailbox, _sum_up(said, expected), expected, at, by))
     if unknown:
         first = next(iter(unknown.values()))
         raise NotFound(
@@ -124,6 +166,14 @@ def verdicts(desired: Desired, outputs: t.Sequence[Output], now: dt.datetime) ->
             details={"unknown": list(unknown), "verdicts": [verdict.as_dict() for verdict in found]},
         )
     return found
+
+
+def _sum_up(said: t.Iterable[Said], expected: str | None) -> str:
+    """One word for what all models say. What is neither the one nor the other is never what was expected."""
+    words = {one.verdict for one in said}
+    if len(words) == 1 and words <= {GRANTED, DENIED}:
+        return words.pop()
+    return DENIED if expected == GRANTED else GRANTED
 
 
 def plan(current: State | None, desired: Desired) -> Plan:
@@ -144,23 +194,36 @@ def plan(current: State | None, desired: Desired) -> Plan:
     return plan
 
 
+_CURES = {
+    AccessPolicies.name: "compare the members of the scope group and the policies (exchange_security_group, "
+    "exchange_application_access_policy)",
+    ApplicationRoles.name: "compare the direct members of the scope group, the scope's filter and the assignments "
+    "(exchange_security_group, exchange_application_role)",
+    MailboxPermissions.name: "compare the rights on the mailboxes (exchange_mailbox_permission), by SID",
+    TenantWide.name: "expect no mailbox to be denied where nothing limits the application",
+}
+"""What to look at, by model."""
+
+
 def _mismatch(current: State, desired: Desired) -> Blocked:
     wrong = current.wrong
-    told = listed([f"{one.mailbox} is {one.verdict}, expected {one.expected}" for one in wrong], separator="; ")
+    told = listed([one.told for one in wrong], separator="; ")
     policies = current.policies or ()
     denying = [policy for policy in policies if policy.access_right == DENY]
     cure = (
         "compare the members of the scope group and the policies of the application (exchange_security_group, "
         f"exchange_application_access_policy). {EVALUATION}"
     )
-    if denying and any(one.verdict == DENIED for one in wrong):
+    if desired.scoping is not None:
+        cure = listed([_CURES[model] for model in desired.models if model in _CURES], separator="; ")
+    elif denying and any(one.verdict == DENIED for one in wrong):
         cure = (
             f"look at what denies: {listed(denying, separator='; ')}. Take the mailbox out of that policy's group, or "
             "remove the policy (on_other_policies of exchange_application_access_policy; one for every application by "
             f"hand). {EVALUATION}"
         )
     return Blocked(
-        f"the access policies do not say what is expected: {told}",
+        f"{'the access policies do' if desired.scoping is None else 'Exchange does'} not say what is expected: {told}",
         attempted=f"verify what {desired.app_id} may open",
         cure=cure,
         who=EXCHANGE_ADMIN,
@@ -179,7 +242,21 @@ class AccessInfo(ReadOnly):
         self._tenant = tenant
         if params["wait"] < 0:
             raise InvalidInput("wait is negative", cure="give a number of seconds, 0 for one look")
-        self._desired = Desired(task.app_id(), _expected(params), float(params["wait"]))
+        self._desired = Desired(
+            task.app_id(),
+            _expected(params),
+            float(params["wait"]),
+            scoping=_scoping(params.get("scoping")),
+            roles=_roles(params.get("roles") or ()),
+            rights=frozenset(right for option, right in _RIGHTS.items() if (params.get("rights") or {}).get(option)),
+        )
+        models = self._desired.models
+        for model, option, said in (
+            (ApplicationRoles.name, "roles", self._desired.roles),
+            (MailboxPermissions.name, "rights", self._desired.rights),
+        ):
+            if model in models and not said:
+                raise InvalidInput(f"{option} is missing", cure=f"say it with scoping {model}", options=(option,))
         if not self._desired.expected:
             raise InvalidInput("there is no mailbox to ask about", cure="set mailboxes or expect")
 
@@ -195,6 +272,8 @@ class AccessInfo(ReadOnly):
 
         if self._tenant.patiently(as_expected, budget_s=self._desired.wait_s):
             return last[-1]
+        if AccessPolicies.name not in self._desired.models:
+            return last[-1]
         # Only now it matters who denies: a policy on another group, or one for every application.
         mine = (self._desired.app_id, EVERY_APPLICATION)
         try:
@@ -205,6 +284,39 @@ class AccessInfo(ReadOnly):
 
     def plan(self, current: State | None) -> Plan:
         return plan(current, self._desired)
+
+
+_RIGHTS = {"full_access": mailbox_permission.FULL_ACCESS, "send_as": mailbox_permission.SEND_AS}
+
+
+def _scoping(said: t.Sequence[str] | None) -> tuple[str, ...] | None:
+    """Each model once, in the order of the table; None where nothing is said. Raises InvalidInput."""
+    if not said:
+        return None
+    for name in said:
+        if name not in ASKERS:
+            close = _names.nearest(name, ASKERS, 1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise InvalidInput(
+                f"scoping has {name!r}, which is not a scoping model",
+                cure=f"{hint}Give one of {', '.join(ASKERS)}",
+                options=("scoping",),
+            )
+    return tuple(name for name in ASKERS if name in said)
+
+
+def _roles(said: t.Iterable[str]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for text in said:
+        role = role_named(text)
+        if role is None:
+            raise InvalidInput(
+                f"roles has {_names.quoted(text)}, which is not an application role",
+                cure="give the name of a role, such as Application Mail.Send",
+                options=("roles",),
+            )
+        found[role] = None
+    return tuple(found)
 
 
 def _expected(params: t.Mapping[str, t.Any]) -> dict[str, str | None]:
@@ -236,6 +348,15 @@ SPEC = ArgumentSpec(
             },
         },
         "wait": {"type": "int", "default": 0},
+        "scoping": {"type": "list", "elements": "str"},
+        "roles": {"type": "list", "elements": "str", "default": []},
+        "rights": {
+            "type": "dict",
+            "options": {
+                "full_access": {"type": "bool", "default": False},
+                "send_as": {"type": "bool", "default": False},
+            },
+        },
     }
 )
 DOOR = Door(AccessInfo, SPEC)
