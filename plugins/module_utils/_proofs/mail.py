@@ -24,6 +24,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import
 )
 
 LONGEST_REASON = 300
+LONGEST_WORD = 100
 NONSENSE = (ValueError, IndexError, AttributeError, TypeError)
 """What Python's own clients raise for an answer that is none."""
 
@@ -126,9 +127,9 @@ def xoauth2(address: str, token: Token) -> str:
 
 
 def reason(text: str | bytes) -> str:
-    """A service's words on one line, and not too many."""
-    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    line = " ".join(words.split())
+    """A service's words on one line, and not too many. A very long one may be what was said to it."""
+    words = (text.decode("utf-8", "replace") if isinstance(text, bytes) else text).split()
+    line = " ".join(word if len(word) <= LONGEST_WORD else "…" for word in words)
     return line if len(line) <= LONGEST_REASON else f"{line[: LONGEST_REASON - 1]}…"
 
 

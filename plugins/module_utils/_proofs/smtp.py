@@ -13,6 +13,7 @@ looked at when a message is handed over: a dry run ends with ``signed_in``, and 
 from __future__ import annotations
 
 import contextlib
+import email.policy
 import re
 import smtplib
 import typing as t
@@ -165,7 +166,7 @@ def compose(letter: Letter) -> bytes:
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(letter.text)
-    return message.as_bytes()
+    return message.as_bytes(policy=email.policy.SMTP if letter.address.isascii() else email.policy.SMTPUTF8)
 
 
 def _sign_in(client: smtplib.SMTP, encoded: str) -> tuple[int, bytes]:

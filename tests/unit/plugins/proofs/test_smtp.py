@@ -195,3 +195,10 @@ def test_the_message_says_what_it_is():
     assert message["From"] == message["To"] == FAX
     assert message["Auto-Submitted"] == "auto-generated"
     assert LETTER.mark in message["Subject"]
+
+
+def test_an_address_with_other_letters_is_sent_as_it_is(servers: Servers):
+    letter = proof.Letter("fäx@contoso.com", "0123")
+    with servers.behind(smtp(servers.contexts[SMTP_HOST], offer="AUTH XOAUTH2\r\n250 SMTPUTF8")) as http:
+        Smtp(http, CLOUDS["global"]).send(BARE, letter)
+    assert "From: fäx@contoso.com".encode() in compose(letter)
