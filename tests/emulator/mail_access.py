@@ -114,13 +114,17 @@ def sign_in(world: World, entra: Entra, protocol: str, host: str | None, user: s
 def _switched_on(tenant: Tenant, protocol: str, mailbox: Document) -> None:
     if protocol == "smtp":
         off = mailbox.get("SmtpClientAuthenticationDisabled")
-        if off or (off is None and tenant.settings["transport_config"]["SmtpClientAuthenticationDisabled"]):
+        if off or (off is None and _off_for_all(tenant)):
             raise Refused("off_mailbox" if off else "off_tenant")
     elif protocol == "imap" and str(mailbox.get("MailboxPlan") or "").startswith("ExchangeOnlineDeskless"):
         raise Refused  # licences of this kind have no IMAP
     elif mailbox.get(_SWITCHES[protocol]) is False:
         words = protocol == "imap" and switch(tenant, "imap_off") == "not_connected"
         raise Refused("not_connected_no" if words else "failed")
+
+
+def _off_for_all(tenant: Tenant) -> bool:
+    return bool((tenant.settings.get("transport_config") or {}).get("SmtpClientAuthenticationDisabled", True))
 
 
 def _in_role(world: World, tenant: Tenant, principal: Principal, mailbox: Document) -> bool:

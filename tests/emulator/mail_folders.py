@@ -75,17 +75,38 @@ class Account:
 
 @implementer(imap4.IMailbox)
 class Folder:
+    """``open`` it, and its messages keep their numbers until ``news`` has told what came and went."""
+
     def __init__(self, session: Session, key: str, writes: bool) -> None:
         self._session, self.key, self._writes = session, key, writes
+        self._view: list[int] | None = None
+
+    def open(self) -> None:
+        self._view = [int(one["uid"]) for one in self.documents()]
+
+    def news(self) -> tuple[list[int], int | None]:
+        """(numbers of what others took away, the last one first; how many there are, where some came)."""
+        if self._view is None:
+            return [], None
+        live = [int(one["uid"]) for one in mailstore.messages(self._session.tenant, self._session.mailbox, self.key)]
+        gone = [number for number, uid in enumerate(self._view, 1) if uid not in live]
+        came = any(uid not in self._view for uid in live)
+        self._view = live
+        return gone[::-1], len(live) if came else None
 
     def documents(self) -> list[Document]:
-        return mailstore.messages(self._session.tenant, self._session.mailbox, self.key)
+        return [one for _number, one in self._numbered()]
+
+    def _numbered(self) -> list[tuple[int, Document]]:
+        held = mailstore.messages(self._session.tenant, self._session.mailbox, self.key)
+        live = {int(one["uid"]): one for one in held}
+        return [(n, live[uid]) for n, uid in enumerate(live if self._view is None else self._view, 1) if uid in live]
 
     def _chosen(self, messages: t.Any, uid: bool) -> list[tuple[int, Document]]:
-        held = self.documents()
+        held = self._numbered()
         with contextlib.suppress(ValueError):  # it has been told already
-            messages.last = (max((int(one["uid"]) for one in held), default=0) if uid else len(held)) or 1
-        return [(n, one) for n, one in enumerate(held, 1) if (int(one["uid"]) if uid else n) in messages]
+            messages.last = max((int(one["uid"]) if uid else n for n, one in held), default=1)
+        return [(n, one) for n, one in held if (int(one["uid"]) if uid else n) in messages]
 
     # --- about the folder --------------------------------------------------------------------------------------------
 
@@ -102,7 +123,7 @@ class Folder:
         return int((self._session.tenant.settings.get("mail") or {}).get("uid", 0)) + 1
 
     def getUID(self, number: int) -> int:
-        return int(self.documents()[number - 1]["uid"])
+        return next(int(one["uid"]) for n, one in self._numbered() if n == number)
 
     def getMessageCount(self) -> int:
         return len(self.documents())
@@ -154,7 +175,7 @@ class Folder:
         return int(made["uid"])
 
     def expunge(self) -> list[int]:
-        return self._remove([pair for pair in enumerate(self.documents(), 1) if _DELETED in pair[1]["flags"]])
+        return self._remove([pair for pair in self._numbered() if _DELETED in pair[1]["flags"]])
 
     def expunge_only(self, messages: t.Any) -> list[int]:
         return self._remove([pair for pair in self._chosen(messages, True) if _DELETED in pair[1]["flags"]])
@@ -162,14 +183,20 @@ class Folder:
     def move(self, messages: t.Any, folder: Folder, *, uid: bool) -> list[int]:
         found = self._chosen(messages, uid)
         for _number, one in found:
+            self._forget(one)
             mailstore.moved(self._session.tenant, one, folder.key)
         return [number for number, _one in found]
+
+    def _forget(self, one: Document) -> None:
+        if self._view is not None:
+            self._view.remove(int(one["uid"]))
 
     def _remove(self, pairs: list[tuple[int, Document]]) -> list[int]:
         """Sequence numbers as each of them is when the ones before it are gone."""
         if not self._writes:
             raise imap4.ReadOnlyMailbox
         for _number, one in pairs:
+            self._forget(one)
             del self._session.tenant.messages[one["id"]]
         return [number for number, _one in reversed(pairs)]
 
@@ -190,16 +217,7 @@ class Message:
         return io.BytesIO(self._raw)
 
     def header(self, negate: bool, *names: t.Any) -> bytes:
-        """The lines of the header as they came, and the empty one: those of ``names``, or all the others."""
-        wanted = {_text(name).lower() for name in names}
-        head = self._raw.partition(b"\r\n\r\n")[0] + b"\r\n"
-        fields = re.findall(rb"[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", head)
-        kept = [
-            field
-            for field in fields
-            if (field.partition(b":")[0].strip().decode("latin-1").lower() in wanted) is not negate
-        ]
-        return b"".join(kept) + b"\r\n"
+        return self._part.header(negate, *names)
 
     def getUID(self) -> int:
         return int(self._document["uid"])
@@ -231,6 +249,18 @@ class Message:
 class Part:
     def __init__(self, message: Parsed, raw: bytes) -> None:
         self._message, self._raw = message, raw
+
+    def header(self, negate: bool, *names: t.Any) -> bytes:
+        """The lines of the header as they came, and the empty one: those of ``names``, or all the others."""
+        wanted = {_text(name).lower() for name in names}
+        head = self._raw.partition(b"\r\n\r\n")[0] + b"\r\n"
+        fields = re.findall(rb"[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", head)
+        kept = [
+            field
+            for field in fields
+            if (field.partition(b":")[0].strip().decode("latin-1").lower() in wanted) is not negate
+        ]
+        return b"".join(kept) + b"\r\n"
 
     def getHeaders(self, negate: bool, *names: t.Any) -> dict[str, str]:
         wanted = {_text(name).lower() for name in names}

@@ -29,6 +29,10 @@ _COMMAND: t.Final = re.compile(
 )
 _SECRET: t.Final = frozenset({"AUTHENTICATE", "LOGIN"})
 _STRAY_LINES: t.Final = 10
+_NUMBERS_STAY: t.Final = frozenset(
+    {"FETCH", "STORE", "SEARCH", "SELECT", "EXAMINE", "CLOSE"}
+)  # while these are answered
+_IDLE_LOOKS_S: t.Final = 0.25
 
 
 class ImapServer(Searching, imap4.IMAP4Server):
@@ -41,6 +45,7 @@ class ImapServer(Searching, imap4.IMAP4Server):
         self.wire = wire
         self._verb, self._tag = "", b""
         self._strays = 0
+        self._gone = False
         self.mbox: Folder | None = None
         self.blocked: list[bytes] | None = None
         self._silent_literal = False
@@ -143,10 +148,36 @@ class ImapServer(Searching, imap4.IMAP4Server):
             return
         code = re.match(rb"\[(READ-WRITE|READ-ONLY|APPENDUID [0-9 ]+|COPYUID [0-9 ,:]+)\] ", message or b"")
         known = message is not None and message != b"Unsupported command"
+        if self._verb not in _NUMBERS_STAY:
+            self._tell_news()
         key = {b"OK": "completed", b"NO": "failed", b"BAD": "argument" if known else "command"}[state]
         text = self.wire.filled(self.wire.texts[key], command=self._verb).encode()
         super()._respond(state, tag, (code[0] if code else b"") + text)
         self.wire.answered(state.decode())
+
+    def _tell_news(self) -> None:
+        if self.mbox is None:
+            return
+        gone, count = self.mbox.news()
+        for number in gone:
+            self.sendLine(f"* {number} EXPUNGE".encode())
+        if count is not None:
+            self.sendLine(f"* {count} EXISTS".encode())
+
+    def do_IDLE(self, tag: bytes) -> None:
+        super().do_IDLE(tag)
+        self._look()
+
+    def _look(self) -> None:
+        if self.parseState == "idle" and not self._gone:
+            self._tell_news()
+            asyncio.get_running_loop().call_later(_IDLE_LOOKS_S, self._look)
+
+    auth_IDLE = select_IDLE = (do_IDLE,)
+
+    def connectionLost(self, reason: t.Any) -> None:
+        self._gone = True
+        super().connectionLost(reason)
 
     def sendContinuationRequest(self, msg: bytes | None = b"") -> None:
         if not self._silent_literal:
@@ -245,6 +276,20 @@ class ImapServer(Searching, imap4.IMAP4Server):
 
     auth_NAMESPACE = select_NAMESPACE = (do_NAMESPACE,)
 
+    def _cbListWork(self, mailboxes: list[t.Any], tag: bytes, sub: int, cmdName: bytes) -> None:
+        """Nothing asked for is how a client asks for what stands between the names of folders."""
+        if self._asked_for_root:
+            self.sendUntaggedResponse(cmdName + b' (\\Noselect \\HasChildren) "/" ""')
+        super()._cbListWork(mailboxes, tag, sub, cmdName)
+
+    def _listWork(self, tag: bytes, ref: bytes, mbox: bytes, sub: int, cmdName: bytes) -> None:
+        self._asked_for_root = mbox == b""
+        super()._listWork(tag, ref, mbox, sub, cmdName)
+
+    _LISTS = (_listWork, imap4.IMAP4Server.arg_astring, imap4.IMAP4Server.arg_astring)
+    auth_LIST = select_LIST = (*_LISTS, 0, b"LIST")
+    auth_LSUB = select_LSUB = (*_LISTS, 1, b"LSUB")
+
     def _cbSelectWork(self, mbox: Folder | None, cmdName: bytes, tag: bytes) -> None:
         if mbox is None:
             self.sendNegativeResponse(tag, b"")
@@ -261,7 +306,7 @@ class ImapServer(Searching, imap4.IMAP4Server):
         lines.append(f"* OK [UIDNEXT {mbox.getUIDNext()}] The next unique identifier value")
         for line in lines:
             self.sendLine(line.encode())
-        mbox.addListener(self)
+        mbox.open()
         self.mbox, self.state = mbox, "select"
         self.sendPositiveResponse(tag, b"[READ-WRITE] " if writes else b"[READ-ONLY] ")
 
@@ -311,8 +356,6 @@ class ImapServer(Searching, imap4.IMAP4Server):
             self.sendNegativeResponse(tag, b"")
             return
         uid = mbox.append(message.read(), [flag.decode("latin-1") for flag in flags or ()])
-        if self.mbox is not None and self.mbox.key == mbox.key:
-            self.sendUntaggedResponse(f"{mbox.getMessageCount()} EXISTS".encode())
         self.sendPositiveResponse(tag, f"[APPENDUID {mbox.getUIDValidity()} {uid}] ".encode())
 
     def _vanish(self, tag: bytes, numbers: list[int]) -> None:
@@ -321,14 +364,33 @@ class ImapServer(Searching, imap4.IMAP4Server):
         self.sendPositiveResponse(tag, b"")
 
     def spew_body(self, part: t.Any, id: int, msg: t.Any, _w: t.Any = None, _f: t.Any = None) -> t.Any:
+        """A section, or the octets of it that were asked for: Twisted sends all of it under the name of a part."""
         if not part.peek and self.mbox is not None and self.mbox.isWriteable():
             msg.see()
-        if part.header and not part.part:
-            negate = bool(part.header.negate) or not part.header.fields
-            header = msg.header(negate, *(part.header.fields or ()))
-            _w(part.__bytes__() + b" {%d}\r\n" % len(header) + header)
-            return None
-        return super().spew_body(part, id, msg, _w, _f)
+        if not (part.header or part.text or part.mime or part.empty):
+            return super().spew_body(part, id, msg, _w, _f)
+        held = msg
+        for number in part.part or ():
+            if held.isMultipart():
+                held = held.getSubPart(number)
+            elif number > 0:
+                raise imap4.IllegalClientResponse("no such part")
+        if part.header:
+            content = held.header(bool(part.header.negate) or not part.header.fields, *(part.header.fields or ()))
+        elif part.mime:
+            content = held.header(True)
+        elif part.empty and not part.part:
+            content = msg.open().read()
+        else:
+            content = held.getBodyFile().read()
+        begin, length = part.partialBegin, part.partialLength
+        part.partialBegin = None
+        label = part.getBytes()
+        part.partialBegin = begin
+        if begin is not None:
+            label, content = label + b"<%d>" % begin, content[begin : begin + length]
+        _w(label + b" {%d}\r\n" % len(content) + content)
+        return None
 
     def spew_rfc822header(self, id: int, msg: t.Any, _w: t.Any = None, _f: t.Any = None) -> None:
         header = msg.header(True)

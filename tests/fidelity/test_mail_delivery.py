@@ -172,6 +172,47 @@ def test_imapclient_keeps_a_mailbox(emulator: Emulator) -> None:
     ]
 
 
+def test_an_open_folder_hears_what_comes_and_goes(emulator: Emulator) -> None:
+    """By IDLE and by NOOP; until then every message keeps its number."""
+    with clients.imap_client(emulator, token(emulator, RIGHT), FAX) as client:
+        client.select_folder("INBOX")
+        assert client.idle() is None
+        send_by_smtp(emulator, "First")
+        assert (1, b"EXISTS") in client.idle_check(timeout=10)
+        client.idle_done()
+        send_by_smtp(emulator, "Second")
+        assert (2, b"EXISTS") in client.noop()[1]
+        with clients.pop(emulator, token(emulator, RIGHT), FAX) as other:
+            other.dele(1)
+            other.quit()
+        client.use_uid = False
+        assert client.fetch([2], ["ENVELOPE"])[2][b"ENVELOPE"].subject == b"Second"
+        assert (1, b"EXPUNGE") in client.noop()[1]
+        assert client.fetch([1], ["ENVELOPE"])[1][b"ENVELOPE"].subject == b"Second"
+
+
+def test_parts_of_a_message(emulator: Emulator) -> None:
+    send_by_smtp(emulator, "Parts")
+    with clients.imap_client(emulator, token(emulator, RIGHT), FAX) as client:
+        client.select_folder("INBOX", readonly=True)
+        (uid,) = client.search()
+        asked = [
+            "BODYSTRUCTURE",
+            "BODY[1]",
+            "BODY[2.MIME]",
+            "BODY[TEXT]",
+            "BODY[HEADER.FIELDS (SUBJECT)]",
+            "BODY[]<0.10>",
+        ]
+        (held,) = client.fetch([uid], asked).values()
+        assert held[b"BODYSTRUCTURE"].is_multipart
+        assert held[b"BODY[1]"].startswith(b"Page 1")
+        assert b"page.pdf" in held[b"BODY[2.MIME]"]
+        assert held[b"BODY[HEADER.FIELDS (SUBJECT)]"] == b"Subject: Parts\r\n\r\n"
+        assert len(held[b"BODY[]<0>"]) == 10
+        assert client._imap.list('""', '""')[1] == [b'(\\Noselect \\HasChildren) "/" ""']
+
+
 def test_pop_deletes_at_its_end_only(emulator: Emulator) -> None:
     for number in range(2):
         send_by_smtp(emulator, f"Fax {number}")
