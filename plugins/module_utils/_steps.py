@@ -126,7 +126,7 @@ _ROWS = (
     Step(
         *("mailbox_permission", "Mailbox permissions", "give the application rights on the mailboxes"),
         "exchange_mailbox_permission",
-        needs=(_AS_APP, _EXCHANGE_ADMIN),
+        needs=(_READ_ALL_APPLICATIONS, _AS_APP, _EXCHANGE_ADMIN),
         undone_by="mailbox_permission",
         chosen=True,
     ),

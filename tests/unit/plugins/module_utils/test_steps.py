@@ -44,7 +44,8 @@ def test_what_a_provision_leaves_behind_is_taken_back() -> None:
 
 def test_the_words_of_0_1_0_are_still_understood() -> None:
     old = ["application", "group", "policy", "ews", "secret", "consent", "verify", "audit", "decommission"]
-    assert [_steps.key(word) for word in old] == list(_powers.POWERS)
+    known = [_steps.key(word) for word in old]
+    assert known == [key for key in _powers.POWERS if key in known]
     assert all(_steps.key(key) == key for key in _powers.POWERS)
     assert [word for word in old if _steps.needs_exchange(word)] == [
         *("group", "policy", "ews", "verify", "audit", "decommission")
