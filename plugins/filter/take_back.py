@@ -80,8 +80,8 @@ _value:
       type: dict
     roles:
       description: >-
-        Whether the application roles C(goes), the name of the scope that was made for them (C(scope_name)), and whether
-        every assignment of the application goes (C(exclusive)).
+        Whether the application roles C(goes), the names of the scopes that were made for them (C(own_scopes)), and
+        whether every assignment of the application goes (C(exclusive)).
       type: dict
     rights:
       description: >-

@@ -20,7 +20,8 @@ ZERO_GUID = "00000000-0000-0000-0000-000000000000"
 
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _GUID_SHAPE = re.compile(r"\w{8}-\w{4}-\w{4}-\w{4}-\w{12}")
-_DOMAIN = re.compile(r"(?=.{3,253}$)([a-z0-9](-?[a-z0-9])*\.)+[a-z0-9](-?[a-z0-9])+", re.IGNORECASE)
+# Internationalised ones as they are typed: in letters, or as xn--.
+_DOMAIN = re.compile(r"(?=.{3,253}$)([^\W_](-*[^\W_])*\.)+[^\W_](-*[^\W_])+")
 _ADDRESS = re.compile(r"[^\s@\"(),:;<>\[\\\]\x00-\x1f\x7f]{1,64}@([^\s@]+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
 

@@ -29,6 +29,8 @@ VOLATILE = frozenset(
         "last_good_at",
         "verdict_at",
         "probe_at",
+        # A mail server puts the time into it.
+        "reason",
         "until",
         "pending_until",
         "previous_until",

@@ -37,7 +37,7 @@ def take_back(record: Json, found: Json) -> Json:
     ``app_id`` ("" where nobody knows), ``exists``, ``stays`` (the application is others' and stays), ``known`` (the
     record tells what was added), ``blocked`` (why nothing may be removed, in words, or ""); then by step ``consent``
     ``{permissions, exclusive}``, ``application`` ``{state: absent, released or "", permissions, service_principal}``,
-    ``ews`` ``{goes, on_absent}``, ``policy`` ``{goes, not_before, revoked}``, ``roles`` ``{goes, scope_name,
+    ``ews`` ``{goes, on_absent}``, ``policy`` ``{goes, not_before, revoked}``, ``roles`` ``{goes, own_scopes,
     exclusive}``, ``rights`` ``{goes, candidates, former_sids, exclusive}``, ``protocols`` ``{restore}``, ``pointer``
     ``{goes}``, ``group`` ``{goes}``, ``members`` (by the group's Guid), ``settings`` (of groups); ``steps``, those that
     this removal has of the ones that only some profiles have; and ``kept``, sentences on what stays.
@@ -123,7 +123,7 @@ class _Removal:
     def _roles(self) -> Json:
         scopes = [str(entry["id"]) for entry in self._of_it("scope")]
         goes = self._goes("application_role", "assignment") or bool(self._app_id and scopes)
-        return {"goes": goes, "scope_name": scopes[0] if scopes else "", "exclusive": not self._stays}
+        return {"goes": goes, "own_scopes": sorted(scopes), "exclusive": not self._stays}
 
     def _rights(self) -> Json:
         given = [entry for entry in self._entries if entry["kind"] == "right"]

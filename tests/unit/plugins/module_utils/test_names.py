@@ -31,7 +31,9 @@ def test_what_is_no_guid_is_refused(text):
         _names.guid(text, "app_id")
 
 
-@pytest.mark.parametrize("text", [GUID.upper(), "Contoso.onmicrosoft.com", "sub.contoso.co.uk"])
+@pytest.mark.parametrize(
+    "text", [GUID.upper(), "Contoso.onmicrosoft.com", "sub.contoso.co.uk", "xn--mller-kva.example"]
+)
 def test_tenants(text):
     assert _names.tenant(text) == text.lower()
 
@@ -44,13 +46,32 @@ def test_what_is_no_tenant_is_refused(text):
         _names.tenant(text)
 
 
-@pytest.mark.parametrize("text", ["fax@contoso.com", "O'Brien+fax@contoso.com", " fax@contoso.com "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("fax@contoso.com", "O'Brien+fax@contoso.com", " fax@contoso.com "),
+        *("fax@xn--mller-kva.example", "fax@fax.xn--zckzah", "fax@müller.example"),
+    ],
+)
 def test_addresses(text):
     assert _names.address(text, "mailboxes") == text.strip()
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fax", "fax@", "@contoso.com", "fax@contoso", "f x@contoso.com", "a@b@c.com", "a\n@b.com"]
+    "text",
+    [
+        "",
+        "fax",
+        "fax@",
+        "@contoso.com",
+        "fax@contoso",
+        "f x@contoso.com",
+        "a@b@c.com",
+        "a\n@b.com",
+        "a@-b.com",
+        "a@b--.com",
+        "a@b_c.com",
+    ],
 )
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(InvalidInput, match="mailboxes"):

@@ -190,7 +190,7 @@ def by(*chosen: str) -> list[Json]:
 
 def test_roles_and_their_group_go_in_one_run() -> None:
     decided = decide(record([*OURS, *ROLES], steps=by(*BY_ROLE)), chosen=BY_ROLE, permissions=[])
-    assert decided["roles"] == {"goes": True, "scope_name": "fax", "exclusive": True}
+    assert decided["roles"] == {"goes": True, "own_scopes": ["fax"], "exclusive": True}
     assert decided["pointer"]["goes"]
     assert decided["group"]["goes"]
     # Nothing waits for a token: a role is not in one.
@@ -228,7 +228,7 @@ def test_what_earlier_runs_did_goes_whatever_the_inventory_calls_for_today() -> 
 def test_of_an_adopted_application_only_what_a_run_added_goes() -> None:
     adopted = decide(record([*ROLES, *RIGHTS, *CONSENT]), chosen=[*BY_ROLE, *BY_RIGHT], application_id=APP)
     assert adopted["stays"]
-    assert adopted["roles"] == {"goes": True, "scope_name": "fax", "exclusive": False}
+    assert adopted["roles"] == {"goes": True, "own_scopes": ["fax"], "exclusive": False}
     assert (adopted["rights"]["goes"], adopted["rights"]["exclusive"]) == (True, False)
     assert not adopted["pointer"]["goes"]
     nothing = decide(record([]), chosen=[*BY_ROLE, *BY_RIGHT], application_id=APP)
