@@ -57,6 +57,11 @@ options:
     description: The ticket that the run was made for.
     type: str
     default: ''
+  client:
+    description: The mail client that speaks for the fax server, by the name that C(mail2fax_client) takes.
+    type: str
+    default: ''
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -87,11 +92,13 @@ def sheet(
     contacts: t.Any = None,
     prepared_by: str = "",
     ticket: str = "",
+    client: str = "",
 ) -> str:
     """See DOCUMENTATION."""
     if not isinstance(document, t.Mapping) or not isinstance(profile, t.Mapping):
         raise AnsibleFilterError("mail2fax.m365.sheet takes a run's document and a profile")
     about: dict[str, t.Any] = {"host": host, "cloud": cloud, "zone": zone, "prepared_by": prepared_by, "ticket": ticket}
+    about["client"] = str(client or "")
     about["contacts"] = contacts if isinstance(contacts, t.Mapping) else {}
     try:
         return _sheet.render(plain(document), plain(profile), **plain(about))

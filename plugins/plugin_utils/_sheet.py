@@ -19,6 +19,7 @@ import jinja2
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _client_words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
 
@@ -43,8 +44,8 @@ def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **ab
     """The page. ``document`` is a run's result (see _document), ``profile`` the vendor's, resolved (see _profile).
 
     ``about`` has ``host`` (the inventory's name of the tenant), ``cloud``, ``zone`` (IANA name of the time zone),
-    ``contacts`` (whom to call, by ``fax``, ``entra`` and ``exchange``), ``prepared_by`` and ``ticket`` (may be
-    empty).
+    ``contacts`` (whom to call, by ``fax``, ``entra`` and ``exchange``), ``prepared_by``, ``ticket`` and ``client``
+    (the name of a mail client; may be empty, as the two before it).
     Raises ValueError or ZoneInfoNotFoundError for an unknown time zone.
     """
     labels = {step.key: step.label for step in _steps.STEPS.values()}
@@ -62,6 +63,7 @@ def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **ab
         # What one policy limits for one access is told by the verdicts below it, as ever.
         limits=[] if _is_first(accesses) else ways.limits(profile, document["group"], document.get("tenant_wide")),
         unrefused=ways.unrefused(document, accesses),
+        hints=_hints(str(about.get("client") or ""), profile, fax),
         seen=ways.seen,
         # What somebody has accepted is told with what limits the application.
         unsafe=document["unprotected"] != "none" and not document.get("tenant_wide"),
@@ -80,6 +82,14 @@ def _in_use(error: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any]) -> boo
     """Whether an error can be seen with the models that are in use."""
     those = [access for access in profile["accesses"] if error.get("access") in ("", None, access["id"])]
     return not error.get("scoping") or any(access["scoping"] in error["scoping"] for access in those)
+
+
+def _hints(client: str, profile: t.Mapping[str, t.Any], fax: t.Sequence[str]) -> Json | None:
+    """What is known of the program that speaks for the fax server; None where nobody named one that is known."""
+    if client not in _client_words.words():
+        return None
+    said = _client_words.hints(client, profile["protocols"], fax)
+    return {"title": _client_words.words()[client].title, "said": said} if said else None
 
 
 def _connection(row: t.Mapping[str, t.Any], cloud: str, fax: t.Sequence[str]) -> Json:

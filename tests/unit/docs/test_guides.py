@@ -20,7 +20,6 @@ from tests.tools import doc_tables, layout
 
 GUIDES = doc_tables.GUIDES
 UNREAD = {
-    "mail2fax_client",
     "mail2fax_accept_tenant_wide",
     "mail2fax_enable_organization_customization",
     "mail2fax_on_entra_grant",

@@ -186,6 +186,17 @@ def test_what_nothing_limits_says_so_in_the_words_of_who_accepted_it() -> None:
     assert ", group" not in text
 
 
+def test_what_is_known_of_the_mail_client_is_told() -> None:
+    text = Reader(render(document(), "imagicle_imap_smtp", client="curl")).text
+    assert "With curl:" in text
+    assert "It does not show what the server said." in text
+    assert "With curl" not in Reader(render(document(), "imagicle_imap_smtp", client="ours")).text
+    assert (
+        "It is not known to sign in to Graph with a token"
+        in Reader(render(document(), "graph_mail", client="curl")).text
+    )
+
+
 def test_a_seventh_profile_with_a_protocol_and_a_model_of_its_own_has_its_sheet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
