@@ -27,6 +27,7 @@ from .mail_wire import AFTER_S, Wire, challenge_wanted, mechanism
 _COMMAND: t.Final = re.compile(
     rb"(?P<tag>[^\s(){%*\"\\+\x00-\x1f\x7f]{1,32}) (?P<verb>[A-Za-z]{2,16})(?: +(?P<rest>.*))?", re.S
 )
+_ANSWERED_IN_FRONT: t.Final = frozenset({"CAPABILITY", "LOGOUT"})  # whether the mailbox opens or not
 _SECRET: t.Final = frozenset({"AUTHENTICATE", "LOGIN"})
 _STRAY_LINES: t.Final = 10
 _NUMBERS_STAY: t.Final = frozenset(
@@ -105,7 +106,7 @@ class ImapServer(Searching, imap4.IMAP4Server):
 
     def _perform(self, line: bytes) -> None:
         session = self.wire.session
-        if session is not None and not session.connected and self._verb != "LOGOUT":
+        if session is not None and not session.connected and self._verb not in _ANSWERED_IN_FRONT:
             self._not_connected()
             return
         try:
@@ -257,16 +258,14 @@ class ImapServer(Searching, imap4.IMAP4Server):
     unauth_LOGIN = (do_LOGIN, imap4.IMAP4Server.arg_astring, imap4.IMAP4Server.arg_finalastring)
 
     def _not_connected(self) -> None:
-        """The first command after a sign-in whose mailbox does not open is told so, the second one ends it."""
-        if self._told_not_connected:
-            self.sendLine(self.wire.reply("closed").encode())
-            self.wire.answered("BYE")
-            self.transport.loseConnection()
-            return
-        self._told_not_connected = True
+        """Told at the first command after a sign-in whose mailbox does not open, and at the second, which ends it."""
+        last, self._told_not_connected = self._told_not_connected, True
         session = self.wire.session
         form = str((session.tenant.settings.get("switches") or {}).get("not_connected_form", "") if session else "")
         self.say_reply(self._tag, {"NO": "not_connected_no", "long": "not_connected_long"}.get(form, "not_connected"))
+        if last:
+            self.sendLine(self.wire.reply("closed").encode())
+            self.transport.loseConnection()
 
     # --- folders -----------------------------------------------------------------------------------------------------
 

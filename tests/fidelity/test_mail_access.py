@@ -314,10 +314,13 @@ def test_the_second_command_ends_a_connection_that_is_not_connected(emulator: Em
     with clients.imap_client(emulator, token(emulator, GRANT), FAX) as client:
         with pytest.raises(imapclient.exceptions.IMAPClientError, match="not connected"):
             client.select_folder("INBOX", readonly=True)
-        with pytest.raises(imapclient.exceptions.IMAPClientAbortError, match=r"Connection closed\. 14"):
+        assert b"BACKENDAUTHENTICATE" in client.capabilities()  # which needs no mailbox
+        with pytest.raises(imapclient.exceptions.IMAPClientError, match="not connected"):
+            client.namespace()
+        with pytest.raises((imapclient.exceptions.IMAPClientAbortError, OSError)):
             client.namespace()
     rows = [(row["path"], row["status"]) for row in emulator.journal() if row["method"] == "IMAP"]
-    assert [status for _path, status in rows[-2:]] == ["BAD", "BYE"]
+    assert [status for path, status in rows if path != "CAPABILITY"] == ["OK", "BAD", "BAD"]
 
 
 def test_the_long_lived_states_of_other_clouds() -> None:

@@ -136,7 +136,6 @@ def test_imap_announces_what_exchange_does(emulator: Emulator) -> None:
         )
         after = line.ask("c CAPABILITY").split()
         assert {"MOVE", "CLIENTACCESSRULES", "BACKENDAUTHENTICATE"} <= set(after)
-        assert not {"SASL-IR", "AUTH=XOAUTH2"} & set(after)
         line.line()
         assert line.ask("d EXAMINE INBOX") == "* 0 EXISTS"
         assert line.until("d ")[-1] == "d OK [READ-ONLY] EXAMINE completed."
@@ -468,7 +467,8 @@ def test_a_reply_may_be_ordered_for_imap(emulator: Emulator, reply: str, said: s
             assert line.line() == ""
             return
         if reply == "not_connected":  # and never again on this connection
-            assert line.ask("c EXAMINE INBOX") == "* BYE Connection closed. 14"
+            assert line.ask("c EXAMINE INBOX") == "c BAD User is authenticated but not connected."
+            assert line.line() == "* BYE Connection closed. 14"
             return
         assert line.ask("c EXAMINE INBOX") == "* 0 EXISTS"
     statuses = [row["status"] for row in emulator.journal() if row["path"].startswith("EXAMINE")]
