@@ -16,6 +16,7 @@ import imaplib
 import poplib
 import smtplib
 import ssl
+import threading
 import typing as t
 import uuid
 
@@ -96,6 +97,40 @@ def clients_can(emulator: Emulator, token: str, mailbox: str, *, send: bool = Tr
     if not send:
         del attempts["smtplib"]
     return frozenset(name for name, attempt in attempts.items() if attempt(emulator, token, mailbox))
+
+
+@contextlib.contextmanager
+def watched(
+    emulator: Emulator, token: t.Callable[[], str | None], mailboxes: t.Sequence[str], *, every_s: float = 0.2
+) -> t.Iterator[list[str]]:
+    """Try mailboxes that must stay closed, in a thread, for as long as the block lasts: the list tells what was opened.
+
+    ``token`` is asked anew each time, and may say None: there is none yet. Every token that was got is tried on.
+    """
+    opened: list[str] = []
+    got: list[str] = []
+    over = threading.Event()
+
+    def look() -> None:
+        newest = token()
+        if newest is not None:
+            got.append(newest)
+        for held in got[-3:] + got[:1]:
+            for mailbox in mailboxes:
+                opened.extend(f"{mailbox}: {name}" for name in clients_can(emulator, held, mailbox))
+
+    def keep_looking() -> None:
+        while not over.wait(every_s):
+            look()
+
+    thread = threading.Thread(target=keep_looking, daemon=True)
+    thread.start()
+    try:
+        yield opened
+    finally:
+        over.set()
+        thread.join()
+        look()
 
 
 def _imaplib(emulator: Emulator, token: str, mailbox: str) -> bool:

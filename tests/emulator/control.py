@@ -159,6 +159,16 @@ def application(services: Services) -> Starlette:
     async def issued(request: Request) -> Response:
         return JSONResponse(services.world.issued)
 
+    async def token(request: Request) -> Response:
+        """A token as the application would get it now, without its secret; it lives and counts like any other."""
+        given = await _json(request)
+        tenant = services.world.tenant(str(given.get("tenant", "")))
+        resource = str(given.get("resource") or "https://outlook.office365.com")
+        made = services.entra.token_of(tenant, str(given.get("app_id", "")), resource) if tenant else None
+        if made is None:
+            return JSONResponse({"error": "there is no such tenant or application, or it gets no token"}, 404)
+        return JSONResponse({"access_token": made})
+
     async def winrm(request: Request) -> Response:
         return JSONResponse(
             {
@@ -185,6 +195,7 @@ def application(services: Services) -> Starlette:
             Route("/clock", clock, methods=["GET", "POST"]),
             Route("/faults", faults, methods=["GET", "POST"]),
             Route("/issued", issued),
+            Route("/token", token, methods=["POST"]),
             Route("/winrm", winrm),
             Route("/msi/token", managed_identity),
         ],

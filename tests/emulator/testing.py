@@ -89,6 +89,11 @@ class Emulator:
             raise EmulatorError(answer.text)
         return str(answer.json()["access_token"])
 
+    def app_token(self, tenant: str, app_id: str, resource: str = "https://outlook.office365.com") -> str:
+        """A token as the application would get it now, without its secret being known. Raises EmulatorError."""
+        body = {"tenant": tenant, "app_id": app_id, "resource": resource}
+        return str(self._control("POST", "/token", body)["access_token"])
+
     def journal(self) -> list[dict[str, t.Any]]:
         """Every request so far, a dict each: seq, time, host, method, path, cmdlet, status, tenant, client_request_id;
         of a batch its parts as well, with ``batch`` = the seq of the batch's own row."""

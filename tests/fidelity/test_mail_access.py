@@ -8,6 +8,7 @@ from __future__ import annotations
 import imaplib
 import poplib
 import smtplib
+import time
 import typing as t
 
 import imapclient.exceptions
@@ -15,7 +16,7 @@ import pytest
 
 from tests.emulator import clients
 from tests.emulator.clients import clients_can
-from tests.emulator.testing import Emulator, start_emulator
+from tests.emulator.testing import Emulator, EmulatorError, start_emulator
 from tests.fidelity.mail import (
     BARE_RIGHT,
     BOTH,
@@ -216,6 +217,20 @@ def test_unmodified_clients_read_and_send_for_the_one_mailbox(emulator: Emulator
     for mailbox in (OTHER, SHARED):
         assert clients_can(emulator, right, mailbox) == clients_can(emulator, role, mailbox) == frozenset()
     assert {m["mailbox"] for m in emulator.state(TENANT)["messages"]} == {FAX}
+
+
+def test_mailboxes_are_watched_while_something_goes_on(emulator: Emulator) -> None:
+    def newest() -> str:
+        return emulator.app_token(TENANT, RIGHT)
+
+    with clients.watched(emulator, newest, [OTHER]) as opened:
+        time.sleep(0.5)
+    assert opened == []
+    with clients.watched(emulator, newest, [OTHER]) as opened:
+        invoke(emulator, "Add-MailboxPermission", Identity=OTHER, User=RIGHT, AccessRights=["FullAccess"])
+    assert f"{OTHER}: imaplib" in opened
+    with pytest.raises(EmulatorError, match="there is no such"):
+        emulator.app_token(TENANT, "00000000-0000-4000-8000-000000000000")
 
 
 @pytest.mark.parametrize("size", [1500, 4096])
