@@ -23,6 +23,8 @@ BESIDE = "bbbbbbbb-0000-4000-8000-000000000003"
 WRONG = "bbbbbbbb-0000-4000-8000-000000000004"
 BARE = "bbbbbbbb-0000-4000-8000-000000000005"
 CLAIMS = ["IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"]
+ELSEWHERE = "dddddddd-0000-4000-8000-000000000001"
+ODD, ODD_APP = "o'neil@büro.example", "bbbbbbbb-0000-4000-8000-000000000006"
 ANOTHER = "cccccccc-0000-4000-8000-000000000001"
 
 IMAP: Json = {"id": "imap", "protocol": "imap", "permissions": CLAIMS[:1], "scoping": "mailbox_permission"}
@@ -61,7 +63,20 @@ def tenants() -> list[Json]:
                 for app_id in (ROLE, BESIDE)
             ],
             "mailbox_permissions": [{"mailbox": FAX, "app_id": RIGHTS, "rights": ["FullAccess"]}],
-        }
+        },
+        {
+            "id": ELSEWHERE,
+            "domains": ["büro.example"],
+            "mailboxes": [
+                {"address": address, "display_name": address, "smtp_auth": True}
+                for address in (ODD, "adele@büro.example")
+            ],
+            "groups": [{"name": "Scope", "alias": "scope", "members": [ODD]}],
+            "applications": [application(ODD_APP, "Odd", *CLAIMS, "full_access_as_app")],
+            "policies": [{"app_id": ODD_APP, "group": "scope"}],
+            "exchange_service_principals": [{"app_id": ODD_APP}],
+            "mailbox_permissions": [{"mailbox": ODD, "app_id": ODD_APP, "rights": ["FullAccess"]}],
+        },
     ]
 
 
@@ -230,6 +245,15 @@ def test_a_message_is_sent_and_found_and_removed(emulator: Emulator):
     assert len(sent) == 1, "nothing is sent as a control mailbox"
 
 
+def test_a_message_whose_answer_is_lost_is_looked_for_and_not_sent_again(emulator: Emulator):
+    emulator.faults([{"match": {"method": "SMTP", "path_regex": r"^\.$"}, "effect": "drop_after"}])
+    result = probe(emulator, RIGHTS, IMAP, SMTP, send=True, patience=20)
+    assert result["outcome"] == "ok", result
+    assert emulator.fault_rules()[0]["seen"] == 1
+    assert emulator.state(TENANT_ID)["messages"] == []
+    assert len([line for line in mail(emulator, "SMTP") if line.startswith("DATA")]) == 1
+
+
 def test_a_message_of_a_device_that_only_sends_stays_and_is_told(emulator: Emulator):
     result = probe(emulator, ROLE, SMTP_ROLE, send=True)
     assert result["outcome"] == "ok"
@@ -242,6 +266,20 @@ def test_a_right_that_is_missing_shows_after_the_message(emulator: Emulator):
     assert (result["outcome"], verdicts(result)) == ("blocked", {"smtp adele": "no_permission"})
     assert "430 4.2.0" in result["error"]["message"]
     assert len([line for line in mail(emulator, "SMTP") if line.startswith("DATA")]) == 1, "which never heals"
+
+
+def test_addresses_with_an_apostrophe_and_in_an_internationalised_domain(emulator: Emulator):
+    ews = {
+        "id": "ews",
+        "protocol": "ews",
+        "permissions": ["full_access_as_app"],
+        "scoping": "application_access_policy",
+    }
+    options = {"allowed": [ODD], "refused": ["adele@büro.example"], "send": True, "patience": 20, "tenant": ELSEWHERE}
+    result = probe(emulator, ODD_APP, IMAP, POP, SMTP, ews, **options)
+    assert result["outcome"] == "ok", result
+    assert [row["verdict"] for row in result["probes"][:4]] == ["opened"] * 4
+    assert result["probes"][2]["message"]["state"] == "removed"
 
 
 # --- the way there -----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ To add a protocol, write a file beside this one with a class that is a ``Proof``
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass
 
@@ -70,7 +71,10 @@ class Letter:
 
     @property
     def message_id(self) -> str:
-        return f"<{self.mark}@{self.address.rpartition('@')[2]}>"
+        domain = self.address.rpartition("@")[2]
+        with contextlib.suppress(UnicodeError):
+            domain = domain.encode("idna").decode("ascii")
+        return f"<{self.mark}@{domain}>"
 
     @property
     def subject(self) -> str:
