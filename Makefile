@@ -70,6 +70,7 @@ build: $(STAMP) ## Build the artifact, into .build/artifact
 .PHONY: pictures
 pictures: $(STAMP) ## Draw the pictures of the README from what the demo really prints and writes
 	@$(RUN) tests/demo/run.py --picture docs/pictures/demo.svg
+	@$(RUN) tests/demo/run.py --profile imagicle_imap_smtp --picture docs/pictures/demo-imap-smtp.svg
 	@$(RUN) tests/docs/browser.py .build/demo/handover/imagicleucdev.html docs/pictures/sheet.png \
 		--instead "$(CURDIR)/.build/demo" /srv/fax
 

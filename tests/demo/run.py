@@ -44,7 +44,7 @@ COLLEAGUES = [f"AdeleV@{DOMAIN}", f"AlexW@{DOMAIN}"]
 FIRST = "imagicle_ews"
 """The profile of the vendor's procedure, which the demo shows where nothing else is said."""
 OUTPUT = layout.BUILD / "demo"
-WIDTH = 100
+WIDTH = 112
 STYLES = {"ok": "green", "changed": "yellow", "pending": "cyan", "blocked": "red", "failed": "red"}
 
 # What opens a mailbox as far as it is tried: by SMTP nothing is sent unless somebody says so.
@@ -206,16 +206,20 @@ def proofs_of(mailbox: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def requests_of(journal: list[dict[str, Any]]) -> str:
-    """Count the requests by service, a batch as one."""
+    """Count the requests by service, a batch as one, and what was said to mail servers line by line."""
     counts: Counter[str] = Counter()
+    spoken: Counter[str] = Counter()
     for entry in journal:
-        if entry.get("batch") is None:  # else it is a part of one
+        if entry["method"] in ("IMAP", "POP", "SMTP"):
+            spoken[entry["method"]] += 1
+        elif entry.get("batch") is None:  # else it is a part of one
             place = f"{entry['host']}{entry['path']}".lower()
             service = next((name for start, name in SERVICES if place.startswith(start)), entry["host"])
-            if entry["method"] in ("IMAP", "POP", "SMTP"):
-                service = entry["method"]
             counts["discovery" if "/.well-known/" in place else service] += 1
-    return f"{counts.total()} requests ({', '.join(f'{count} {name}' for name, count in counts.most_common())})"
+    told = f"{counts.total()} requests ({', '.join(f'{count} {name}' for name, count in counts.most_common())})"
+    if spoken:
+        told += f"; {' and '.join(sorted(spoken))}: {spoken.total()} lines"
+    return told
 
 
 def lasting(state: dict[str, Any]) -> dict[str, Any]:
