@@ -185,6 +185,9 @@ def test_a_protocol_that_is_off_for_a_mailbox_is_no_refusal(emulator: Emulator):
     fax = probe(emulator, ROLE, SMTP_ROLE, allowed=[BOB], refused=[])
     assert fax["outcome"] == "blocked"
     assert "disabled for the Mailbox" in fax["error"]["message"]
+    control = probe(emulator, RIGHTS, IMAP, refused=[BOB])
+    assert (control["outcome"], verdicts(control)["imap bob"]) == ("ok", "protocol_off_mailbox")
+    assert "nothing was refused on the wire" in control["summary"]
     imap = probe(emulator, RIGHTS, IMAP, POP, allowed=[BOB], refused=[], in_force_by=["2020-01-01T00:00:00Z"])
     assert imap["outcome"] == "blocked"
     assert "IMAP is switched off for the mailbox" in imap["error"]["message"]

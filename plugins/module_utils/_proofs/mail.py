@@ -52,7 +52,8 @@ class MailProof:
         return cloud.exchange_audience
 
     def __init__(self, http: Http, cloud: Cloud) -> None:
-        endpoint = ENDPOINTS[self.protocol]
+        # A protocol that is added may bring its own.
+        endpoint = getattr(self, "endpoint", None) or ENDPOINTS[self.protocol]
         self._http = http
         self._host = str(getattr(cloud, endpoint.host))
         self._port = endpoint.port

@@ -210,14 +210,21 @@ class Rounds:
 
 
 def _told_apart(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
-    """Beside an opening by the same access its token, pointer and role are right: what is refused is out of scope."""
+    """What a refusal means beside an opening by the same access, whose token, pointer and role are right then."""
     opened = {probe.access.id for probe in probes if probe.access and probe.opening.verdict == proof.OPENED}
     return tuple(
-        replace(probe, opening=replace(probe.opening, verdict=proof.OUT_OF_SCOPE))
-        if probe.access is not None
-        and probe.access.scoping == ROLE
-        and probe.access.id in opened
-        and probe.opening.verdict == proof.REFUSED
+        _meant(probe, probe.access)
+        if probe.access is not None and probe.access.id in opened and probe.opening.verdict == proof.REFUSED
         else probe
         for probe in probes
     )
+
+
+def _meant(probe: Probe, asked: Asked) -> Probe:
+    if asked.scoping == ROLE:
+        return replace(probe, opening=replace(probe.opening, verdict=proof.OUT_OF_SCOPE))
+    if asked.scoping == RIGHT and asked.protocol == "imap" and probe.expected != OPENED:
+        # A right that is missing is told after the sign-in.
+        told = f"{probe.opening.reason} (IMAP is switched off for it, or there is no mailbox behind the address)"
+        return replace(probe, opening=replace(probe.opening, verdict=proof.PROTOCOL_OFF_MAILBOX, reason=told))
+    return probe

@@ -65,6 +65,14 @@ def test_its_own_word_for_being_closed_is_told(toy: str):
     assert result.blocked.cure == "wind it up"
 
 
+def test_it_is_one_access_among_others_under_whatever_model(toy: str):
+    for scoping in ("application_access_policy", "application_role", "mailbox_permission"):
+        access = {"id": "way", "protocol": toy, "permissions": [], "scoping": scoping}
+        result, _clock = look(Services([signed_in()]), accesses=[access])
+        assert result.outcome == "ok"
+        assert [row["access"] for row in result.result["probes"]] == ["way", "way"]
+
+
 def test_every_protocol_says_what_is_known_of_it_before_anything_is_opened():
     assert sorted(PROOFS) == ["ews", "graph", "imap", "pop", "smtp"]
     for kind in PROOFS.values():

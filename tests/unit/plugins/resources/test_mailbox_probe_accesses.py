@@ -59,6 +59,10 @@ def as_declared(mailbox: str, _before: int) -> proof.Opening:
     return said("opened" if mailbox == FAX else "refused")
 
 
+def by_right(mailbox: str, _before: int) -> proof.Opening:
+    return said("opened" if mailbox == FAX else "no_permission")
+
+
 class Worlds:
     """Services by protocol, with what they were asked and by which tokens."""
 
@@ -132,7 +136,7 @@ def soon(hours: float) -> list[str]:
 
 
 def test_two_protocols_of_one_api_take_one_sign_in_and_a_row_for_each_mailbox(monkeypatch: pytest.MonkeyPatch):
-    worlds = Worlds(monkeypatch, imap=as_declared, smtp=as_declared, graph=as_declared)
+    worlds = Worlds(monkeypatch, imap=by_right, smtp=as_declared, graph=as_declared)
     services = Services([signed_in("IMAP.AccessAsApp")])
     result, clock = look(services, IMAP, SMTP_ROLE)
     assert (result.outcome, clock.sleeps, len(services.secrets)) == ("ok", [], 1)
@@ -140,7 +144,7 @@ def test_two_protocols_of_one_api_take_one_sign_in_and_a_row_for_each_mailbox(mo
     assert rows == [
         (FAX, "imap", "imap", "opened"),
         (FAX, "smtp", "smtp", "opened"),
-        (OTHER, "imap", "imap", "refused"),
+        (OTHER, "imap", "imap", "no_permission"),
         (OTHER, "smtp", "smtp", "out_of_scope"),
     ]
     assert result.result["accesses"][0] == {
@@ -259,6 +263,17 @@ def test_a_control_mailbox_that_says_nothing_leaves_exchange_s_verdict(verdict: 
     assert "Exchange's own verdict stands" in row["remark"]
     contradicted, _clock = look(services, SMTP_ROLE, configuration_agrees=False)
     assert contradicted.outcome == "blocked"
+
+
+def test_a_sign_in_by_imap_that_is_refused_beside_an_opening_is_no_refusal(monkeypatch: pytest.MonkeyPatch):
+    Worlds(monkeypatch, imap=as_declared)
+    result, _clock = look(Services([signed_in("IMAP.AccessAsApp")]), IMAP)
+    assert result.outcome == "ok"
+    assert result.result["probes"][1]["verdict"] == "protocol_off_mailbox"
+    assert "nothing was refused on the wire" in result.summary
+    Worlds(monkeypatch, imap=lambda mailbox, before: said("opened" if mailbox == FAX else "refused"))
+    both, _clock = look(Services([signed_in("IMAP.AccessAsApp")]), IMAP, allowed=[FAX, OTHER], refused=[])
+    assert both.outcome == "pending", "a fax mailbox may be late"
 
 
 def test_one_control_mailbox_that_is_refused_is_enough(monkeypatch: pytest.MonkeyPatch):
