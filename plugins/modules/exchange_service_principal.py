@@ -56,8 +56,8 @@ options:
     default: fail
   mailboxes:
     description:
-      - With O(state=absent), addresses of mailboxes where the application may have FullAccess. That shows mailbox by
-        mailbox only.
+      - With O(state=absent), addresses or Guids of mailboxes where the application may have FullAccess, which shows
+        mailbox by mailbox only.
       - In check mode the rights on these, and the role assignments that this collection named, count as taken back.
     type: list
     elements: str

@@ -62,7 +62,10 @@ class ServicePrincipal:
             display_name=_names.name(name, "display_name", LONGEST_NAME) if name is not None else "",
             on_wrong_pointer=params["on_wrong_pointer"],
             state=params["state"],
-            mailboxes=tuple(_names.address(one, "mailboxes") for one in params.get("mailboxes") or ()),
+            mailboxes=tuple(
+                one if _names.is_guid(one) else _names.address(one, "mailboxes")
+                for one in dict.fromkeys(params.get("mailboxes") or ())
+            ),
             check_mode=task.check_mode,
         )
 

@@ -186,9 +186,9 @@ def _absent(plan: Plan, current: State, desired: Desired) -> None:
         return
     assignments, rights = list(current.assignments), list(current.rights)
     if desired.check_mode:
-        # The steps before this one would have taken those back.
+        # The steps before this one would have taken those back. SendAs tells a mailbox by its name only.
         assignments = [one for one in assignments if not is_our_name(one.name, desired.app_id)]
-        rights = [one for one in rights if one.mailbox not in desired.mailboxes]
+        rights = [] if desired.mailboxes else rights
     if assignments or rights:
         hanging = listed([*assignments, *rights], separator="; ")
         plan.blocked = Blocked(
