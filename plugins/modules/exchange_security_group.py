@@ -17,8 +17,9 @@ description:
     O(on_foreign_members) or O(on_foreign_owners) say otherwise. A mailbox that is dropped from O(members) cannot be
     told from one that somebody else put there, and is treated alike.
   - Other applications may be limited to the same group, or to a group that holds it. Before a mailbox is put in or
-    taken out, the access policies of all other applications are looked at, C(*) included. Who could open more than
-    before stops the task, unless O(accept_shared_group) names that application; who could open less is told.
+    taken out, the access policies of all other applications are looked at, C(*) included, and the scopes of their
+    roles. Who could open more than before stops the task, unless O(accept_shared_group) names that application; who
+    could open less is told.
   - The group is found by O(alias) or O(address), never by its name. A group of another kind is never converted.
   - A new group is closed to joining and leaving, takes mail only from senders inside the organization, and is not
     shown in address lists. Its description marks it as made by this collection, so that O(state=absent) knows it.
@@ -71,6 +72,16 @@ options:
     type: str
     choices: [fail, remove, keep]
     default: fail
+  on_nested_group:
+    description:
+      - What to do about groups in the group where a management scope stands on it, see
+        M(mail2fax.m365.exchange_application_role). A scope holds direct members only.
+      - With V(fail) the task stops and names them. With V(flatten) they are taken out. Where O(exclusive_members) is
+        V(false), or O(members) is not set, the mailboxes in them come in their place.
+      - If left out, groups count as any other member.
+    type: str
+    choices: [fail, flatten]
+    version_added: 0.2.0
   owners:
     description:
       - The addresses of the group's owners.

@@ -29,6 +29,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Settled, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
+    GROUPS,
+    MAILBOXES,
     PER_FILTER,
     SECURITY_GROUP,
     Recipient,
@@ -36,10 +38,13 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     by_address,
     by_properties,
     is_organization_management,
+    listed,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_plan import present
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_removal import absent
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import (
+    FAIL,
+    FLATTEN,
     Create,
     Desired,
     Group,
@@ -53,6 +58,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_
     judged,
     leaving,
     members,
+    nested,
     own,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import hanging, holding, limiter, token_life
@@ -61,6 +67,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_poli
     policies_of,
     read_cmdlet,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import scopes_cmdlet
 from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -108,6 +115,7 @@ class SecurityGroup:
             own_members=_own_members(params.get("own_members") or {}),
             own_settings=_own_settings(params.get("own_settings") or []),
             not_before=token_life.not_before(params.get("not_before")),
+            on_nested_group=params.get("on_nested_group"),
             check_mode=task.check_mode,
         )
 
@@ -118,7 +126,7 @@ class SecurityGroup:
         present_ = desired.state == "present"
         people = [*(desired.members or ()), *(desired.owners or ())] if present_ else []
         looked_up = by_address(people, "look up the declared members and owners")
-        first = [self._look(), read_cmdlet()]
+        first = [self._look(), read_cmdlet(), scopes_cmdlet()]
         # As an identity an asterisk would stand for anything; such an alias is read by Guid.
         details = [] if "*" in desired.alias else self._details(desired.alias)
         room = READ_BATCH - len(first) - len(details)
@@ -145,15 +153,35 @@ class SecurityGroup:
         known.extend(there)
         known = [*self._known(known, looked_up[room:], names, people)]
         state = State(found, group, tuple(there), tuple(known), self._accounts(known, people))
-        return self._with_what_hangs_on_it(state, outputs[1])
+        if desired.on_nested_group == FLATTEN and not (desired.members is not None and desired.exclusive_members):
+            state = replace(state, nested={one.guid: self._within(one) for one in nested(state)})
+        return self._with_what_hangs_on_it(state, outputs[1], outputs[2])
 
-    def _with_what_hangs_on_it(self, state: State, policies: Output) -> State:
+    def _within(self, group: Recipient) -> tuple[Recipient, ...]:
+        """The mailboxes in a group at any depth."""
+        seen, found, level = {group.guid}, dict[str, Recipient](), [group]
+        while level:
+            purpose = f"read who is in {listed([one.label for one in level])}"
+            asked = [
+                Cmdlet("Get-DistributionGroupMember", {"Identity": one.guid, "ResultSize": "Unlimited"}, purpose)
+                for one in level
+            ]
+            outputs = self._tenant.exchange.invoke_many(asked)
+            there = [Recipient.of(item) for output in outputs for item in output.objects()]
+            found.update({one.guid: one for one in there if one.type in MAILBOXES})
+            level = [one for one in there if one.type in GROUPS and one.guid not in seen]
+            seen |= {one.guid for one in level}
+        return tuple(found.values())
+
+    def _with_what_hangs_on_it(self, state: State, policies: Output, scopes: Output) -> State:
         """The state with the policies, the groups above, and whatever else decides whom a change of members lets in."""
         desired = self._desired
         if isinstance(policies.error, Forbidden) and not _moves(state, desired):
             return state  # who may look after groups alone sees no policies, and changes nothing that they hang on
         state = replace(state, policies=tuple(policies_of(policies)))
         group = state.group
+        if group is not None and _moves(state, desired):
+            state = replace(state, scopes=hanging.scopes(self._tenant.exchange, group.recipient, scopes))
         # Which groups hold it takes a request for each level, and matters only where somebody comes or goes.
         if group is not None and _moves(state, desired) and limiter.elsewhere(state.facts, own(state, desired)):
             state = replace(state, holders=hanging.holders(self._tenant.exchange, group.recipient))
@@ -374,6 +402,7 @@ SPEC = ArgumentSpec(
         "own_members": {"type": "dict"},
         "own_settings": {"type": "list", "elements": "dict", "default": []},
         "not_before": {"type": "str"},
+        "on_nested_group": {"type": "str", "choices": [FAIL, FLATTEN]},
     },
     required_if=[("state", "present", ("name",))],
 )

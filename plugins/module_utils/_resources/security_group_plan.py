@@ -30,6 +30,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     words,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import (
+    FAIL,
     MARK,
     Create,
     Desired,
@@ -43,6 +44,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_
     judged,
     leaving,
     members,
+    nested,
     own,
     owners,
     resolved,
@@ -85,7 +87,9 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
     owner_roll = Roll.of(wanted_owners, present_owners, desired.owners, True)
     strangers = [Recipient(guid=one, type="", name=one) for one in unnamed if desired.owners is not None]
     foreign_owners = [*owner_roll.foreign, *strangers]
-    plan.blocked = _foreign_problem(desired, name, roll.foreign, foreign_owners)
+    plan.blocked = _nested_problem(current, desired, name)
+    if plan.blocked is None:
+        plan.blocked = _foreign_problem(desired, name, roll.foreign, foreign_owners)
     if plan.blocked is None and group is not None:
         judgement = judged(current, desired)
         plan.blocked = limiter.members_problem(
@@ -307,6 +311,23 @@ def _candidates_problem(current: State, desired: Desired) -> Blocked | None:
         attempted=f"look up the members and owners of the group {desired.name}",
         cure="correct the addresses; members have to be user, shared, room or equipment mailboxes of this tenant",
         details={"candidates": details},
+    )
+
+
+def _nested_problem(current: State, desired: Desired, name: str) -> Blocked | None:
+    """Groups in a group that a scope of roles stands on: the application would not reach who is in them."""
+    found = nested(current)
+    if not found or desired.on_nested_group != FAIL:
+        return None
+    return Blocked(
+        f"the group {name} holds {listed(found, separator='; ')}; a scope of roles holds direct members only, so that "
+        "the application would not reach who is in there",
+        attempted=f"bring the group {name} to what is declared",
+        cure="name the mailboxes themselves and take the group out; or set on_nested_group to flatten "
+        "(mail2fax_on_nested_group), which does so",
+        who=ADMIN,
+        details={"nested": [one.as_dict() for one in found[:MOST_DETAILS]]},
+        options=("on_nested_group",),
     )
 
 

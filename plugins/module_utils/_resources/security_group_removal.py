@@ -115,6 +115,19 @@ def _problem(group: Group, current: State, desired: Desired) -> Blocked | None:
             who=limiter.EXCHANGE_ADMIN,
             details={"policies": [policy.as_dict() for policy in users]},
         )
+    scopes = list(current.scopes)
+    if desired.check_mode and desired.app_id:
+        scopes = [scope for scope in scopes if set(scope.applications) != {desired.app_id}]
+    if scopes:
+        return Blocked(
+            f"the group {group.recipient.label} still stands in {listed(scopes, separator='; ')}: without it, that "
+            "would hold nobody, and whoever got the group's name would come into it",
+            attempted=attempted,
+            cure="take the roles and their scope back first (exchange_application_role with state absent; what others "
+            "made, by hand)",
+            who=limiter.EXCHANGE_ADMIN,
+            details={"scopes": [{"name": scope.name, "applications": list(scope.applications)} for scope in scopes]},
+        )
     if group.dir_synced:
         return synced(group, [attempted])
     return limiter.members_problem(judged(current, desired), attempted, current.names)

@@ -23,6 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import limiter
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import EVERY_APPLICATION, Policy
 
+FAIL, FLATTEN = "fail", "flatten"
 MARK = "Managed by mail2fax.m365"
 """Begins the description of every group that this collection made."""
 
@@ -113,7 +114,8 @@ class State:
     wanted members' or owners' addresses, or a name that stands in ManagedBy.
 
     ``accounts``: by a declared address, in lower case, that nobody has: who signs in with it.
-    ``holders``: the groups that hold the group. ``verdicts``: see ``limiter.Facts``. ``names``: of other applications.
+    ``holders``: the groups that hold the group. ``scopes``: of roles, that name it; both where somebody comes or goes.
+    ``verdicts``: see ``limiter.Facts``. ``names``: of other applications.
     """
 
     found: tuple[Recipient, ...] = ()
@@ -125,11 +127,15 @@ class State:
     holders: tuple[Recipient, ...] = ()
     verdicts: t.Mapping[tuple[str, str], str] = field(default_factory=dict)
     names: t.Mapping[str, str] = field(default_factory=dict)
+    scopes: tuple[limiter.Scoped, ...] = ()
+    nested: t.Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict)
+    """By a group in the group (its Guid): the mailboxes in it at any depth, where it is to be taken apart."""
 
     @property
     def facts(self) -> limiter.Facts:
         """What hangs on the group."""
-        return limiter.Facts(self.group.recipient if self.group else None, self.policies, self.holders, self.verdicts)
+        group = self.group.recipient if self.group else None
+        return limiter.Facts(group, self.policies, self.holders, self.verdicts, self.scopes)
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,8 @@ class Desired:
     own_settings: t.Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)
     """By a group's Guid in lower case: what was changed of it here, and goes back to what it was."""
     not_before: dt.datetime | None = None
+    on_nested_group: str | None = None
+    """FAIL or FLATTEN where a scope of roles stands on the group, which holds direct members only; else None."""
     check_mode: bool = field(default=False, compare=False)
 
     def identifies(self, recipient: Recipient) -> bool:
@@ -220,14 +228,31 @@ class Roll:
 def members(current: State, desired: Desired) -> Roll:
     """Who is to come into the group, and who is in it undeclared."""
     wanted = resolved(current, desired.members or ())
-    return Roll.of(wanted, current.members, desired.members, desired.exclusive_members)
+    roll = Roll.of(wanted, current.members, desired.members, desired.exclusive_members)
+    if desired.on_nested_group != FLATTEN:
+        return roll
+    # Groups in the group leave it. Where members are not exclusive, who is in those comes in their place.
+    apart = nested(current)
+    foreign = [one for one in roll.foreign if one not in apart]
+    if desired.members is not None and desired.exclusive_members:
+        return Roll(roll.missing, foreign)
+    there = {one.guid for one in current.members}
+    come = {one.guid: one for group in apart for one in current.nested.get(group.guid, ()) if one.guid not in there}
+    return Roll(ordered([*roll.missing, *come.values()]), foreign)
+
+
+def nested(current: State) -> list[Recipient]:
+    """The groups in the group."""
+    return ordered(one for one in current.members if one.type in GROUPS)
 
 
 def leaving(current: State, desired: Desired) -> list[Recipient]:
     """Who would be taken out of the group: present and undeclared, or the whole of a group that goes, or those who
     were put into it here."""
     if desired.state == "present":
-        return members(current, desired).foreign if desired.on_foreign_members == "remove" else []
+        apart = nested(current) if desired.on_nested_group == FLATTEN else []
+        foreign = members(current, desired).foreign if desired.on_foreign_members == "remove" else []
+        return ordered([*apart, *foreign])
     group = current.group
     if group is None:
         return []
@@ -240,12 +265,13 @@ def leaving(current: State, desired: Desired) -> list[Recipient]:
 def own(current: State, desired: Desired) -> str | None:
     """The application that the group is meant for. None where nobody said it and the tenant does not tell.
 
-    A group that was made here, with the policy of one application on it, is that one's.
+    A group that was made here, with the policy or the scope of one application on it, is that one's.
     """
     group = current.group
     if desired.app_id is not None or group is None or not group.is_ours:
         return desired.app_id
     limited = {policy.app_id for policy in current.policies if policy.covers(group.recipient)} - {EVERY_APPLICATION}
+    limited |= {app_id for scope in current.scopes for app_id in scope.applications}
     return limited.pop() if len(limited) == 1 else None
 
 

@@ -3,15 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""What hangs on a group, read from Exchange: which groups hold it, and what other applications may open today."""
+"""What hangs on a group, read from Exchange: which groups hold it, which scopes of roles name it, and what other
+applications may open today."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFound, ServiceError
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import PER_FILTER, Recipient, by_properties
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import (
+    Assignment,
+    all_assignments_cmdlet,
+    everybodys,
+    has,
+    opens_mail,
+    scopes_of,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import Scoped
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer
 
 DEEPEST = 30
 """How many levels of groups are climbed; more than that is no way to keep groups, and stops the task."""
@@ -43,6 +54,31 @@ def holders(exchange: Exchange, group: Recipient) -> tuple[Recipient, ...]:
         attempted=f"look which groups hold {group.label}",
         cure="choose another group",
     )
+
+
+def scopes(exchange: Exchange, group: Recipient, told: Output) -> tuple[Scoped, ...]:
+    """The management scopes that name ``group``, with whose roles they limit. A further request where there is one.
+
+    ``told``: the answer to ``application_role.scopes_cmdlet``.
+    """
+    named = [scope for scope in scopes_of(told) if scope.filter.names(group.dn)]
+    if not named:
+        return ()
+    everything = Cmdlet("Get-ServicePrincipal", {}, "read which applications have roles")
+    assigned, pointed = exchange.invoke_many([all_assignments_cmdlet(), everything])
+    pointers = [Pointer.of(item) for item in pointed.listed()]
+    found = []
+    for scope in named:
+        users = [one for one in everybodys(assigned) if one.uses(scope) and opens_mail(one.role)]
+        whose = {_application(one, pointers) for one in users}
+        found.append(Scoped(scope.name, tuple(sorted(whose)), understood=scope.filter.groups is not None))
+    return tuple(found)
+
+
+def _application(one: Assignment, pointers: t.Sequence[Pointer]) -> str:
+    """The id of the application that has a role; whatever Exchange says of it where no pointer leads to one."""
+    found = next((pointer for pointer in pointers for name in one.assignees if has(pointer, name)), None)
+    return found.app_id if found else next((name for name in one.assignees if name), "somebody")
 
 
 def listing(some: t.Iterable[Recipient]) -> str:

@@ -7,7 +7,8 @@
 
 A policy is removed, a group removed or its members changed only after a look at all that hangs on it: the grants of
 the application itself, by its id, and the policies of every other application on the group or on a group that holds
-it. Everything here is pure, and fails closed: what is not known counts as if it let somebody in.
+it, and the scopes of roles that name it. Everything here is pure, and fails closed: what is not known counts as if it
+let somebody in.
 """
 
 from __future__ import annotations
@@ -32,29 +33,48 @@ EXCHANGE_ADMIN = "an Exchange Administrator"
 
 
 @dataclass(frozen=True)
+class Scoped:
+    """A management scope that names a group, and whose roles it limits: application ids, or whatever stands for whom.
+
+    ``understood``: it is the members of groups and nothing else, so that somebody who comes opens more, and one who
+    leaves less. Of any other filter nobody can tell.
+    """
+
+    name: str
+    applications: tuple[str, ...] = ()
+    understood: bool = True
+
+    def __str__(self) -> str:
+        return f"the scope {self.name!r} of roles"
+
+
+@dataclass(frozen=True)
 class Facts:
     """What hangs on a group.
 
     ``policies``: all of the tenant. ``holders``: every group that holds ``group``, at any depth. ``verdicts``: what
-    Exchange says today of an application (its id) and a mailbox (its Guid), where it was asked.
+    Exchange says today of an application (its id) and a mailbox (its Guid), where it was asked. ``scopes``: those of
+    roles that name the group.
     """
 
     group: Recipient | None = None
     policies: tuple[Policy, ...] = ()
     holders: tuple[Recipient, ...] = ()
     verdicts: t.Mapping[tuple[str, str], str] = field(default_factory=dict)
+    scopes: tuple[Scoped, ...] = ()
 
 
 @dataclass(frozen=True)
 class Effect:
     """What a change of members does to one other application. ``app_id`` ``*``: all that have no policy of their own.
 
-    ``policies`` are those on the group or above it through which it comes about.
+    ``policies`` are those on the group or above it, and ``scopes`` those that name it, through which it comes about.
     """
 
     app_id: str
     policies: tuple[Policy, ...]
     mailboxes: tuple[Recipient, ...]
+    scopes: tuple[Scoped, ...] = ()
 
     @property
     def who(self) -> str:
@@ -65,7 +85,13 @@ class Effect:
             "app_id": self.app_id,
             "mailboxes": [mailbox.label for mailbox in self.mailboxes],
             "policies": [policy.as_dict() for policy in self.policies],
+            **({"scopes": [scope.name for scope in self.scopes]} if self.scopes else {}),
         }
+
+    @property
+    def through(self) -> str:
+        """What it comes about through, for people."""
+        return listed([*map(str, self.policies), *map(str, self.scopes)])
 
 
 @dataclass(frozen=True)
@@ -126,15 +152,16 @@ def judge(
     ``own``: the application that the group is meant for, None where it is not known, so that each is another one.
     ``accepted``: ids of applications (or ``*``) whose reach may grow.
     """
+    coming, going = list(adding), list(removing)
+    by_scopes = _by_scopes(facts, own, coming, going, accepted)
     hanging = of_others(facts, own)
     if not hanging:
-        return Judgement()
+        return by_scopes
     who = {policy.app_id for policy in hanging}
     if EVERY_APPLICATION in who:
         who |= {policy.app_id for policy in facts.policies} - {own}
     widened: list[Effect] = []
     narrowed: list[Effect] = []
-    coming, going = list(adding), list(removing)
     for app_id in sorted(who):
         hers = [policy for policy in facts.policies if policy.app_id in (app_id, EVERY_APPLICATION)]
         near = tuple(policy for policy in hers if policy in hanging)
@@ -149,6 +176,23 @@ def judge(
             widened.append(Effect(app_id, near, tuple(opened)))
         if closed:
             narrowed.append(Effect(app_id, near, tuple(closed)))
+    return Judgement((*widened, *by_scopes.widened), (*narrowed, *by_scopes.narrowed))
+
+
+def _by_scopes(
+    facts: Facts, own: str | None, coming: list[Recipient], going: list[Recipient], accepted: t.Collection[str]
+) -> Judgement:
+    """The same through scopes of roles: they hold the group's direct members, and have no denial."""
+    widened: list[Effect] = []
+    narrowed: list[Effect] = []
+    for app_id in sorted({app_id for scope in facts.scopes for app_id in scope.applications} - {own or ""}):
+        hers = tuple(scope for scope in facts.scopes if app_id in scope.applications)
+        odd = tuple(scope for scope in hers if not scope.understood)
+        opened = [*coming, *(going if odd else ())]
+        if opened and EVERY_APPLICATION not in accepted and app_id not in accepted:
+            widened.append(Effect(app_id, (), tuple(opened), hers if coming else odd))
+        if going and len(odd) < len(hers):
+            narrowed.append(Effect(app_id, (), tuple(going), tuple(scope for scope in hers if scope not in odd)))
     return Judgement(tuple(widened), tuple(narrowed))
 
 
@@ -180,7 +224,7 @@ def members_problem(
         return None
     said = "; ".join(
         f"{called(effect.app_id, names)} could open {listed([one.label for one in effect.mailboxes])} "
-        f"({listed([str(policy) for policy in effect.policies])})"
+        f"({effect.through})"
         for effect in judgement.widened
     )
     ids = ", ".join(effect.app_id for effect in judgement.widened)
@@ -203,8 +247,7 @@ def members_problem(
 def narrowing(judgement: Judgement, names: t.Mapping[str, str]) -> list[str]:
     """A warning for each other application that can open less than before."""
     return [
-        f"{called(effect.app_id, names)} may lose {listed([one.label for one in effect.mailboxes])}: "
-        f"{listed([str(policy) for policy in effect.policies])}."
+        f"{called(effect.app_id, names)} may lose {listed([one.label for one in effect.mailboxes])}: {effect.through}."
         for effect in judgement.narrowed
     ]
 

@@ -112,6 +112,8 @@ class Late:
             return Output(view.policies) if view.policies else Output(error=NotFound("object 'OU=t\\*' is not there"))
         if cmdlet.name == "Get-OrganizationConfig":
             return Output([view.ews])
+        if cmdlet.name == "Get-ManagementScope":
+            return Output([])
         people = [one for one in (FAX, ADA) if one["PrimarySmtpAddress"] in cmdlet.parameters["Filter"]]
         group = [view.group] if view.group and "Alias -eq" in cmdlet.parameters["Filter"] else []
         return Output([*people, *group])

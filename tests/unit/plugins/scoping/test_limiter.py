@@ -301,3 +301,35 @@ def test_nothing_is_blocked_that_lets_nobody_in_by_a_policy_that_restricts():
         world.groups["g0"] |= adding
         grown = {(app, box) for app in (B, C) for box in adding if world.opens(app, box)} - before
         assert {(effect.app_id, box.name) for effect in judged.widened for box in effect.mailboxes} == grown, seed
+
+
+# ---- scopes of roles ------------------------------------------------------------------------------------------------
+
+
+def scoped(*applications: str, understood: bool = True) -> limiter.Facts:
+    return limiter.Facts(scopes=(limiter.Scoped("their scope", applications, understood),))
+
+
+BOX = Recipient(guid="box", type="UserMailbox", address="box@contoso.com")
+THEIRS = "9cb8b5d2-8724-4f32-8152-a16a230b682b"
+OURS_TOO = "8cb8b5d2-8724-4f32-8152-a16a230b682b"
+
+
+def test_who_comes_into_a_group_comes_into_every_scope_that_names_it():
+    judgement = limiter.judge(scoped(THEIRS, OURS_TOO), OURS_TOO, adding=[BOX])
+    assert [effect.app_id for effect in judgement.widened] == [THEIRS]
+    problem = limiter.members_problem(judgement, "change", {})
+    assert problem is not None
+    assert "the scope 'their scope' of roles" in problem.message
+    assert problem.details["widened"][0]["scopes"] == ["their scope"]
+    for accepted in (frozenset({THEIRS}), frozenset({"*"})):
+        assert not limiter.judge(scoped(THEIRS), OURS_TOO, adding=[BOX], accepted=accepted).widened
+
+
+def test_who_leaves_a_group_leaves_the_scope_unless_nobody_can_tell():
+    judgement = limiter.judge(scoped(THEIRS), OURS_TOO, removing=[BOX])
+    assert (judgement.widened, [one.app_id for one in judgement.narrowed]) == ((), [THEIRS])
+    assert "their scope" in limiter.narrowing(judgement, {})[0]
+    judgement = limiter.judge(scoped(THEIRS, understood=False), OURS_TOO, removing=[BOX])
+    assert ([one.app_id for one in judgement.widened], judgement.narrowed) == ([THEIRS], ())
+    assert not limiter.judge(scoped(), OURS_TOO, adding=[BOX], removing=[BOX]).widened

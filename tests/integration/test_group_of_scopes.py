@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""exchange_security_group where scopes of roles stand on the group: nobody else reaches more, no group goes too early."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.emulator.testing import Emulator
+from tests.integration.app_roles import (
+    APP,
+    BOSS,
+    CONTROL,
+    FAX,
+    NEW,
+    OTHER,
+    READ,
+    SCOPE,
+    by_hand,
+    dn_of,
+    tenants,
+)
+from tests.integration.app_roles import apply as assign
+from tests.integration.exchange_admin import admin, at, changes, sent
+from tests.integration.harness import TENANT_ID, run
+from tests.integration.transports import TRANSPORTS, start_emulator
+
+MADE = {"name": "Made here", "alias": "made.here", "members": [FAX], "owners": []}
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+    with start_emulator(tenants(), request.param) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(running: Emulator) -> Emulator:
+    running.reset()
+    running.faults([])
+    return running
+
+
+def group(emulator: Emulator, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    emulator.clear_journal()
+    return run("exchange_security_group", {**MADE, **options}, emulator, check_mode)
+
+
+def members(emulator: Emulator, alias: str = "made.here") -> set[str]:
+    [found] = [one for one in emulator.state(TENANT_ID)["groups"] if one["Alias"] == alias]
+    return {str(one) for one in found["members"]}
+
+
+def test_another_applications_scope_on_the_group_is_not_widened(emulator: Emulator):
+    group(emulator)
+    dn = dn_of(emulator, "made.here")
+    admin(emulator, "New-ManagementScope", Name="T", RecipientRestrictionFilter=f"MemberOfGroup -eq '{dn}'")
+    by_hand(emulator, name="t", role=READ, app_id=OTHER, CustomResourceScope="T")
+    told = group(emulator, members=[FAX, BOSS], app_id=APP)
+    assert told["outcome"] == "blocked", told
+    assert "Another one" in told["msg"]
+    assert changes(emulator) == []
+    assert emulator.exposures(app_id=OTHER, declared=[FAX, CONTROL]) == []
+    told = group(emulator, members=[FAX, BOSS], app_id=APP, accept_shared_group=[OTHER])
+    assert told["outcome"] == "changed", told
+    told = group(emulator, members=[FAX], app_id=APP, on_foreign_members="remove")
+    assert any("may lose" in text for text in told["warnings"])
+
+
+def test_the_own_scope_does_not_stand_in_the_way(emulator: Emulator):
+    group(emulator)
+    assign(emulator, group="made.here", mailboxes=[FAX])
+    assert group(emulator, members=[FAX, BOSS], app_id=APP)["outcome"] == "changed"
+    # The tenant tells whose group it is, where nobody says so.
+    assert group(emulator, members=[FAX, BOSS, CONTROL])["outcome"] == "changed"
+    assert group(emulator, members=[FAX, BOSS, CONTROL], app_id=APP)["outcome"] == "ok"
+    assert sent(emulator) == ["$batch"]
+
+
+def test_a_group_stays_while_a_scope_names_it(emulator: Emulator):
+    group(emulator)
+    assign(emulator, group="made.here", mailboxes=[FAX])
+    told = group(emulator, state="absent", app_id=APP)
+    assert told["outcome"] == "blocked"
+    assert SCOPE in told["msg"]
+    assert group(emulator, check_mode=True, state="absent", app_id=APP)["outcome"] == "changed"
+    assert group(emulator, check_mode=True, state="absent", app_id=NEW)["outcome"] == "blocked"
+    assign(emulator, state="absent")
+    assert group(emulator, state="absent", app_id=APP)["outcome"] == "changed"
+
+
+def test_a_filter_that_nobody_understands_is_no_reason_to_go(emulator: Emulator):
+    group(emulator)
+    dn = dn_of(emulator, "made.here")
+    text = f"MemberOfGroup -eq '{dn}' -and CustomAttribute1 -eq 'x'"
+    admin(emulator, "New-ManagementScope", Name="Odd", RecipientRestrictionFilter=text)
+    assert group(emulator, state="absent", app_id=APP)["outcome"] == "blocked"
+
+
+def test_a_group_in_the_group_stops_or_is_taken_out(emulator: Emulator):
+    group(emulator)
+    admin(emulator, "Add-DistributionGroupMember", Identity="made.here", Member="Other group")
+    told = group(emulator, on_nested_group="fail", on_foreign_members="remove")
+    assert told["outcome"] == "blocked"
+    assert "direct members only" in told["msg"]
+    assert told["error"]["options"] == ["on_nested_group"]
+    told = group(emulator, on_nested_group="flatten")
+    assert told["outcome"] == "changed", told
+    assert members(emulator) == {FAX}
+    assert group(emulator, on_nested_group="flatten")["outcome"] == "ok"
+
+
+def test_without_exclusive_members_who_is_in_it_comes_in_its_place(emulator: Emulator):
+    group(emulator)
+    admin(emulator, "New-DistributionGroup", Name="Deep", Alias="deep", Type="Security", Members=[BOSS, at("user1")])
+    admin(emulator, "Add-DistributionGroupMember", Identity="other.group", Member="deep")
+    admin(emulator, "Add-DistributionGroupMember", Identity="made.here", Member="Other group")
+    told = group(emulator, on_nested_group="flatten", exclusive_members=False)
+    assert told["outcome"] == "changed", told
+    assert members(emulator) == {FAX, CONTROL, BOSS, at("user1")}
+    again = group(emulator, on_nested_group="flatten", exclusive_members=False)
+    assert (again["outcome"], changes(emulator)) == ("ok", [])
