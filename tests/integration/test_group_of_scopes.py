@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""exchange_security_group where scopes of roles stand on the group: nobody else reaches more, no group goes too early."""
+"""exchange_security_group where scopes of roles stand on the group: nobody else reaches more, none goes too early."""
 
 from __future__ import annotations
 
