@@ -37,6 +37,12 @@ _SEEN = {
 """Verdicts of a proof, as a sheet says them."""
 
 
+_NEITHER = frozenset({proof.NO_MAILBOX, "ews_blocked"}) | proof.OFF
+"""The mailbox or the protocol is not there for anybody: neither opened nor refused."""
+_LET_IN = frozenset({proof.OPENED, proof.SIGNED_IN})
+_KEPT_OUT = proof.REFUSALS | _NEITHER | {proof.SIGNED_IN}
+
+
 def called(protocol: str) -> str:
     """A protocol's name for people."""
     return _CALLED.get(protocol, protocol.upper())
@@ -57,12 +63,19 @@ def labels(accesses: t.Iterable[Json]) -> dict[str, str]:
     }
 
 
-def proofs(row: Json) -> list[Json]:
-    """What was tried on one mailbox, an entry for each access; a record of 0.1.0 tells of one, without its name."""
-    found = [one for one in row.get("proofs") or [] if one.get("verdict")]
-    if found or not row.get("probe"):
-        return list(found)
-    return [{"access": "", "verdict": row["probe"], "at": row.get("probe_at"), "as_expected": row.get("as_expected")}]
+def proofs(row: Json) -> list[dict[str, t.Any]]:
+    """What was tried on one mailbox, an entry for each access, with ``as_expected``: False for what makes the mailbox
+    not as it has to be. A record of 0.1.0 tells of one, without its name."""
+    found = [dict(one) for one in row.get("proofs") or [] if one.get("verdict")]
+    if not found and row.get("probe"):
+        found = [{"access": "", "verdict": row["probe"], "at": row.get("probe_at")}]
+    good = _LET_IN if row.get("expected") == "granted" else _KEPT_OUT
+    if row.get("as_expected") is False:
+        # Where each by itself is right, it is Exchange's verdict that is not.
+        right = [one["verdict"] in good for one in found]
+        for one, is_right in zip(found, right, strict=True):
+            one.setdefault("as_expected", is_right and not all(right))
+    return found
 
 
 def _listed(words: t.Sequence[str]) -> str:
@@ -122,7 +135,6 @@ def unrefused(document: Json, accesses: t.Iterable[Json]) -> list[str]:
     ]
 
 
-_NEITHER = frozenset({proof.NO_MAILBOX, "ews_blocked"}) | proof.OFF
 _SAID = {
     "none": (
         "{ways} nothing was refused on the wire: every mailbox that must stay shut answered that it is not there or "

@@ -30,7 +30,7 @@ def box(address: str, expected: str, **seen: str) -> dict[str, t.Any]:
         "probe_at": AT,
         "as_expected": all(verdict in good for verdict in seen.values()),
         "proofs": [
-            {"access": access, "protocol": access, "verdict": verdict, "as_expected": verdict in good, "at": AT}
+            {"access": access, "protocol": access, "verdict": verdict, "reason": None, "at": AT}
             for access, verdict in seen.items()
         ],
     }
@@ -140,6 +140,25 @@ def test_the_table_has_a_line_for_each_mailbox_and_way_in() -> None:
     assert "SMTP  refused (not yet)" in lines[start + 2]
     assert "IMAP  no permission" in lines[start + 3]
     assert all(len(line) <= 90 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdicts", "marked"),
+    [
+        ("granted", {"imap": "opened", "smtp": "refused"}, ["smtp"]),
+        ("granted", {"imap": "no_mailbox", "smtp": "protocol_off_tenant"}, ["imap", "smtp"]),
+        ("denied", {"imap": "opened", "smtp": "signed_in"}, ["imap"]),
+        ("denied", {"imap": "no_permission", "smtp": "no_mailbox"}, []),
+    ],
+)
+def test_what_is_not_as_meant_is_marked_and_no_more(expected: str, verdicts: dict[str, str], marked: list[str]) -> None:
+    row = {**box("a@contoso.com", expected, **verdicts), "as_expected": not marked}
+    assert [one["access"] for one in ways.proofs(row) if one.get("as_expected") is False] == marked
+
+
+def test_where_the_proofs_are_right_and_exchange_is_not_all_is_marked() -> None:
+    row = {**box("a@contoso.com", "granted", imap="opened", smtp="opened"), "verdict": "Denied", "as_expected": False}
+    assert [one["as_expected"] for one in ways.proofs(row)] == [False, False]
 
 
 def test_a_record_of_an_earlier_version_is_read_on() -> None:
