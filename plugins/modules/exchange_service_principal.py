@@ -41,6 +41,11 @@ options:
         Then nothing is asked of Graph where Exchange has the same. Before something is written it always is.
     type: bool
     default: false
+  pointer_read:
+    description:
+      - What was read of it in this run, as M(mail2fax.m365.m365_tenant_info) returns it under C(service_principal).
+      - Together with O(object_id_read), nothing is asked of Exchange where it has O(object_id).
+    type: dict
   display_name:
     description:
       - Name that the object gets when it is made, by default that of the service principal. One that exists keeps its

@@ -97,6 +97,22 @@ def test_what_graph_said_in_this_run_is_not_asked_again(emulator: Emulator):
     assert len(requests_to(emulator, GRAPH)) == 1
 
 
+def test_what_the_preflight_read_of_both_in_this_run_is_not_asked_again(emulator: Emulator):
+    wanted = object_id(emulator, APP)
+    read = apply(emulator, APP)["service_principal"]
+    known = apply(emulator, APP, object_id=wanted, object_id_read=True, pointer_read=read)
+    assert (known["outcome"], known["service_principal"], sent(emulator)) == ("ok", read, [])
+    # Exchange is asked where one of both is not known, or they do not agree.
+    for options in (
+        {"pointer_read": read},
+        {"object_id": wanted, "object_id_read": True, "pointer_read": {**read, "object_id": APP}},
+        {"object_id": wanted, "object_id_read": True, "pointer_read": {**read, "app_id": NEW}},
+        {"object_id": wanted, "object_id_read": True, "pointer_read": {}},
+    ):
+        assert apply(emulator, APP, **options)["outcome"] == "ok"
+        assert sent(emulator) == ["Get-ServicePrincipal"]
+
+
 @pytest.mark.parametrize("unknown", ["404", "400", "everything"])
 def test_an_unknown_identity_may_be_answered_in_three_ways(unknown: str):
     with start_emulator(tenants(switches={"unknown_service_principal": unknown}), "rest") as emulator:

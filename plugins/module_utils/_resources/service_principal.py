@@ -53,6 +53,7 @@ class ServicePrincipal:
     def __init__(self, tenant: Tenant, task: Task) -> None:
         params = task.params
         self._tenant = tenant
+        self._seen = _seen(params.get("pointer_read"))
         said = params.get("object_id")
         name = params.get("display_name")
         self._desired = Desired(
@@ -75,9 +76,13 @@ class ServicePrincipal:
             return State()
         if desired.state == "absent":
             return self._what_hangs_on_it()
+        read = desired.object_id if desired.object_id_read else ""
+        seen, self._seen = self._seen, None
+        if seen is not None and read and (seen.app_id, seen.object_id) == (desired.app_id, read):
+            # Both were read in this run, and nothing is written. Whoever lets the application in looks again.
+            return State(seen, Principal(read))
         [output] = self._tenant.exchange.invoke_many([read_cmdlet(desired.app_id)])
         pointer = pointer_of(output, desired.app_id)
-        read = desired.object_id if desired.object_id_read else ""
         if pointer is not None and read and pointer.object_id == read:
             # Graph said so in this run, and nothing is written.
             return State(pointer, Principal(pointer.object_id))
@@ -190,6 +195,14 @@ class ServicePrincipal:
         return Settled({key: seen.plan.result[key] for key in ("service_principal", "sid", "object_id")})
 
 
+def _seen(said: t.Mapping[str, t.Any] | None) -> Pointer | None:
+    """The option pointer_read: what was read of the pointer before, in this run."""
+    if not said or not said.get("object_id") or not said.get("sid"):
+        return None
+    text = {key: str(said.get(key) or "") for key in ("app_id", "object_id", "sid", "display_name", "identity")}
+    return Pointer(**{**text, **{key: text[key].lower() for key in ("app_id", "object_id", "sid")}})
+
+
 def _rights(pointer: Pointer, send_as: Output, full_access: t.Mapping[str, Output]) -> tuple[Right, ...]:
     """What the pointer may on mailboxes, as far as they were looked at."""
     found = {
@@ -210,6 +223,7 @@ SPEC = ArgumentSpec(
         "app_id": {"type": "str", "required": True},
         "object_id": {"type": "str"},
         "object_id_read": {"type": "bool", "default": False},
+        "pointer_read": {"type": "dict"},
         "display_name": {"type": "str"},
         "on_wrong_pointer": {"type": "str", "default": FAIL, "choices": [FAIL, REPLACE]},
         "mailboxes": {"type": "list", "elements": "str", "default": []},
