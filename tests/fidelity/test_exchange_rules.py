@@ -1337,7 +1337,7 @@ def test_folders_one_by_one(shell: Shell) -> None:
     for folder in ("msgfolderroot", "root", "sentitems", "calendar"):
         assert _ews(shell, operation=GET_INBOX.format(folder=folder))[:2] == (200, "NoError")
     assert _ews(shell, operation=GET_INBOX.format(folder="publicfoldersroot"))[:2] == (200, "ErrorFolderNotFound")
-    assert _ews(shell, operation="<m:CreateItem/>")[:2] == (500, "ErrorAccessDenied")
+    assert _ews(shell, operation="<m:GetDelegate/>")[:2] == (500, "ErrorAccessDenied")
 
 
 def test_shapes_and_depths(shell: Shell) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import typing as t
 import uuid
 
@@ -299,40 +298,3 @@ def test_a_copy_of_what_is_sent_is_kept_unless_it_is_not_wanted(emulator: Emulat
 
 def test_a_calendar_view_needs_its_bounds(emulator: Emulator) -> None:
     refused(Mail(emulator, WIDE)("GET", FAX, "/calendarView"), 400, "ErrorInvalidParameter")
-
-
-# --- Microsoft's own client -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the SDK announces its own at every import
-def test_the_graph_sdk_sends_reads_and_deletes(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    from azure.identity.aio import ClientSecretCredential
-    from msgraph import GraphServiceClient
-    from msgraph.generated.models.email_address import EmailAddress
-    from msgraph.generated.models.item_body import ItemBody
-    from msgraph.generated.models.message import Message
-    from msgraph.generated.models.o_data_errors.o_data_error import ODataError
-    from msgraph.generated.models.recipient import Recipient
-    from msgraph.generated.users.item.send_mail.send_mail_post_request_body import SendMailPostRequestBody
-
-    for name, value in emulator.env().items():
-        monkeypatch.setenv(name, value)
-
-    async def work() -> None:
-        async with ClientSecretCredential(TENANT, SCOPED, "mail-secret") as credential:
-            client = GraphServiceClient(credential, scopes=[f"{GRAPH}/.default"])
-            fax = client.users.by_user_id(FAX)
-            to = [Recipient(email_address=EmailAddress(address=FAX))]
-            message = Message(subject="By the SDK", body=ItemBody(content="Page 1"), to_recipients=to)
-            await fax.send_mail.post(SendMailPostRequestBody(message=message, save_to_sent_items=False))
-            page = await fax.mail_folders.by_mail_folder_id("inbox").messages.get()
-            (seen,) = page.value
-            assert (seen.subject, seen.from_.email_address.address, seen.is_read) == ("By the SDK", FAX, False)
-            await fax.messages.by_message_id(seen.id).delete()
-            assert (await fax.calendar.get()).name == "Calendar"
-            assert (await fax.mailbox_settings.get()).time_zone == "UTC"
-            with pytest.raises(ODataError) as refusal:
-                await client.users.by_user_id(OTHER).messages.get()
-            assert refusal.value.error.code == "ErrorAccessDenied"
-
-    asyncio.run(work())

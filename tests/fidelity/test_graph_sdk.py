@@ -21,9 +21,13 @@ from msgraph.generated.applications.item.remove_password.remove_password_post_re
 )
 from msgraph.generated.models.app_role_assignment import AppRoleAssignment
 from msgraph.generated.models.application import Application
+from msgraph.generated.models.email_address import EmailAddress
+from msgraph.generated.models.item_body import ItemBody
+from msgraph.generated.models.message import Message
 from msgraph.generated.models.o_auth2_permission_grant import OAuth2PermissionGrant
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.password_credential import PasswordCredential
+from msgraph.generated.models.recipient import Recipient
 from msgraph.generated.models.reference_create import ReferenceCreate
 from msgraph.generated.models.required_resource_access import RequiredResourceAccess
 from msgraph.generated.models.resource_access import ResourceAccess
@@ -32,6 +36,7 @@ from msgraph.generated.oauth2_permission_grants.oauth2_permission_grants_request
     Oauth2PermissionGrantsRequestBuilder,
 )
 from msgraph.generated.service_principals.service_principals_request_builder import ServicePrincipalsRequestBuilder
+from msgraph.generated.users.item.send_mail.send_mail_post_request_body import SendMailPostRequestBody
 from msgraph_core import PageIterator
 from msgraph_core.requests.batch_request_builder import BatchRequestBuilder
 from msgraph_core.requests.batch_request_content import BatchRequestContent
@@ -42,6 +47,8 @@ from tests.emulator.testing import Emulator, start_emulator
 TENANT = "969d5b92-bc05-403f-b576-97201b665e65"
 OPERATOR, SECRET = "11111111-0000-4000-8000-000000000001", "operator-secret"
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
+GRAPH = "00000003-0000-0000-c000-000000000000"
+FAX = "fax@imagicleucdev.onmicrosoft.com"
 FULL_ACCESS = uuid.UUID("dc890d15-9560-4a4c-9b7f-a736ec74ec40")
 
 # The SDK announces its own deprecations at every import.
@@ -309,3 +316,47 @@ def test_a_name_with_an_apostrophe_is_found_by_filter(run: t.Callable[[Work], t.
         return [app.display_name for app in found.value or []]
 
     assert run(work) == ["O'Brien & Söhne"]
+
+
+def test_mail_is_sent_read_and_deleted(run: t.Callable[[Work], t.Any]) -> None:
+    """The last one here: the operator gives itself two permissions for it."""
+
+    async def grant(client: GraphServiceClient) -> None:
+        found = {}
+        for app_id in (OPERATOR, GRAPH):
+            query = ServicePrincipalsRequestBuilder.ServicePrincipalsRequestBuilderGetQueryParameters(
+                filter=f"appId eq '{app_id}'"
+            )
+            page = await client.service_principals.get(RequestConfiguration(query_parameters=query))
+            assert page is not None
+            found[app_id] = (page.value or [])[0]
+        for role in found[GRAPH].app_roles or []:
+            if role.value in ("Mail.ReadWrite", "Mail.Send"):
+                granted = AppRoleAssignment(
+                    principal_id=uuid.UUID(found[OPERATOR].id),
+                    resource_id=uuid.UUID(found[GRAPH].id),
+                    app_role_id=role.id,
+                )
+                await client.service_principals.by_service_principal_id(str(found[GRAPH].id)).app_role_assigned_to.post(
+                    granted
+                )
+
+    async def work(client: GraphServiceClient) -> None:
+        fax = client.users.by_user_id(FAX)
+        to = [Recipient(email_address=EmailAddress(address=FAX))]
+        message = Message(subject="By the SDK", body=ItemBody(content="Page 1"), to_recipients=to)
+        await fax.send_mail.post(SendMailPostRequestBody(message=message, save_to_sent_items=False))
+        page = await fax.mail_folders.by_mail_folder_id("inbox").messages.get()
+        assert page is not None
+        (seen,) = page.value or []
+        assert seen.from_ is not None
+        assert seen.from_.email_address is not None
+        assert (seen.subject, seen.from_.email_address.address, seen.is_read) == ("By the SDK", FAX, False)
+        await fax.messages.by_message_id(str(seen.id)).delete()
+        with pytest.raises(ODataError) as refusal:
+            await fax.mailbox_settings.get()
+        assert refusal.value.error is not None
+        assert refusal.value.error.code == "ErrorAccessDenied"
+
+    run(grant)
+    run(work)
