@@ -114,6 +114,38 @@ options:
         is told as V(wrong_pointer).
     type: str
     version_added: 0.2.0
+  client:
+    description:
+      - The mail client with which the fax server signs in. The proof itself can send any token; if this client cannot
+        send the one that Entra issues, or does not sign in with a token by one of the protocols, a warning says so.
+      - What is known of each of them is in the guide
+        R(Field notes, ansible_collections.mail2fax.m365.docsite.field_notes).
+    type: str
+    choices:
+      - aioimaplib
+      - curl
+      - emailproxy
+      - exchangelib
+      - getmail6
+      - go_imap
+      - go_smtp
+      - imap_tools
+      - imapclient
+      - imapfilter
+      - imapflow
+      - imaplib
+      - mailkit
+      - mbsync
+      - mpop
+      - msmtp
+      - mutt
+      - neomutt
+      - nodemailer
+      - offlineimap
+      - poplib
+      - sasl_xoauth2
+      - smtplib
+    version_added: 0.2.0
   send:
     description:
       - Whether a real message is sent from each mailbox of O(allowed) to itself, by SMTP, and by Microsoft Graph where
@@ -224,6 +256,13 @@ roles:
   type: list
   elements: str
   sample: [full_access_as_app]
+token_length:
+  description:
+    - How many characters the application's token has, the longest one where there are several; null when nothing was
+      probed. Some mail clients cannot send long ones.
+  returned: success
+  type: int
+  sample: 1684
 probes:
   description: One entry per mailbox; empty in check mode when there is no application or no secret yet.
   returned: success

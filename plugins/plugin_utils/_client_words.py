@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import yaml
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._clients import CLIENTS
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 
 FILE = pathlib.Path(__file__).with_name("clients.yml")
 
@@ -56,10 +57,12 @@ def words() -> dict[str, Words]:
     }
 
 
-def hints(client: str, protocols: t.Collection[str], mailboxes: t.Collection[str]) -> list[str]:
-    """The sheet's lines about a client, for accesses of these protocols. Raises KeyError for an unknown client."""
+def hints(client: str, accesses: t.Sequence[t.Mapping[str, t.Any]], mailboxes: t.Collection[str]) -> list[str]:
+    """The sheet's lines about a client. ``accesses``: those of the profile, each with ``protocol`` and ``scoping``.
+    Raises KeyError for a client not known here."""
     facts, told = CLIENTS[client], words()[client]
     lines: list[str] = []
+    protocols = list(dict.fromkeys(access["protocol"] for access in accesses))
     spoken = [one for one in protocols if one in facts.sends]
     unspoken = [one for one in protocols if one not in facts.sends]
     if unspoken:
@@ -71,8 +74,31 @@ def hints(client: str, protocols: t.Collection[str], mailboxes: t.Collection[str
             "with many roles or groups: take everything off the application that the fax server does not need."
         )
     lines += [hint.say for hint in told.sheet if not hint.protocols or set(hint.protocols) & set(spoken)]
+    return lines + _when([access for access in accesses if access["protocol"] in facts.sends])
+
+
+def _when(accesses: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """When to connect, and what to do where that was too early."""
+    lines = []
+    for scoping in dict.fromkeys(access["scoping"] for access in accesses):
+        called = _listed(dict.fromkeys(access["protocol"] for access in accesses if access["scoping"] == scoping))
+        if scoping in EARLY:
+            hours = MODELS[scoping].in_force_after.total_seconds() / 3600
+            upto = "an hour" if hours == 1 else f"{hours:g} hours"
+            lines.append(
+                f"{called}: connect when this sheet says READY (up to {upto} after a change). {EARLY[scoping]}"
+            )
     return lines
 
+
+EARLY: t.Mapping[str, str] = {
+    "application_access_policy": "If it was too early, try again some minutes later; the same token will do.",
+    "application_role": "If it was too early, leave it in peace for half an hour, because each try may keep the old "
+    "answer alive; then try again. The same token will do.",
+    "mailbox_permission": "If it was too early, open a new connection; the old one is never let in, and a token that "
+    "was fetched before the consent has no right in it.",
+}
+"""By scoping model. Where nothing limits, nothing has to be awaited."""
 
 WORTH_TELLING = 6_000
 """Entra's tokens are shorter than this."""

@@ -88,7 +88,7 @@ def _hints(client: str, profile: t.Mapping[str, t.Any], fax: t.Sequence[str]) ->
     """What is known of the program that speaks for the fax server; None where nobody named one that is known."""
     if client not in _client_words.words():
         return None
-    said = _client_words.hints(client, profile["protocols"], fax)
+    said = _client_words.hints(client, profile["accesses"], fax)
     return {"title": _client_words.words()[client].title, "said": said} if said else None
 
 

@@ -25,6 +25,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import (
     SignIn,
     Token,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._clients import CLIENTS
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Blocked,
@@ -35,6 +36,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, ReadOnly
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import mailbox_probe_client
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_options import (
     asked_of,
     ews_in_force_by,
@@ -86,6 +88,7 @@ class MailboxProbe(ReadOnly):
             "wait_s": float(params["wait"]),
             "configuration_agrees": params["configuration_agrees"],
             "object_id": _names.guid(params["object_id"], "object_id") if params.get("object_id") else None,
+            "client": params.get("client"),
         }
         if accesses is None:
             protocol, role = params["protocol"], params.get("role")
@@ -125,7 +128,10 @@ class MailboxProbe(ReadOnly):
         return Rounds(self._tenant, desired, self._ways, tokens).look()
 
     def plan(self, current: State) -> Plan:
-        return plan(current, self._desired, self._tenant.now())
+        planned = plan(current, self._desired, self._tenant.now())
+        planned.result["token_length"] = mailbox_probe_client.longest(current)
+        planned.warnings.extend(mailbox_probe_client.warnings(current, self._desired))
+        return planned
 
     def _sign_in(self) -> SignIn | None:
         """How the application signs in; None in check mode when its secret is still to be made."""
@@ -272,6 +278,7 @@ SPEC = ArgumentSpec(
         "role": {"type": "str"},
         "accesses": _accesses.OPTION,
         "object_id": {"type": "str"},
+        "client": {"type": "str", "choices": sorted(CLIENTS)},
         "send": {"type": "bool", "default": False},
         "allowed": {"type": "list", "elements": "str", "default": []},
         "refused": {"type": "list", "elements": "str", "default": []},

@@ -86,6 +86,8 @@ class Desired:
     accesses: tuple[Asked, ...] = ()
     object_id: str | None = None
     """What Exchange's pointer says that the application's object id is."""
+    client: str | None = None
+    """The mail client that speaks for the fax server, by its name in ``_clients``."""
 
     @property
     def asked(self) -> tuple[Asked, ...]:
@@ -166,7 +168,8 @@ class Probe:
 @dataclass(frozen=True)
 class State:
     """``why_not`` says why nothing was probed (check mode only); else ``probes`` has every mailbox once an access.
-    ``carried``: the roles in the token, by access; ``undone``: what among them undoes the scope of its roles."""
+    ``carried``: the roles in the token, by access; ``undone``: what among them undoes the scope of its roles;
+    ``lengths``: how many characters the token has, by access."""
 
     probes: tuple[Probe, ...] = ()
     roles: tuple[str, ...] = ()
@@ -174,6 +177,7 @@ class State:
     why_not: str | None = None
     carried: t.Mapping[str, t.Collection[str]] = field(default_factory=dict)
     undone: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    lengths: t.Mapping[str, int] = field(default_factory=dict)
 
 
 def worth_waiting(probe: Probe, desired: Desired, now: dt.datetime) -> bool:

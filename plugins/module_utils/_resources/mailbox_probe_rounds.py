@@ -121,6 +121,7 @@ class Rounds:
             tuple(sorted({role for token in tokens for role in token.roles})),
             next((token.tenant_id for token in tokens if token.tenant_id), None),
             carried=(carried := {name: self._token(name).roles for name in self._asked}),
+            lengths={name: len(self._token(name).value) for name in self._asked},
             undone={
                 name: undone(self._ways[name], self._ways.values(), desired.app_id, carried[name])
                 for name in self._asked

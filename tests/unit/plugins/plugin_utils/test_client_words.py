@@ -10,7 +10,9 @@ import base64
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._clients import CLIENTS, encoded
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _client_words, _variables
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _client_words, _profile, _variables
+from tests.unit.roles import test_sheet as sheets
 
 FAX = "fax@contoso.com"
 
@@ -45,15 +47,38 @@ def test_the_length_is_that_of_the_text_that_is_sent() -> None:
         assert encoded(length, FAX) == len(text)
 
 
+def access(protocol: str, scoping: str = "tenant_wide") -> dict[str, str]:
+    return {"protocol": protocol, "scoping": scoping}
+
+
 def test_the_sheet_says_what_concerns_the_protocols() -> None:
-    sending = _client_words.hints("msmtp", ["smtp"], [FAX])
+    sending = _client_words.hints("msmtp", [access("smtp")], [FAX])
     assert any("3,0" in line and "characters" in line for line in sending)
-    reading = _client_words.hints("msmtp", ["imap"], [FAX])
+    reading = _client_words.hints("msmtp", [access("imap")], [FAX])
     assert "IMAP" in reading[0]
     assert not any("3,0" in line for line in reading)
-    assert any("500" in line for line in _client_words.hints("mutt", ["smtp"], [FAX]))
-    assert not any("500" in line for line in _client_words.hints("mutt", ["imap"], [FAX]))
-    assert _client_words.hints("imaplib", ["imap"], [FAX]) == []
+    assert any("500" in line for line in _client_words.hints("mutt", [access("smtp")], [FAX]))
+    assert not any("500" in line for line in _client_words.hints("mutt", [access("imap")], [FAX]))
+    assert _client_words.hints("imaplib", [access("imap")], [FAX]) == []
+
+
+def test_the_sheet_says_when_to_connect_by_the_model() -> None:
+    accesses = [access("imap", "mailbox_permission"), access("smtp", "application_role")]
+    first, second = _client_words.hints("curl", accesses, [FAX])[-2:]
+    assert first.startswith("IMAP: ")
+    assert "an hour" in first
+    assert "new connection" in first
+    assert second.startswith("SMTP: ")
+    assert "2 hours" in second
+    assert "half an hour" in second
+    # What the client does not speak is none of its business.
+    assert _client_words.hints("msmtp", accesses, [FAX])[-1] == second
+    both = [access("imap", "mailbox_permission"), access("smtp", "mailbox_permission")]
+    assert _client_words.hints("curl", both, [FAX])[-1].startswith("IMAP and SMTP: ")
+
+
+def test_every_model_that_needs_time_has_its_sentence() -> None:
+    assert set(_client_words.EARLY) == set(MODELS) - {"tenant_wide"}
 
 
 def test_the_sheet_has_no_markup() -> None:
@@ -62,3 +87,13 @@ def test_the_sheet_has_no_markup() -> None:
             assert "``" not in hint.say, name
             assert hint.say.endswith("."), name
             assert set(hint.protocols) <= set(CLIENTS[name].sends), name
+
+
+@pytest.mark.parametrize("profile", _profile.names())
+def test_every_sheet_has_a_paragraph_that_fits_its_profile(profile: str) -> None:
+    accesses = _profile.load(profile)["accesses"]
+    for name, client in CLIENTS.items():
+        page = sheets.render(sheets.document(), profile, client=name)
+        spoken = [one for one in accesses if one["protocol"] in client.sends and one["scoping"] != "tenant_wide"]
+        assert ("connect when this sheet says READY" in page) == bool(spoken), name
+        assert "&lt;" not in page.partition("<b>With")[2].partition("</ul>")[0], name
