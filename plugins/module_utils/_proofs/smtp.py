@@ -43,6 +43,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._proofs.proof import
     Opening,
 )
 
+_TAIL = re.compile(r"\s*\[([^\[\]]+)\]\s*$")
+"""Server, time and id of a reply: for Microsoft's support, and another one each time."""
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 
 
@@ -134,26 +136,31 @@ class Smtp(MailProof):
 def judge(stage: str, code: int, text: str | bytes) -> Opening:
     """The verdict of a reply that is not the one hoped for. Raises Later, and AnswerLost for what is no reply."""
     words = reason(text)
-    found = _ENHANCED.match(words)
+    tail = _TAIL.search(words)
+    found, words = _ENHANCED.match(words), _TAIL.sub("", words)
     enhanced = found[1] if found else ""
-    said, told = f"{stage}: {code} {words}", enhanced or str(code)
+    said, told, request_id = f"{stage}: {code} {words}", enhanced or str(code), tail[1] if tail else None
+
+    def opening(verdict: str, why: str = said) -> Opening:
+        return Opening(verdict, why, told, request_id)
+
     if code == -1:
         raise AnswerLost(f"the answer to {stage} is not one of SMTP")
     if _texts.says(words, _texts.SMTP_OFF_MAILBOX):
-        return Opening(PROTOCOL_OFF_MAILBOX, said, told)
+        return opening(PROTOCOL_OFF_MAILBOX)
     if _texts.says(words, _texts.SMTP_OFF_TENANT):
-        return Opening(PROTOCOL_OFF_TENANT, said, told)
+        return opening(PROTOCOL_OFF_TENANT)
     if enhanced in _texts.SMTP_NO_RIGHT or _texts.says(words, _texts.SMTP_NO_RIGHT_WORDING):
-        return Opening(NO_PERMISSION, said, told)
+        return opening(NO_PERMISSION)
     if code == 535 or (stage == "AUTH" and enhanced in _texts.SMTP_REFUSED):
-        return Opening(REFUSED, said, told)
+        return opening(REFUSED)
     limit = _texts.SMTP_LIMITS.get(enhanced)
     if limit is not None:
-        return Opening(OTHER, f"{limit.meaning} ({said}); {limit.cure}", told)
+        return opening(OTHER, f"{limit.meaning} ({said}); {limit.cure}")
     not_throttled(words)
     if code in _texts.SMTP_LATER:
         raise Later(said)
-    return Opening(OTHER, said, told)
+    return opening(OTHER)
 
 
 def compose(letter: Letter) -> bytes:

@@ -278,7 +278,8 @@ def _counted(probes: t.Iterable[Probe]) -> str:
             counts["signed in"] += 1
         else:
             counts["not judged" if probe.silent else probe.expected] += 1
-    return " and ".join(f"{count} {word}" for word, count in counts.items() if count)
+    told = [f"{count} {word}" for word, count in counts.items() if count]
+    return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
 
 def _told_access(asked: Asked, probes: t.Iterable[Probe], desired: Desired) -> Json:

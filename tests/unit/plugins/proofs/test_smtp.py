@@ -98,6 +98,12 @@ def test_a_refusal_is_told_apart(servers: Servers, replies: t.Any, verdict: str,
     assert words in str(opening.reason)
 
 
+def test_server_time_and_id_of_a_reply_are_for_support_and_not_in_the_reason(servers: Servers):
+    opening = opened(servers, auth=REFUSED)
+    assert opening.reason == "AUTH: 535 5.7.3 Authentication unsuccessful"
+    assert opening.request_id == "AM0PR99CA0001.eurprd99.prod.outlook.com 2026-11-28 08D"
+
+
 def test_a_token_is_only_sent_where_it_is_encrypted(servers: Servers):
     opened(servers, starttls="", offer="AUTH LOGIN XOAUTH2")
     assert not any("AUTH" in line for line in servers.heard)
