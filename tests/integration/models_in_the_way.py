@@ -196,3 +196,14 @@ EVERYTHING = tenant(
     **FOREIGN_SCOPE,
     role_assignments=[{"name": "by hand", "app_id": APP, "role": "Application Mail.Read", "scope": None}],
 )
+NESTED = tenant(**scoped(*MAIL["roles"]))
+TENANTS[-1]["groups"].append({"name": "Inner", "members": [f"bob@p{NESTED}.example"]})
+# The outer one is made after the inner one.
+TENANTS[-1]["groups"].reverse()
+TENANTS[-1]["groups"][-1]["members"].append("Inner")
+SHARED = tenant(**scoped(*MAIL["roles"]))
+TENANTS[-1]["applications"].append({"appId": OTHER, "displayName": "Ticket system"})
+TENANTS[-1]["exchange_service_principals"].append({"app_id": OTHER})
+TENANTS[-1]["role_assignments"].append(
+    {"name": "theirs", "app_id": OTHER, "role": "Application Mail.Read", "scope": SCOPE}
+)

@@ -34,16 +34,19 @@ from tests.integration.models_in_the_way import (
     LICENCES,
     MAIL,
     NAME,
+    NESTED,
     NEVER,
     NEVER_AND_DONE,
     OPEN,
     ORPHAN,
+    OTHER,
     OWN,
     POLICED,
     POLICED_TOO_FAR,
     POOR,
     REGISTRATION,
     SCOPE,
+    SHARED,
     SHUT,
     SMTP,
     SMTP_GRANTED,
@@ -262,6 +265,34 @@ def run_of_yes(emulator: Emulator) -> None:
 def test_a_microsoft_365_group_is_no_scope(emulator: Emulator) -> None:
     (stop,) = told(look(emulator, UNIFIED, [MAIL], group={"name": "Fax team"}), step="scope_group")
     assert "Microsoft 365 group" in stop
+
+
+def test_a_group_in_the_group_is_named_and_taken_apart_only_when_told(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, NESTED, [MAIL]))
+    assert "direct members only" in stop
+    assert "Inner" in stop
+    assert "mail2fax_on_nested_group" in stop
+    flattened = look(emulator, NESTED, [MAIL], group={"on_nested_group": "flatten"})
+    assert told(flattened) == []
+    assert any("they leave the group" in one for one in told(flattened, "warning", "scope_group"))
+    # Who is in there is out of reach, and may be the control of the same run.
+    control = look(
+        emulator,
+        NESTED,
+        [MAIL],
+        group={"on_nested_group": "flatten"},
+        control_mailboxes=[f"bob@p{NESTED}.example"],
+    )
+    assert told(control) == []
+
+
+def test_another_application_s_roles_on_our_scope_would_reach_more(emulator: Emulator) -> None:
+    two = [f"{name}@p{SHARED}.example" for name in ("fax", "adele")]
+    (stop,) = told(look(emulator, SHARED, [MAIL], mailboxes=two), step="scope_group")
+    assert "Ticket system" in stop
+    accepted = look(emulator, SHARED, [MAIL], mailboxes=two, group={"accept_shared_group": [OTHER]})
+    assert told(accepted, step="scope_group") == []
+    assert told(look(emulator, SHARED, [MAIL]), step="scope_group") == []
 
 
 # --- the pointer ---------------------------------------------------------------------------------------------

@@ -79,7 +79,6 @@ class Desired:
     protocols: tuple[str, ...] = ()
     """Those of imap, pop and smtp that have to be on for every mailbox."""
     protocols_opt_in: bool = False
-    on_nested_group: str = "fail"
     accepts_tenant_wide: str = ""
 
     @property
@@ -167,7 +166,7 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         extra_permissions=None if params.get("extra_permissions") is None else tuple(params["extra_permissions"]),
         mailboxes=_addresses(params.get("mailboxes"), "mailboxes"),
         control=_addresses(params.get("control_mailboxes"), "control_mailboxes"),
-        group=None if group is None or not _needs_group(accesses) else _group(group),
+        group=None if group is None or not _needs_group(accesses) else _group(group, accesses),
         on_other_policies=None if group is None else group.get("on_other_policies"),
         ews=ews is not None and bool(ews["required"]),
         ews_opt_in=ews is not None and bool(ews["opt_in"]),
@@ -192,7 +191,6 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         exclusive_rights=bool((params.get("mailbox_permission") or {}).get("exclusive")),
         protocols=tuple(dict.fromkeys(protocols.get("required") or ())),
         protocols_opt_in=bool(protocols.get("opt_in")),
-        on_nested_group=(group or {}).get("on_nested_group") or "fail",
         accepts_tenant_wide=tenant_wide.accepted(params.get("accept_tenant_wide"), "accept_tenant_wide"),
     )
 
@@ -232,7 +230,8 @@ def _wanted_application(option: Json | None, *, taking_back: bool) -> _applicati
     )
 
 
-def _group(option: Json) -> security_group_state.Desired:
+def _group(option: Json, accesses: t.Sequence[Access] | None) -> security_group_state.Desired:
+    roles = any(one.scoping == _accesses.ROLE for one in accesses or ())
     name, address = option.get("name"), option.get("address")
     declared = option.get("declared")
     return security_group_state.Desired(
@@ -244,6 +243,8 @@ def _group(option: Json) -> security_group_state.Desired:
         on_foreign_owners=option.get("on_foreign_owners") or "fail",
         accepted=_security_group.accepted(option.get("accept_shared_group") or []),
         declared=None if declared is None else frozenset(declared),
+        # Only a scope of roles holds direct members alone.
+        on_nested_group=(option.get("on_nested_group") or security_group_state.FAIL) if roles else None,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _recipients
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _recipients
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import mailboxes, scope
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
@@ -100,6 +100,15 @@ def _as_the_step_would(
     shown["policies_of_others"] = plan.result.get("policies_of_others")
     if plan.blocked is not None:
         yield refused(STEP, what, plan.blocked, EXCHANGE_ADMIN)
+    apart = security_group_state.nested(state) if step.on_nested_group == security_group_state.FLATTEN else []
+    if apart:
+        yield notes(
+            STEP,
+            what,
+            f"it holds {few(apart)}, of whose members a scope of roles holds nobody",
+            "they leave the group, and the declared mailboxes are its members themselves",
+            members=[one.label for one in apart],
+        )
     for said in limiter.narrowing(security_group_state.judged(state, step), state.names):
         yield notes(
             STEP,
@@ -177,6 +186,9 @@ def _strangers(
         return
     ours = found.guids(desired.mailboxes)
     foreign = [member for member in members if member.guid not in ours]
+    if wanted.on_nested_group is not None and _accesses.POLICY not in desired.models:
+        # A scope does not hold who is in there, and the step speaks of the groups themselves.
+        foreign = [member for member in foreign if member.type not in _recipients.GROUPS]
     shown["foreign_members"] = [member.as_dict() for member in foreign[:LISTED]]
     shown["foreign_members_count"] = len(foreign)
     if foreign:

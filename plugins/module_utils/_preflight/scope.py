@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _recipients
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError, SignInError
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import mailboxes
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read, Reads
@@ -49,7 +49,7 @@ class Facts:
     """The one that is meant, with its settings."""
     direct: tuple[Recipient, ...] | None = None
     members: tuple[Recipient, ...] | None = None
-    """The direct members, and those of groups inside the group."""
+    """The direct members, and those of groups inside the group where an access policy counts them."""
     policies: tuple[Policy, ...] | None = None
     denied: t.Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By the identity of a policy that denies: the guids of the members of its group."""
@@ -58,6 +58,8 @@ class Facts:
     verdicts: t.Mapping[tuple[str, str], str] = field(default_factory=dict)
     names: t.Mapping[str, str] = field(default_factory=dict)
     """Of other applications, by id."""
+    scopes: tuple[limiter.Scoped, ...] = ()
+    """Scopes of roles that name the group, where somebody comes into it or leaves it."""
     holding: holding.Holding | None = None
     """What the application holds, where a policy would have to be made anew."""
 
@@ -94,6 +96,7 @@ def group_state(facts: Facts, found: mailboxes.Facts) -> security_group_state.St
         known=(*(found.recipients or ()), *(facts.direct or ())),
         policies=facts.policies or (),
         holders=facts.holders,
+        scopes=facts.scopes,
         verdicts=facts.verdicts,
         names=facts.names,
     )
@@ -231,15 +234,26 @@ def _listed(row: Json) -> Json:
 # --- further requests ----------------------------------------------------------------------------------------
 
 
-def explain(facts: Facts, desired: Desired, found: mailboxes.Facts, app_id: str, ask: Ask, now: dt.datetime) -> Facts:
-    """The group where the batch could not name it, what is in groups inside it, and what hangs on it."""
+def explain(
+    facts: Facts,
+    desired: Desired,
+    found: mailboxes.Facts,
+    app_id: str,
+    ask: Ask,
+    now: dt.datetime,
+    scopes: Output | None = None,
+) -> Facts:
+    """The group where the batch could not name it, what is in groups inside it, and what hangs on it.
+
+    ``scopes``: the management scopes, where they were read.
+    """
     scope = facts.scope(desired)
     if scope is not None and facts.group is None:
         group, direct = _group_of(ask.further(_details(scope.guid)), scope, certain=True)
         facts = replace(facts, group=group, direct=direct, members=direct)
-    if scope is not None and facts.direct is not None:
+    if scope is not None and facts.direct is not None and _accesses.POLICY in desired.models:
         facts = replace(facts, members=_deep(ask, {scope.guid}, facts.direct))
-    facts = _hanging(facts, desired, found, app_id, ask)
+    facts = _hanging(_scoped(facts, desired, found, app_id, ask, scopes), desired, found, app_id, ask)
     step = policy_desired(desired, app_id)
     if step is None:
         return facts
@@ -256,10 +270,23 @@ def explain(facts: Facts, desired: Desired, found: mailboxes.Facts, app_id: str,
     return facts
 
 
+def _scoped(
+    facts: Facts, desired: Desired, found: mailboxes.Facts, app_id: str, ask: Ask, scopes: Output | None
+) -> Facts:
+    """The scopes of roles on the group, where the step would change who is in it."""
+    step = group_desired(facts, desired, found, app_id)
+    if step is None or facts.group is None or scopes is None or step.members is None:
+        return facts
+    state = group_state(facts, found)
+    if not security_group_state.members(state, step).missing and not security_group_state.leaving(state, step):
+        return facts
+    return replace(facts, scopes=hanging.scopes(ask.tenant.exchange, facts.group.recipient, scopes))
+
+
 def _hanging(facts: Facts, desired: Desired, found: mailboxes.Facts, app_id: str, ask: Ask) -> Facts:
     """What decides whether another application's reach grows with the group, read as the step reads it."""
     step = group_desired(facts, desired, found, app_id)
-    if step is None or facts.group is None or not facts.policies:
+    if step is None or facts.group is None or not (facts.policies or facts.scopes):
         return facts
     exchange = ask.tenant.exchange
     if limiter.elsewhere(group_state(facts, found).facts, app_id):

@@ -111,7 +111,7 @@ class TenantInfo(ReadOnly):
             secret=secret.take(answers["secret"], registration.document),
             mailboxes=declared,
             control=control.take(answers["control"]),
-            scope=scope.explain(limits, desired, declared, app_id, ask, self._tenant.now()),
+            scope=scope.explain(limits, desired, declared, app_id, ask, self._tenant.now(), has.scopes),
             ews=settings,
             held=has,
             protocols=protocols.take(answers["protocols"]),
