@@ -214,3 +214,17 @@ def test_an_unknown_service_principal_is_answered_in_three_ways(answer: str) -> 
         assert [row["AppId"] for row in rows(got)] == [APP]
     else:
         assert got.status_code == int(answer)
+
+
+def test_who_may_hand_a_role_on_is_listed_and_one_that_nobody_may_is_refused_for_good() -> None:
+    with start_emulator({"tenants": [entry(switches={"not_delegated_roles": [ROLE]})]}) as emulator:
+        tenant = Tenant(emulator)
+        rows(tenant.invoke("New-ServicePrincipal", AppId=APP, ObjectId=object_id(emulator, APP)))
+        handed_on = rows(tenant.invoke("Get-ManagementRoleAssignment", Delegating=True))
+        assert {one["RoleAssignee"] for one in handed_on} == {"Organization Management"}
+        assert ROLE not in {one["Role"] for one in handed_on}
+        assert rows(tenant.invoke("Get-ManagementRoleAssignment", Role=ROLE, Delegating=True)) == []
+        assert rows(tenant.invoke("Get-ManagementRoleAssignment")) == []
+        text = refusal(tenant.invoke("New-ManagementRoleAssignment", Name="x", Role=ROLE, App=APP))
+        assert "delegating role assignment" in text
+        rows(tenant.invoke("New-ManagementRoleAssignment", Name="x", Role="Application Mail.Read", App=APP))
