@@ -10,7 +10,8 @@ Own keys, beyond those of ``model.COLLECTIONS``:
 * mailbox ``_admin``: member of the role group Organization Management; ``_ews_log``: see :func:`set_ews`
 * group ``_entra_id_at``: from then on ``ExternalDirectoryObjectId`` is shown (Graph shows the group from then on);
   ``_by_organization``: "Organization Management" stands in ``ManagedBy``;
-  ``_visible_later`` / ``_in_force_later``: {member Guid: {"was": bool, "at": time stamp}}, not yet seen/enforced
+  ``_visible_later`` / ``_in_force_later`` / ``_in_role_later``: {member Guid: {"was": bool, "at": time stamp}}, not yet
+  seen, enforced by policies, enforced by the scopes of roles
 * policy ``_scope``: Guid of the group or mailbox; ``_in_force_at``: real access obeys it from then on; ``_until``: a
   removed one is still enforced until then (kept in ``settings["removed_application_access_policies"]``)
 """
@@ -252,6 +253,7 @@ def new_group(
         "_entra_id_at": entra_id_at,
         "_visible_later": {},
         "_in_force_later": {},
+        "_in_role_later": {},
     }
     document["ManagedBy"] = manager_names(tenant, document)
     tenant.groups[document["Guid"]] = document
@@ -483,6 +485,7 @@ def change_members(world: World, tenant: Tenant, group: Document, members: t.Seq
     for later, span in (
         ("_visible_later", profile.membership_visible_s),
         ("_in_force_later", profile.policy_in_force_s),
+        ("_in_role_later", profile.rbac_in_force_s),
     ):
         shown = set(members_as(world, group, later, known=group["_members"]))
         pending = {guid: entry for guid, entry in group.get(later, {}).items() if not world.reached(entry["at"])}

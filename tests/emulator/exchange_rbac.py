@@ -9,6 +9,7 @@ Nothing here knows of HTTP or of cmdlets. Own keys:
 * role assignment ``_scope``: the name of its management scope in lower case, or None for the whole organization;
   ``_in_force_at``: real access obeys it from then on; a removed one is enforced until ``_until`` (kept in
   ``settings["removed_role_assignments"]``)
+* management scope ``_filters``: its earlier filters, ``{"filter", "until"}``, obeyed by real access until then
 * right ``_mailbox``: Guid of the mailbox; ``_sid``: whose it is; ``_since``: from when real access obeys each of them
 """
 
@@ -113,7 +114,8 @@ def in_scope(tenant: Tenant, scope: Document | None, mailbox: Document, *, world
     if scope is None:
         return True
     try:
-        test = exchange_filter.parse(scope["RecipientFilter"])
+        old = [one for one in scope.get("_filters", ()) if world is not None and not world.reached(one["until"])]
+        test = exchange_filter.parse(old[0]["filter"] if old else scope["RecipientFilter"])
         return test(_reader(tenant, mailbox, world))
     except (exchange_filter.FilterError, KeyError):
         return False
@@ -128,7 +130,7 @@ def _reader(tenant: Tenant, mailbox: Document, world: World | None) -> exchange_
                 group
                 for group in tenant.groups.values()
                 if mailbox["Guid"]
-                in (group["_members"] if world is None else members_as(world, group, "_in_force_later"))
+                in (group["_members"] if world is None else members_as(world, group, "_in_role_later"))
             )
             return [group["DistinguishedName"] for group in holders]
         if name not in _FILTERABLE:

@@ -204,6 +204,8 @@ def _set_management_scope(call: Call) -> list[Document]:
     scope = _scope(call, call.given["Identity"])
     key = scope["Name"].lower()
     if "RecipientRestrictionFilter" in call.given:
+        until = call.world.instant(call.world.profile.rbac_in_force_s)
+        scope["_filters"] = [*scope.get("_filters", ()), {"filter": scope["RecipientFilter"], "until": until}]
         scope["RecipientFilter"] = _filter(call)
     name = call.given.get("Name")
     if name and name != scope["Name"]:

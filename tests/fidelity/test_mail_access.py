@@ -265,6 +265,21 @@ def test_roles_come_into_force_and_out_of_it_when_the_caches_know() -> None:
         assert smtp_says(emulator, NOTHING, FAX).startswith("AUTH 535 5.7.3")
 
 
+def test_scopes_and_their_members_are_in_force_when_the_caches_know() -> None:
+    with start_emulator({"tenants": [tenant()]}, profile="realistic") as emulator:
+        joins = {"Identity": "fax-group", "Member": OTHER, "BypassSecurityGroupManagerCheck": True}
+        invoke(emulator, "Add-DistributionGroupMember", **joins)
+        emulator.clock(seconds=60)
+        assert smtp_says(emulator, ROLE, OTHER).startswith("AUTH 535 5.7.3")
+        emulator.clock(seconds=7201)
+        assert smtp_says(emulator, ROLE, OTHER) == "sent"
+        narrow = f"PrimarySmtpAddress -eq '{FAX}'"
+        invoke(emulator, "Set-ManagementScope", Identity="Fax scope", RecipientRestrictionFilter=narrow)
+        assert smtp_says(emulator, ROLE, OTHER) == "sent"
+        emulator.clock(seconds=7201)
+        assert smtp_says(emulator, ROLE, OTHER).startswith("AUTH 535 5.7.3")
+
+
 def test_a_stale_answer_lives_as_long_as_somebody_keeps_asking() -> None:
     with start_emulator({"tenants": [tenant(switches={"rbac_cache": True})]}) as emulator:
         assert smtp_says(emulator, ROLE, OTHER).startswith("AUTH 535")
