@@ -243,8 +243,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     told = "; ".join(_told(probe) for probe in wrong)
     until = _until(wrong, desired, now)
     if lost:
-        letters = ", ".join(f"{probe.mailbox} ({probe.sent.message_id})" for probe in lost if probe.sent)
-        told = "; ".join(filter(None, [told, f"the message to {letters} was taken, and is not in the mailbox yet"]))
+        told = "; ".join(filter(None, [told, *(_not_there(probe) for probe in lost)]))
         until = max(until, now + DELIVERED_AFTER) if wrong else now + DELIVERED_AFTER
     return Plan(
         result=result,
@@ -304,6 +303,13 @@ def _told_access(asked: Asked, probes: t.Iterable[Probe], desired: Desired) -> J
         "signed_in": signed_in,
         "remark": remark,
     }
+
+
+def _not_there(probe: Probe) -> str:
+    sent = probe.sent
+    assert sent is not None
+    why = f" ({sent.reason})" if sent.reason else ""
+    return f"{probe.mailbox}: the message {sent.message_id} was taken, and is not seen in the mailbox yet{why}"
 
 
 def _left_behind(probes: t.Iterable[Probe]) -> list[str]:
