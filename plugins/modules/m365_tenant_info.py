@@ -480,6 +480,11 @@ tenant:
       description: Its domains in lower case, null when the operator may not read them.
       type: list
       elements: str
+    default_domain:
+      description:
+        - The domain by which people know it, which is the first of RV(tenant.domains).
+        - Where the domains are not read, O(expected_domain) if it is the tenant's own. Null when neither is known.
+      type: str
 operator:
   description: Who is signed in, as the tokens tell. A list is null when the token does not tell.
   returned: success

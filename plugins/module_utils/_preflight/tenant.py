@@ -129,6 +129,13 @@ def _tenant_of(tenant: Tenant, domain: str) -> str | None:
     return match.group()
 
 
+def shown_domain(facts: Facts, desired: Desired, operator: Operator) -> str | None:
+    """The domain by which people know the tenant: the first that it lists, or the expected one where it is its own."""
+    if facts.domains:
+        return facts.domains[0]
+    return desired.expected_domain if facts.owner and facts.owner == operator.tenant_id else None
+
+
 def judge(facts: Facts, desired: Desired, operator: Operator) -> list[Finding]:
     findings = []
     domains = facts.domains or []

@@ -172,6 +172,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
             "id": who.tenant_id or None,
             "name": current.tenant.name,
             "domains": current.tenant.domains,
+            "default_domain": tenant.shown_domain(current.tenant, desired, who),
         },
         "operator": operator.shown(who),
         "missing": powers.shown,

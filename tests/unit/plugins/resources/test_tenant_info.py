@@ -397,6 +397,7 @@ def test_a_listed_domain_is_not_looked_up():
         "id": TENANT_ID,
         "name": "Contoso",
         "domains": ["contoso.org", "contoso.com"],
+        "default_domain": "contoso.org",
     }
 
 
@@ -660,8 +661,18 @@ def test_the_summary_is_short_and_says_how_much_is_to_be_noted():
     assert noted.summary == "contoso.com: nothing in the way, 2 to note"
     nameless = plan(State(Operator("", "")), Desired(), NOW)
     assert nameless.summary == "the tenant: nothing in the way"
-    assert nameless.result["tenant"] == {"id": None, "name": None, "domains": None}
+    assert nameless.result["tenant"] == {"id": None, "name": None, "domains": None, "default_domain": None}
+
     assert nameless.result["operator"]["directory_roles"] is None
+
+
+def test_a_tenant_that_lists_no_domains_is_known_by_the_expected_one_if_it_is_its_own() -> None:
+    mine, other = Operator(APP, TENANT_ID), Operator(APP, APP)
+    wanted = Desired(expected_domain="contoso.com")
+    assert tenant.shown_domain(tenant.Facts(owner=TENANT_ID), wanted, mine) == "contoso.com"
+    assert tenant.shown_domain(tenant.Facts(owner=TENANT_ID), wanted, other) is None
+    assert tenant.shown_domain(tenant.Facts(), wanted, mine) is None
+    assert tenant.shown_domain(tenant.Facts(verified=("contoso.org",)), wanted, mine) == "contoso.org"
 
 
 def test_a_mailbox_with_two_reasons_has_one_entry_and_the_first_address_counts():
