@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import itertools
 import pathlib
 import re
 import typing as t
@@ -387,12 +388,24 @@ def _sid(tenant: Tenant, guid: str) -> str:
 
 
 def _free(tenant: Tenant, key: str, wanted: str) -> str:
-    taken = {str(document[key]).lower() for document in recipients(tenant)}
+    mailboxes, groups = _mailbox_names(tenant, key), {str(group[key]).lower() for group in tenant.groups.values()}
     candidate, number = wanted, 0
-    while candidate.lower() in taken:
+    while candidate.lower() in mailboxes or candidate.lower() in groups:
         number += 1
         candidate = f"{wanted}{number}"
     return candidate
+
+
+def _mailbox_names(tenant: Tenant, key: str) -> set[str]:
+    """Those of all mailboxes, in lower case; as long as mailboxes only come, the new ones alone are looked at."""
+    mailboxes = tenant.mailboxes
+    known, names = t.cast("tuple[int, set[str]]", mailboxes.__dict__.get(f"_names_{key}", (0, set())))
+    new = len(mailboxes) - known
+    if new < 0:
+        new, names = len(mailboxes), set()
+    names.update(str(document[key]).lower() for document in itertools.islice(reversed(mailboxes.values()), new))
+    mailboxes.__dict__[f"_names_{key}"] = len(mailboxes), names
+    return names
 
 
 def _the_one(tenant: Tenant, identity: str) -> Document:

@@ -10,6 +10,7 @@ Case never matters.
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -42,6 +43,7 @@ class _Token(t.NamedTuple):
     position: int
 
 
+@functools.lru_cache(maxsize=256)  # a scope is asked about every mailbox
 def parse(text: str) -> Test:
     """The test that a filter means. Raises FilterError; the test raises KeyError for an unknown property."""
     tokens = _tokens(text)

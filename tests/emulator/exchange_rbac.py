@@ -122,8 +122,6 @@ def in_scope(tenant: Tenant, scope: Document | None, mailbox: Document, *, world
 
 
 def _reader(tenant: Tenant, mailbox: Document, world: World | None) -> exchange_filter.Read:
-    folded = {key.lower(): value for key, value in mailbox.items() if not key.startswith("_")}
-
     def read(name: str) -> t.Any:
         if name == "memberofgroup":
             holders = (
@@ -135,7 +133,7 @@ def _reader(tenant: Tenant, mailbox: Document, world: World | None) -> exchange_
             return [group["DistinguishedName"] for group in holders]
         if name not in _FILTERABLE:
             raise KeyError(name)
-        return folded.get(name)
+        return next((value for key, value in mailbox.items() if key.lower() == name), None)
 
     return read
 

@@ -141,12 +141,15 @@ def _by_rights(tenant: Tenant, app_id: str, protocol: str) -> set[str]:
 
 def _by_roles(tenant: Tenant, app_id: str, mailboxes: set[str]) -> list[tuple[Way, set[str], bool]]:
     found = []
+    inside: dict[str | None, set[str]] = {None: mailboxes}
     for pointer in _pointers(tenant):
         for one in tenant.role_assignments.values():
             if pointer["AppId"] != app_id or one["App"] != pointer["ObjectId"] or not one["Enabled"]:
                 continue
             scope = tenant.management_scopes.get(one["_scope"] or "")
-            held = {guid for guid in mailboxes if one["_scope"] is None or _in_filter(tenant, scope, guid)}
+            if one["_scope"] not in inside:
+                inside[one["_scope"]] = {guid for guid in mailboxes if _in_filter(tenant, scope, guid)}
+            held = inside[one["_scope"]]
             for permission in exchange_rbac.TEXTS["roles"].get(one["Role"], ()):
                 protocol = {"EWS": "ews", "SMTP": "smtp"}.get(permission.partition(".")[0], "graph")
                 limits = () if scope is None else (str(scope["Name"]),)
