@@ -120,6 +120,11 @@ options:
       - How long tokens may live that were issued with a permission which is revoked here. If left out, it is counted
         from what the services do and the tenant's policies say; V(0) waits for none.
     type: int
+  tokens_until:
+    description:
+      - Until when tokens may live that were issued with what an earlier run revoked (ISO 8601, UTC), as that run
+        returned it. Until then the outcome is V(pending).
+    type: str
   own_scopes:
     description:
       - With O(state=absent), names of the scopes that were made here, as the record of a run has them. If left out,

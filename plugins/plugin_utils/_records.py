@@ -74,6 +74,7 @@ def known(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "sids": sorted({str(entry["sid"]) for entry in document.get("ours") or [] if entry.get("sid")}),
         "mailboxes": [str(row["mailbox"]) for row in document.get("mailboxes") or []],
         "ews_in_force_by": document.get("ews_in_force_by") or "",
+        "tokens_until": str(document.get("tokens_until") or ""),
     }
 
 

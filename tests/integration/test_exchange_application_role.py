@@ -42,6 +42,7 @@ from tests.integration.exchange_admin import admin, changes, sent
 from tests.integration.harness import GRAPH, requests_to, run
 from tests.integration.transports import TRANSPORTS, start_emulator
 
+NO = {"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}}
 ZERO = "00000000-0000-0000-0000-000000000000"
 OURS = {f"mail2fax-2cb8b5d28724-{name}": (f"Application {name}", SCOPE) for name in ("Mail.ReadWrite", "Mail.Send")}
 
@@ -362,8 +363,13 @@ def test_a_consent_that_undoes_the_scope_stops_or_goes(
     assert result["pending_until"] == result["tokens_until"]
     assert granted(emulator) == 0
     assert len(assigned(emulator)) == 1
-    again = apply(emulator, roles=roles)
-    assert again["outcome"] == "ok"
+    again = apply(emulator, roles=roles, tokens_until=result["tokens_until"])
+    assert (again["outcome"], again["changed"]) == ("pending", False)
+    assert again["pending_until"] == result["tokens_until"]
+    told = apply(emulator, roles=roles, tokens_until=result["tokens_until"], token_grace_minutes=0)
+    assert told["outcome"] == "ok"
+    emulator.clock(seconds=26 * 3600)
+    assert apply(emulator, roles=roles, tokens_until=result["tokens_until"])["outcome"] == "ok"
 
 
 def test_no_waiting_for_tokens_is_told(emulator: Emulator):
@@ -377,6 +383,16 @@ def test_no_waiting_for_tokens_is_told(emulator: Emulator):
 def test_what_opens_nothing_by_itself_is_no_matter(emulator: Emulator, permission: str):
     consent(emulator, permission, EXCHANGE_ONLINE)
     settled(emulator, roles=[SMTP])
+
+
+def test_who_may_not_revoke_is_told_who_may(emulator: Emulator):
+    consent(emulator, "Mail.Read")
+    emulator.faults([{"match": {"path_regex": "appRoleAssignments/", "method": "DELETE"}, "times": 9, "effect": NO}])
+    told = apply(emulator, on_entra_grant="remove")
+    assert told["outcome"] == "blocked", told
+    assert "AppRoleAssignment.ReadWrite.All" in told["msg"]
+    assert assigned(emulator) == {}
+    emulator.faults([])
 
 
 def test_what_a_policy_keeps_to_the_group_is_no_matter(emulator: Emulator):

@@ -212,9 +212,17 @@ class ApplicationRole:
 
     def _revoke(self, step: Revoke) -> None:
         held = step.held
-        with contextlib.suppress(NotFound):
-            path = f"/servicePrincipals/{held.principal_id}/appRoleAssignments/{held.id}"
-            self._tenant.graph.delete(path, step.title)
+        path = f"/servicePrincipals/{held.principal_id}/appRoleAssignments/{held.id}"
+        try:
+            with contextlib.suppress(NotFound):
+                self._tenant.graph.delete(path, step.title)
+        except Forbidden as exc:
+            exc.cure = (
+                "give the operator's application AppRoleAssignment.ReadWrite.All (Microsoft Graph) and admin consent "
+                "to it, or revoke the permission by hand"
+            )
+            exc.who = "a Privileged Role Administrator"
+            raise
         self._revoked.append(held)
 
     def _customize(self, step: Customize) -> None:
@@ -414,11 +422,24 @@ def _desired(task: Task) -> Desired:
         on_entra_grant=params["on_entra_grant"],
         customize=params["enable_organization_customization"],
         declared=frozenset(Permission(item.app_id, name) for item in declared for name in item.application),
+        tokens_until=None if params["token_grace_minutes"] == 0 else _moment(params["tokens_until"]),
         own_scopes=None if own is None else tuple(str(name) for name in own if name),
         state=params["state"],
         trust=_ownership.trust_of(params),
         check_mode=task.check_mode,
     )
+
+
+def _moment(said: str | None) -> dt.datetime | None:
+    """The option tokens_until. Raises InvalidInput."""
+    moment = _time.instant(said) if said and said.strip() else None
+    if said and said.strip() and moment is None:
+        raise InvalidInput(
+            f"tokens_until is {said!r}, which is not an instant",
+            cure="write it as 2026-11-30T12:00:00Z",
+            options=("tokens_until",),
+        )
+    return moment
 
 
 def _roles(said: t.Iterable[str]) -> tuple[str, ...]:
@@ -455,6 +476,7 @@ SPEC = ArgumentSpec(
         "on_entra_grant": {"type": "str", "default": FAIL, "choices": [FAIL, REMOVE]},
         "enable_organization_customization": {"type": "bool", "default": False},
         "token_grace_minutes": {"type": "int", "no_log": False},
+        "tokens_until": {"type": "str", "no_log": False},
         "own_scopes": {"type": "list", "elements": "str"},
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
         **_ownership.TRUST_OPTIONS,

@@ -92,6 +92,9 @@ def _present(plan: Plan, current: State, desired: Desired, now: dt.datetime) -> 
     going += kinds.dormant if desired.exclusive else ()
     plan.steps.extend(Unassign(f"remove the role assignment {one}", one.name) for one in going)
     _tell(plan, current, desired, target, kinds, made, more, now)
+    if desired.tokens_until is not None and now < desired.tokens_until:
+        plan.pending = "tokens may still be alive that were issued with what an earlier run revoked"
+        plan.pending_until = _time.iso(desired.tokens_until)
     return None
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 from dataclasses import dataclass, field
 
@@ -160,6 +161,8 @@ class Desired:
     customize: bool = False
     declared: frozenset[Permission] = frozenset()
     own_scopes: tuple[str, ...] | None = None
+    tokens_until: dt.datetime | None = None
+    """How long tokens may live that were issued with what an earlier run revoked."""
     state: str = "present"
     trust: Trust = field(default_factory=Trust)
     check_mode: bool = field(default=False, compare=False)

@@ -84,6 +84,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "exchange": None if state == "removed" else facts.exchange(run),
         "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
+        **_tokens_until(run, state),
         "ours": _ours(run, state),
         "removing": _removing(run, state),
         "accepted": facts.accepted(run, state),
@@ -119,6 +120,12 @@ def _ours(run: Run, state: str) -> list[Json] | None:
         return before
     # A step that stopped half-way tells as well what it had set out to add.
     return ours.merged(before or [], [entry for step in run.step_names for entry in ours.added(step, run.of(step))])
+
+
+def _tokens_until(run: Run, state: str) -> Json:
+    """Until when tokens may live that were issued with what was revoked beside application roles; none: not there."""
+    until = run.of("application_role").get("tokens_until") or run.previous.get("tokens_until")
+    return {} if state == "removed" or not until else {"tokens_until": str(until)}
 
 
 def _removing(run: Run, state: str) -> Json | None:

@@ -313,6 +313,22 @@ def test_how_ews_was_found_is_noted_once_and_kept() -> None:
     assert compose(results(ews_access=untouched))["ews_found"] is None
 
 
+def test_how_long_tokens_live_of_what_was_revoked_beside_roles_is_kept() -> None:
+    until = "2026-11-23T12:00:00Z"
+    revoked = {
+        "changed": True,
+        "outcome": "pending",
+        "pending": "tokens",
+        "pending_until": until,
+        "tokens_until": until,
+    }
+    first = compose(results(application_role=revoked))
+    assert first["tokens_until"] == until
+    again = compose(results(application_role={"outcome": "ok"}), previous=json.dumps(first))
+    assert again["tokens_until"] == until
+    assert "tokens_until" not in compose(results())
+
+
 def test_an_audit_tells_drift_as_a_reason_to_stop() -> None:
     document = compose(
         results(client_secret={**results()["client_secret"], "changed": False, "outcome": "ok"}), mode="audit"

@@ -405,6 +405,7 @@ def test_what_the_steps_ask_of_a_record() -> None:
         "mailboxes": [],
         "sids": [],
         "ews_in_force_by": "",
+        "tokens_until": "",
     }
     assert _records.known({**document, "state": "removed"})["app_id"] == ""
     nothing = _records.known({})
