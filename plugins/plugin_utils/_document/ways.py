@@ -111,7 +111,8 @@ def _limit(model: str, accesses: t.Sequence[Json], group: Json, accepted: str | 
         return f"An entry of the application on each of these mailboxes: {rights}. Without one a mailbox stays shut."
     if model == "tenant_wide":
         words = f" Accepted with the words: {accepted}" if accepted else ""
-        return f"NOTHING limits it: {permissions} opens every mailbox of the tenant.{words}"
+        opens = "open" if " and " in permissions else "opens"
+        return f"NOTHING limits it: {permissions} {opens} every mailbox of the tenant.{words}"
     return f"By the model {model.replace('_', ' ')}."
 
 

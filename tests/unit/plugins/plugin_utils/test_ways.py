@@ -80,7 +80,7 @@ def test_each_model_says_what_limits_it() -> None:
     ((_called, everything),) = ways.limits(
         _profile.load("graph_mail", scoping="tenant_wide"), {}, "Agreed, CHG 0012345"
     )
-    assert everything.startswith("NOTHING limits it: Mail.ReadWrite and Mail.Send opens every mailbox")
+    assert everything.startswith("NOTHING limits it: Mail.ReadWrite and Mail.Send open every mailbox")
     assert everything.endswith("Accepted with the words: Agreed, CHG 0012345")
 
 
