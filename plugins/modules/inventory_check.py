@@ -83,7 +83,7 @@ record_refused:
 known:
   description: >-
     What the steps ask of the last result: C(app_id), C(made_by), C(tenant_id), C(key_id), C(key_ids), C(stored_in),
-    C(adopted), C(accepted_credentials) and C(ews_in_force_by). Ids are empty where nothing is known.
+    C(adopted), C(accepted_credentials), C(ews_in_force_by) and C(proof_by). Ids are empty where nothing is known.
   returned: without O(hosts)
   type: dict
 record_path:

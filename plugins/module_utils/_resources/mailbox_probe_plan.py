@@ -11,6 +11,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import POLICY
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import proof
@@ -263,10 +264,8 @@ def _until(wrong: list[Probe], desired: Desired, now: dt.datetime) -> dt.datetim
     moments = [now]
     for probe in wrong:
         asked = _asked(probe, desired)
-        if probe.opening.verdict in asked.off or (asked.on_its_way(now) and not asked.strict):
-            moments.append(asked.in_force_by or now)
-        else:
-            moments.append(now + asked.in_force_after)
+        known = probe.opening.verdict in asked.off or (asked.on_its_way(now) and asked.scoping not in (None, POLICY))
+        moments.append((asked.in_force_by or now) if known else now + asked.in_force_after)
     return max(moments)
 
 

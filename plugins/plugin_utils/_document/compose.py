@@ -85,6 +85,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
         **_tokens_until(run, state),
+        "proof_by": None if state == "removed" else facts.proof_by(run),
         "ours": _ours(run, state),
         "removing": _removing(run, state),
         "accepted": facts.accepted(run, state),

@@ -240,6 +240,17 @@ def ews_in_force_by(run: Run) -> str | None:
     return run.good("ews_access").get("in_force_by") or run.previous.get("ews_in_force_by")
 
 
+def proof_by(run: Run) -> str | None:
+    """When what the proof waits for is in force at the latest; kept for as long as it fails, None once it succeeded.
+
+    So a proof that is refused is not late for ever.
+    """
+    probe = run.of("mailbox_probe")
+    if probe.get("outcome") == "pending":
+        return str(probe.get("pending_until") or "") or None
+    return None if probe.get("outcome") == "ok" else run.previous.get("proof_by")
+
+
 def still_pending(run: Run) -> list[Json]:
     """What an earlier run found pending and a rotation, which does only so much, has not looked at."""
     if run.kind != "rotate":

@@ -35,6 +35,7 @@ VOLATILE = frozenset(
         "pending_until",
         "previous_until",
         "ews_in_force_by",
+        "proof_by",
     }
 )
 """Keys that differ from run to run although nothing happened."""

@@ -291,6 +291,23 @@ def test_a_second_run_that_differs_in_times_alone_tells_the_same() -> None:
     assert not record.same(first, compose(quiet))
 
 
+def test_a_proof_that_is_late_has_its_hour_until_it_succeeds():
+    late = {
+        "changed": False,
+        "outcome": "pending",
+        "pending": "x",
+        "pending_until": "2026-11-22T12:00:00Z",
+        "probes": [],
+    }
+    first = compose(results(mailbox_probe=late))
+    assert first["proof_by"] == "2026-11-22T12:00:00Z"
+    blocked = {"changed": False, "failed": True, "outcome": "blocked", "msg": "x", "error": {"message": "x"}}
+    second = compose(results(mailbox_probe=blocked), previous=json.dumps(first))
+    assert second["proof_by"] == "2026-11-22T12:00:00Z", "what is overdue is not late anew"
+    third = compose(results(), previous=json.dumps(second))
+    assert third["proof_by"] is None
+
+
 def test_how_ews_was_found_is_noted_once_and_kept() -> None:
     opened = {
         "changed": True,

@@ -406,6 +406,7 @@ def test_what_the_steps_ask_of_a_record() -> None:
         "sids": [],
         "ews_in_force_by": "",
         "tokens_until": "",
+        "proof_by": "",
     }
     assert _records.known({**document, "state": "removed"})["app_id"] == ""
     nothing = _records.known({})

@@ -338,6 +338,8 @@ def test_ews_that_opens_late_says_nothing_of_the_policy(monkeypatch: pytest.Monk
     services = Services([signed_in("full_access_as_app")])
     result, _clock = look(services, ews, ews_in_force_by=soon(-5)[0])
     assert (result.outcome, result.pending_until) == ("pending", "2026-11-21T13:00:00Z")
+    both, _clock = look(services, ews, in_force_by=soon(20))
+    assert (both.outcome, both.pending_until) == ("pending", "2026-11-21T13:00:00Z")
 
 
 @pytest.mark.parametrize("verdict", ["no_role", "denied_by_policy", "impersonation_refused"])
