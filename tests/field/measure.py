@@ -130,7 +130,8 @@ def longest(name: str, protocol: str, user: str = clients.USER) -> tuple[int | N
 def version(client: clients.Client) -> str:
     answer = subprocess.run(client.version, capture_output=True, text=True, check=False)
     lines = (answer.stdout + answer.stderr).strip().splitlines()
-    return lines[0] if answer.returncode in (0, 1) and lines else "not there"
+    fine = answer.returncode == 0 or (answer.returncode == 1 and client.program not in ("python3", "node"))
+    return lines[0] if fine and lines else "not there"
 
 
 def main() -> int:

@@ -81,7 +81,7 @@ def ways() -> Table:
             ]
         )
     return (
-        ["client", "the token goes", "longest token", "proxy", "version", "seen, and how to see it again"],
+        ["client", "the token goes", "longest token", "proxy", "version", "seen"],
         rows,
         "18 17 17 22 13 13",
     )
