@@ -471,4 +471,4 @@ def resource_definitions() -> dict[str, Document]:
 
 def is_graph_role(value: str) -> bool:
     entry = permissions()["microsoft_graph"]["roles"]
-    return value in entry["confirmed"] or value in entry["remembered"]
+    return any(value in entry.get(known, ()) for known in ("confirmed", "remembered", "unknown"))

@@ -88,10 +88,16 @@ class Rule:
             and ("cmdlet" not in match or (cmdlet or "").lower() == match["cmdlet"].lower())
         )
 
-    def meant_for(self, method: str) -> bool:
-        """Rules for HTTP leave mail commands and CONNECT alone, unless they name them."""
+    def meant_for(self, method: str, path: str) -> bool:
+        """Rules for HTTP leave mail commands and CONNECT alone, unless they name them; rules for commands leave new
+        connections and the ends of messages alone."""
         named = str(self.match.get("method", "")).upper()
+        if method == "CONNECT":
+            return named == method
         if method in WIRE_METHODS:
+            wanted = self.match.get("path_regex", "")
+            if path in ("CONNECT", ".") and (not wanted or re.search(wanted, "NOOP")):
+                return False
             return named == method or self.effect.reply is not None
         return self.effect.reply is None and not self.effect.joined
 
@@ -121,7 +127,7 @@ class Faults:
     def meet(self, host: str, method: str, path: str, cmdlet: str | None) -> Effect | None:
         hit: Effect | None = None
         for rule in self.rules:
-            if rule.meant_for(method) and rule.fits(host, method, path, cmdlet):
+            if rule.meant_for(method, path) and rule.fits(host, method, path, cmdlet):
                 rule.seen += 1
                 if hit is None and rule.due():
                     hit = rule.effect

@@ -24,8 +24,10 @@ from .model import Answer, Document
 from .odata import Key, Segment
 
 WRITE_MAIL: t.Final = ("Mail.ReadWrite",)
+READ_CONTACTS: t.Final = ("Contacts.Read", "Contacts.ReadWrite")
 READ_BODIES: t.Final = ("Mail.Read", *WRITE_MAIL)
 READ_MAIL: t.Final = ("Mail.ReadBasic", "Mail.ReadBasic.All", *READ_BODIES)
+READ_FOLDERS: t.Final = (*READ_MAIL, "MailboxFolder.Read.All", "MailboxFolder.ReadWrite.All")
 SEND: t.Final = ("Mail.Send",)
 READ_SETTINGS: t.Final = ("MailboxSettings.Read", "MailboxSettings.ReadWrite")
 READ_CALENDAR: t.Final = ("Calendars.Read", "Calendars.ReadWrite", "Calendars.ReadBasic.All")
@@ -52,6 +54,7 @@ MESSAGE = kind(
     },
 )
 EVENT = kind("event", "events", {"id", "subject", "start", "end", "isAllDay", "organizer", "attendees", "location"})
+CONTACT = kind("contact", "contacts", {"id", "displayName", "emailAddresses", "businessPhones", "homePhones"})
 CALENDAR = kind("calendar", "calendars", {"id", "name", "color", "canEdit", "isDefaultCalendar", "owner"})
 
 
@@ -128,13 +131,13 @@ def _folder_named(mailbox: Document, folder: Segment) -> str:
 
 @route("GET", "users/{}/mailFolders", None)
 def list_folders(request: Request, user: Segment) -> Answer:
-    mailbox = _mailbox(request, user, READ_MAIL)
+    mailbox = _mailbox(request, user, READ_FOLDERS)
     return listing(request, [_folder(request, mailbox, name) for name in mailstore.FOLDERS], FOLDER)
 
 
 @route("GET", "users/{}/mailFolders/{}", None)
 def get_folder(request: Request, user: Segment, folder: Segment) -> Answer:
-    mailbox = _mailbox(request, user, READ_MAIL)
+    mailbox = _mailbox(request, user, READ_FOLDERS)
     return entity(request, _folder(request, mailbox, _folder_named(mailbox, folder)), FOLDER)
 
 
@@ -427,6 +430,12 @@ def calendar_view(request: Request, user: Segment) -> Answer:
 def list_events(request: Request, user: Segment) -> Answer:
     _mailbox(request, user, READ_CALENDAR)
     return listing(request, [], EVENT)
+
+
+@route("GET", "users/{}/contacts", None)
+def list_contacts(request: Request, user: Segment) -> Answer:
+    _mailbox(request, user, READ_CONTACTS)
+    return listing(request, [], CONTACT)
 
 
 def _calendar(mailbox: Document) -> Document:

@@ -15,6 +15,9 @@ from . import exchange_rbac
 from .exchange_directory import policy_verdict
 from .model import Document, Principal, Tenant, World
 
+UNGOVERNED: t.Final = ("MailboxItem.", "MailboxFolder.", "MailboxConfigItem.", "Mail-Advanced.")
+"""Permissions that no application access policy limits begin so."""
+
 Denial = t.Literal["policy_denied", "access_denied", "not_yet"]
 
 
@@ -33,6 +36,8 @@ def denial(
     know.
     """
     claimed = not principal.roles.isdisjoint(permissions)
+    if any(permission.startswith(UNGOVERNED) for permission in principal.roles.intersection(permissions)):
+        return None
     if claimed and policy_verdict(world, tenant, principal.app_id, mailbox, in_force=True) == "Granted":
         return None
     named = permissions if role_permissions is None else role_permissions

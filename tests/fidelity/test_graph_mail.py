@@ -142,6 +142,20 @@ def test_a_role_opens_what_a_policy_does_not(emulator: Emulator) -> None:
     assert Mail(emulator, POLICY)("GET", OTHER, READS["messages"]).status_code == 200
 
 
+def test_folders_and_contacts_have_permissions_of_their_own() -> None:
+    """That for folders is limited by no policy, and opens no message."""
+    operators = [
+        {"client_id": POLICY, "client_secret": "mail-secret", "app_roles": ["MailboxFolder.Read.All", "Contacts.Read"]},
+        *(one for one in tenant()["operators"] if one["client_id"] != POLICY),
+    ]
+    with start_emulator({"tenants": [tenant(operators=operators)]}) as emulator:
+        mail = Mail(emulator, POLICY)
+        assert mail("GET", OTHER, READS["inbox"]).status_code == 200
+        refused(mail("GET", FAX, READS["messages"]), *DENIED)
+        assert mail("GET", FAX, "/contacts?$top=1&$select=id").json()["value"] == []
+        refused(mail("GET", OTHER, "/contacts"), *BY_POLICY)
+
+
 def test_headers_alone(emulator: Emulator) -> None:
     Mail(emulator, WIDE).send(FAX, FAX)
     (seen,) = Mail(emulator, BASIC)("GET", FAX, "/messages").json()["value"]

@@ -478,6 +478,16 @@ def test_a_reply_may_be_ordered_for_imap(emulator: Emulator, reply: str, said: s
 REPLIES = {key: int(text[:3]) for key, text in TEXTS["smtp"]["replies"].items()}
 
 
+def test_a_rule_without_a_path_is_for_the_first_command(emulator: Emulator) -> None:
+    """Neither for the proxy's CONNECT nor for the greeting."""
+    for match in ({"host": HOSTS["imap"]}, {"method": "IMAP"}, {"method": "IMAP", "path_regex": "."}):
+        emulator.faults([{"match": match, "times": 1, "effect": {"reply": "NO not now"}}])
+        with line_to(emulator, "imap", host=HOSTS["imap"]) as (line, greeting):
+            assert greeting.startswith("* OK")
+            assert line.ask("a NOOP") == "a NO not now"
+            assert line.ask("b NOOP") == "b OK NOOP completed."
+
+
 @pytest.mark.parametrize("path", ["AUTH", "MAIL", "RCPT", "."])
 def test_each_reply_of_smtp_may_be_ordered_where_it_belongs(emulator: Emulator, path: str) -> None:
     held = token(emulator, ROLE)
