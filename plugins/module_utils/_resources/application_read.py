@@ -52,9 +52,12 @@ class Reader:
             self.desired = replace(self.desired, trust=self.desired.trust.signed_in(token))
         seen: list[State | None] = []
 
+        def is_there() -> bool:
+            return seen[-1] is not None and any((seen[-1].application, seen[-1].deleted))
+
         def shows() -> bool:
             seen.append(self._look(doubtful=len(seen) > 0))
-            return seen[-1] is not None and any((seen[-1].application, seen[-1].deleted))
+            return is_there()
 
         recorded = bool(self.desired.identity.from_record) and not self._gone
         if awaited:
@@ -62,7 +65,7 @@ class Reader:
         elif recorded or self.desired.state != "present":
             wait = ABSENT_S if recorded else HIDDEN_S
             self._tenant.patiently(shows, budget_s=min(wait, self._tenant.patience_s))
-            if recorded and len(seen) == 1:
+            if recorded and len(seen) == 1 and not is_there():
                 shows()  # no patience at all is still no proof
         else:
             self._tenant.patiently(lambda: shows() or seen[-1] is not None)
