@@ -79,7 +79,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
         "unprotected": facts.unprotected(run),
         # In the words of the person who answers for it.
-        "tenant_wide": run.accepted_words or None,
+        "tenant_wide": None if state == "removed" else run.accepted_words or None,
         "warnings": facts.warnings(run),
         "exchange": None if state == "removed" else facts.exchange(run),
         "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),

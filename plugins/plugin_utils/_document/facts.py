@@ -194,11 +194,6 @@ def warnings(run: Run) -> list[str]:
             f"What limited the application went before {readable_time(waited)}, until when tokens that were issued "
             "before may be alive: mail2fax_token_grace_minutes says so."
         )
-    if run.kind == "provision" and run.accepted_words:
-        found.append(
-            "Nothing limits the application: it may open every mailbox of the tenant. That was accepted with the "
-            f"words: {run.accepted_words}"
-        )
     if run.kind == "provision" and (unused := run.context.get("unused")):
         found.append(
             f"{some(sorted(unused), 20)} {'is' if len(unused) == 1 else 'are'} not used: the profile's scoping models "
