@@ -112,7 +112,7 @@ def declared(site: Site, run: Run) -> None:
     names = {one["Name"]: one["PrimarySmtpAddress"].casefold() for one in state["mailboxes"]}
 
     def addresses(rows: list[Json]) -> set[str]:
-        return {names[row["Identity"]] for row in rows}
+        return {names.get(row["Identity"], row["Identity"]).casefold() for row in rows}
 
     pointers = state["exchangeServicePrincipals"]
     assert [one["AppId"] for one in pointers] == ([app_id] if "service_principal" in steps else [])
