@@ -30,6 +30,7 @@ suppress_warnings = ["ref.ref"]
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["search.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_sourcelink = False

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 import urllib.parse
@@ -181,3 +182,54 @@ def test_pages_fit_a_phone_and_a_screen(html: Path, pages: dict[str, Page], chro
 def test_the_architecture_can_be_printed(html: Path, chromium: browser.Browser) -> None:
     chromium.open(html / "docsite/architecture.html", width=WIDE)
     assert chromium.pdf(OUTPUT / "architecture.pdf").read_bytes().startswith(b"%PDF-")
+
+
+WORDS_OF_CLIENTS = {
+    "msmtp": (
+        "msmtp: Cannot send command because it is longer than 4094 characters. Increase SMTP_MAXCMDLEN.",
+        "The token is too long for the client",
+    ),
+    "msmtp, no token": ("msmtp: cannot read output of 'cat /etc/fax/token'", "There is no token"),
+    "curl": ("curl: (8) Weird server reply", "SMTP: the sender is refused at the end of a message"),
+    "getmail6": (
+        "getmailrc: operation error (IMAP error (CAPABILITY command error: BAD [b'User is authenticated but not"
+        " connected.']))",
+        "IMAP: signed in, and the mailbox does not open",
+    ),
+    "mutt": ("SMTP session failed: 500 5.3.3 Unrecognized command", "SMTP: the sign-in is refused (535 5.7.3)"),
+    "nodemailer": (
+        "Error: Invalid login: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the"
+        " Mailbox. [ZR0P278CA0123.CHEP278.PROD.OUTLOOK.COM 2027-01-05T08:11:12.345Z 08DE3B9A1F2C4D5E]",
+        "SMTP: SMTP AUTH is switched off (535 5.7.139)",
+    ),
+    "emailproxy": (
+        "Email OAuth 2.0 Proxy: Login failed for account fax@contoso.com - please check your internet connection and"
+        " retry",
+        "Entra refuses the client's own request for a token",
+    ),
+}
+"""What a person has in hand, with names of their own in it -> the heading that the cause has."""
+
+
+@pytest.mark.parametrize("name", WORDS_OF_CLIENTS)
+def test_the_search_box_finds_the_cause_by_the_words_of_a_client(
+    html: Path, chromium: browser.Browser, name: str
+) -> None:
+    words, cause = WORDS_OF_CLIENTS[name]
+    chromium.open(html / "search.html", width=WIDE)
+    asked = (
+        f"Search._performSearch(...Search._parseQuery({json.dumps(words)})).reverse().slice(0, 2).map(row => row[0])"
+    )
+    assert "docsite/when_it_fails" in chromium.evaluate(asked)
+    # On that page the words stand under the heading of the cause.
+    chromium.open(html / "docsite/when_it_fails.html", width=WIDE)
+    headings, begins = "[...document.querySelectorAll('h3')]", f"one => one.textContent.startsWith({json.dumps(cause)})"
+    section = chromium.evaluate(f"{headings}.find({begins}).closest('section').innerText")
+    rare = [word for word in re.findall(r"[A-Za-z_]{5,}", words) if word in section]
+    assert len(rare) >= 2, section
+
+
+def test_the_search_box_finds_nothing_for_words_that_are_nowhere(html: Path, chromium: browser.Browser) -> None:
+    chromium.open(html / "search.html", width=WIDE)
+    nothing = "Search._performSearch(...Search._parseQuery('zyxwvut qponmlk')).length"
+    assert chromium.evaluate(nothing) == 0
