@@ -158,6 +158,7 @@ EXAMPLES = r"""
     group: imagicle.digital.fax
     scope_name: Imagicle Digital Fax
     mailboxes: [fax@imagicleucdev.onmicrosoft.com]
+    accept_credentials: "{{ adopted_application.accepted | map(attribute='id') }}"
 
 - name: Whatever else it was assigned goes, and so does a consent that opens more
   mail2fax.m365.exchange_application_role:
@@ -167,6 +168,7 @@ EXAMPLES = r"""
     group: imagicle.digital.fax
     exclusive: true
     on_entra_grant: remove
+    accept_credentials: "{{ adopted_application.accepted | map(attribute='id') }}"
 
 - name: Take the roles back
   mail2fax.m365.exchange_application_role:

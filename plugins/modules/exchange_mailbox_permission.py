@@ -115,6 +115,7 @@ EXAMPLES = r"""
     mailboxes:
       - fax@imagicleucdev.onmicrosoft.com
     send_as: true
+    accept_credentials: "{{ adopted_application.accepted | map(attribute='id') }}"
 
 - name: The same, and it has no right on any other mailbox of the tenant
   mail2fax.m365.exchange_mailbox_permission:

@@ -12,6 +12,8 @@ import typing as t
 
 GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 INSTANT = re.compile(r"\b20\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)?)?")
+OF_AN_ID = re.compile(r"(?<=mail2fax-)[0-9a-f]{12}(?=-)")
+"""What a role assignment's name has of the application's id."""
 SID = re.compile(r"S-1-5-21(-\d+){4}")
 GRANT = re.compile(r"(?<=/)[A-Za-z0-9_-]{43}(?=\")")
 FOLDER = re.compile(r"/\S*?/(?:lane\d+|canary-[^/\s\"]+)/")
@@ -28,5 +30,6 @@ def comparable(value: t.Any) -> t.Any:
             ids[known] = f"<id {next(numbers)}>"
         return ids[known]
 
-    text = GRANT.sub("<grant>", SID.sub("<sid>", GUID.sub(named, json.dumps(value, sort_keys=True))))
+    text = OF_AN_ID.sub("<of an id>", json.dumps(value, sort_keys=True))
+    text = GRANT.sub("<grant>", SID.sub("<sid>", GUID.sub(named, text)))
     return json.loads(FOLDER.sub("<folder>/", INSTANT.sub("<time>", text)))

@@ -39,6 +39,15 @@ def without_secret(store: Json) -> Json:
     return {"name": "Prepare", "mail2fax.m365.entra_application_secret": {**SECRET, "store": store}}
 
 
+IMAP_TOO = {
+    "name": "Prepare",
+    "mail2fax.m365.entra_admin_consent": {
+        "tenant": DOMAIN,
+        "app_id": APP_ID,
+        "permissions": [{"resource": "exchange_online", "application": ["IMAP.AccessAsApp"]}],
+        "accept_credentials": "{{ adopted_application.accepted | map(attribute='id') }}",
+    },
+}
 DELETED = {
     "name": "Prepare",
     "mail2fax.m365.entra_application": {"tenant": DOMAIN, "unique_name": "mail2fax", "state": "absent"},
@@ -58,6 +67,26 @@ STORY: list[tuple[str, str, str] | Json] = [
     ("entra_application", "Adopt an application that was made by hand, and give it a unique name", "changed"),
     ("exchange_security_group", "The mailboxes that the fax server may open", "changed"),
     ("exchange_security_group", "The same, and whoever else got into the group goes", "ok"),
+    ("exchange_service_principal", "Exchange knows the fax server", "changed"),
+    ("exchange_service_principal", "The same, and one that somebody made with the wrong object ID is made anew", "ok"),
+    (
+        "exchange_application_role",
+        "The fax server reads and sends mail of the group's members, and of nobody else",
+        "changed",
+    ),
+    (
+        "exchange_application_access_info",
+        "The same where the application has roles, and no permission in Entra",
+        "ok",
+    ),
+    (
+        "exchange_application_role",
+        "Whatever else it was assigned goes, and so does a consent that opens more",
+        "changed",
+    ),
+    ("exchange_mailbox_permission", "The fax server opens the fax mailbox and sends as it", "changed"),
+    ("exchange_mailbox_permission", "The same, and it has no right on any other mailbox of the tenant", "ok"),
+    ("exchange_mailbox_protocols", "The fax mailbox can be read by IMAP and sent from by SMTP", "changed"),
     ("exchange_application_access_policy", "The fax server opens the group's mailboxes and no others", "changed"),
     (
         "exchange_application_access_policy",
@@ -66,6 +95,8 @@ STORY: list[tuple[str, str, str] | Json] = [
     ),
     ("exchange_ews_access", "Let the fax server use EWS where the tenant blocks it", "ok"),
     ("entra_application_secret", "Keep the fax server's secret in an encrypted file", "changed"),
+    IMAP_TOO,
+    ("mailbox_probe_info", "Prove an application that reads by IMAP and sends by SMTP", "ok"),
     ("days_until", "Tell how long the secret still works", ""),
     ("readable_time", "Tell when the secret ends", ""),
     ("entra_admin_consent", "Let the fax server's application open mailboxes, and nothing else", "changed"),
@@ -85,6 +116,7 @@ STORY: list[tuple[str, str, str] | Json] = [
     ("sheet", "Keep the sheet", ""),
     ("fleet_table", "Show what a run over many tenants came to", ""),
     ("profile", "Show the fields of the vendor's form", ""),
+    ("profile", "Show what is done where application roles limit the application", ""),
     ("profile", "Use a profile of one's own", ""),
     ("entra_application_secret", "Remove it from the application and from the file", "changed"),
     (
@@ -97,6 +129,10 @@ STORY: list[tuple[str, str, str] | Json] = [
     ("windows_host_info", "Does this Windows host do what is needed?", "ok"),
     ("windows_host_info", "Does Exchange's module read the same as its REST endpoint?", "ok"),
     ("entra_admin_consent", "Revoke everything", "changed"),
+    ("exchange_application_role", "Take the roles back", "changed"),
+    ("exchange_mailbox_protocols", "SMTP AUTH of the fax mailbox follows the organization again", "changed"),
+    ("exchange_mailbox_permission", "Take its rights back", "changed"),
+    ("exchange_service_principal", "Exchange forgets the fax server, if nothing hangs on it any more", "changed"),
     ("exchange_ews_access", "Take the fax server off the list", "ok"),
     ("exchange_application_access_policy", "Remove the policy, after the consent was revoked", "pending"),
 ]

@@ -86,6 +86,10 @@ FILE = {"path": "{{ lanes_store }}.json", "content": '{"a": 1}'}
 PROBE = {"app_id": KNOWN, "app_secret": APP_SECRET}
 WEAKLY = {"client_id": WEAK, "client_secret": "weak-secret"}
 
+RIGHTS = {"app_id": NEW, "mailboxes": [TENANT.fax], "send_as": True}
+ROLE = {"app_id": NEW, "roles": ["Mail.Read"], "group": "lanes", "scope_name": "Lanes", "permissions": PERMISSIONS}
+PROTOCOLS = {"mailboxes": [TENANT.fax], "protocols": ["imap", "smtp"]}
+
 CASES = [
     Case("predict an application", "entra_application", APP, {**CHECK, **DIFF}),
     Case("make an application", "entra_application", APP, DIFF),
@@ -118,6 +122,21 @@ CASES = [
     Case("predict consent", "entra_admin_consent", {"app_id": NEW, "permissions": PERMISSIONS}, {**CHECK, **DIFF}),
     Case("grant consent", "entra_admin_consent", {"app_id": NEW, "permissions": PERMISSIONS}, DIFF),
     Case("grant it again", "entra_admin_consent", {"app_id": NEW, "permissions": PERMISSIONS}),
+    Case("rights before Exchange knows it", "exchange_mailbox_permission", RIGHTS, red=True),
+    Case("predict rights", "exchange_mailbox_permission", RIGHTS, {**CHECK, **DIFF}),
+    Case("make a pointer", "exchange_service_principal", {"app_id": NEW}, DIFF),
+    Case("a pointer for nobody", "exchange_service_principal", {"app_id": TENANT.id, "patience": 1}, red=True),
+    Case("predict roles", "exchange_application_role", ROLE, {**CHECK, **DIFF}),
+    Case("assign roles", "exchange_application_role", ROLE, DIFF),
+    Case("roles for no group", "exchange_application_role", {**ROLE, "group": "nobody", "patience": 1}, red=True),
+    Case("give rights", "exchange_mailbox_permission", RIGHTS, DIFF),
+    Case("give them again", "exchange_mailbox_permission", {**RIGHTS, "exclusive": True, "scan": "all"}, DIFF),
+    Case("rights on nobody", "exchange_mailbox_permission", {**RIGHTS, "mailboxes": [f"fx@{TENANT.domain}"]}, red=True),
+    Case("predict protocols", "exchange_mailbox_protocols", PROTOCOLS, {**CHECK, **DIFF}),
+    Case("switch protocols on", "exchange_mailbox_protocols", PROTOCOLS, DIFF),
+    Case("an unknown protocol", "exchange_mailbox_protocols", {**PROTOCOLS, "protocols": ["smpt"]}, red=True),
+    Case("put them back", "exchange_mailbox_protocols", {"state": "absent", "restore": [
+        {"mailbox": TENANT.fax, "setting": "SmtpClientAuthenticationDisabled", "before": None}]}, DIFF),
     Case("consent for nobody", "entra_admin_consent", {"app_id": TENANT.id, "permissions": PERMISSIONS}, red=True),
     Case("verdicts", "exchange_application_access_info", {
         "app_id": NEW, "expect": {"granted": [TENANT.fax], "denied": [TENANT.control]}}),
@@ -143,6 +162,10 @@ CASES = [
     Case("write a file", "handover_file", FILE),
     Case("write a file into a file", "handover_file", {**FILE, "path": "{{ lanes_store }}.json/x"}, red=True),
     Case("close EWS", "exchange_ews_access", {"app_id": NEW, "state": "absent"}, DIFF),
+    Case("take roles back", "exchange_application_role", {
+        "app_id": NEW, "scope_name": "Lanes", "state": "absent"}, DIFF),
+    Case("take rights back", "exchange_mailbox_permission", {**RIGHTS, "state": "absent"}, DIFF),
+    Case("take the pointer back", "exchange_service_principal", {"app_id": NEW, "state": "absent"}, DIFF),
     Case("revoke consent", "entra_admin_consent", {"app_id": NEW, "permissions": PERMISSIONS, "state": "absent"}, DIFF),
     Case("remove the policy", "exchange_application_access_policy", {**POLICY, "state": "absent"}),
     Case("remove the group", "exchange_security_group", {"name": "Lanes", "alias": "lanes", "state": "absent"}, DIFF),

@@ -30,6 +30,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_p
     plan,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_permission_read import Reader
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import SEND_AS
 from ansible_collections.mail2fax.m365.plugins.module_utils._settle import read_back
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -101,6 +102,11 @@ class MailboxPermission:
             return True
 
         if not self._tenant.patiently(accepted, what="Exchange to know the application's service principal"):
+            refusals[-1].cure = (
+                "run again in some minutes: Exchange learns late of a service principal that was made a moment ago. If "
+                "it stays so, look whether the service principal and the mailbox are still there"
+            )
+            refusals[-1].who = EXCHANGE_ADMIN
             raise refusals[-1]
 
     def _take(self, step: Take) -> None:

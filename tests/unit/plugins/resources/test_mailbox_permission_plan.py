@@ -14,8 +14,9 @@ import pytest
 from ansible_collections.mail2fax.m365.plugins.module_utils import _ownership
 from ansible_collections.mail2fax.m365.plugins.module_utils._claim import Claim
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Task
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFound
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import must_have
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange, Output
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange, Output, error
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_permission import MailboxPermission
@@ -148,6 +149,12 @@ def test_absent_takes_what_is_named_and_tells_the_rest():
 # ---- what Exchange is asked -----------------------------------------------------------------------------------------
 
 
+PARAMS: dict[str, t.Any] = {
+    **{"app_id": APP, "mailboxes": ["m1@x.example"], "full_access": True, "send_as": True, "exclusive": False},
+    **{"candidates": [], "scan": "candidates", "scan_limit": 9, "former_sids": [], "state": "present"},
+}
+
+
 class Spy:
     """A transport that notes what is sent and answers nothing."""
 
@@ -169,9 +176,7 @@ class FakeTenant:
 
 def performed(*steps: Give | Take) -> list[tuple[str, dict[str, t.Any]]]:
     spy = Spy()
-    params = {"app_id": APP, "mailboxes": ["m1@x.example"], "full_access": True, "send_as": True, "exclusive": False}
-    params |= {"candidates": [], "scan": "candidates", "scan_limit": 9, "former_sids": [], "state": "present"}
-    resource = MailboxPermission(t.cast("Tenant", FakeTenant(spy)), Task(params))
+    resource = MailboxPermission(t.cast("Tenant", FakeTenant(spy)), Task(PARAMS))
     for step in steps:
         resource.perform(step)
     return [(cmdlet.name, dict(cmdlet.parameters)) for cmdlet in spy.sent]
@@ -204,3 +209,27 @@ def test_a_right_is_taken_by_name_and_never_by_a_reset():
             must_have.check(
                 "Remove-MailboxPermission", {"Identity": "m1", "User": OBJECT, "AccessRights": ["x"], never: True}
             )
+
+
+class Unknown:
+    """A transport for which nobody is a trustee yet."""
+
+    def run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
+        text = "Couldn't find the user as a recipient."
+        return [Output(error=error(cmdlet, "ManagementObjectNotFoundException", text)) for cmdlet in cmdlets]
+
+
+def test_a_service_principal_that_exchange_does_not_learn_of_is_told_with_what_to_do():
+    tenant = FakeTenant(Spy())
+    tenant.exchange = Exchange(Unknown())
+    with pytest.raises(NotFound) as refused:
+        MailboxPermission(t.cast("Tenant", tenant), Task(PARAMS)).perform(Give("x", "m1", OBJECT, "FullAccess"))
+    assert "run again in some minutes" in str(refused.value)
+    assert refused.value.who == "an Exchange Administrator"
+
+
+def test_a_full_mailbox_is_told_with_what_to_do_where_exchange_says_it():
+    text = "The mailbox fax has reached the limit of maximum allowed access control entries of 500."
+    said = error(Cmdlet("Get-Mailbox", {}, "x"), "InvalidOperationException", text)
+    assert "unknown SIDs first" in (said.cure or "")
+    assert said.who == "an Exchange Administrator"
