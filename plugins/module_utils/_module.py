@@ -93,8 +93,9 @@ def _execute(door: Door, task: Task, opened: Tenant) -> Json:
                 continue
             except NotYet as exc:
                 # Nothing is told as done, or predicted, that was not.
-                kept = replace(plan, steps=[], after=first.before if not done else plan.after)
-                return _result(replace(first, added=exc.added), kept, done, plan.result, exc.settled)
+                after = plan.after if done else first.before
+                kept = replace(plan, steps=[], after=after, summary=exc.settled.pending or "")
+                return _result(replace(first, added=exc.added), kept, done, {}, exc.settled)
             return _result(first, plan, done, plan.result, _settled(resource, plan) if done else NOTHING_SETTLED)
         raise AssertionError("unreachable")
     except M365Error as exc:

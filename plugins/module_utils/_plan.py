@@ -82,7 +82,8 @@ class Settled:
 class NotYet(Exception):
     """A step that the service takes later. What was done before it stays, what comes after it waits for another run.
 
-    ``settled``: what the task returns; its ``pending`` says what is waited for. ``added``: what the steps before added.
+    ``settled``: all that the task returns; its ``pending`` says what is waited for. ``added``: what the steps before
+    it added.
     """
 
     def __init__(self, settled: Settled, added: t.Sequence[Json] = ()) -> None:

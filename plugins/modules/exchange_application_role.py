@@ -240,6 +240,10 @@ revoked:
       description: Always empty.
       type: list
       elements: str
+ready:
+  description: Whether Exchange takes roles in this tenant by now. If not, none was assigned in this task.
+  returned: success
+  type: bool
 in_force_by:
   description: When a change made now is in force at the latest, as a rule (ISO 8601, UTC).
   returned: when something was changed

@@ -37,6 +37,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, N
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application_role_problems as problems
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_role_plan import (
+    as_found,
     asks_for_everybodys,
     grants,
     plan,
@@ -103,6 +104,7 @@ class ApplicationRole:
         self._desired = _desired(task)
         self._grace: int | None = task.params["token_grace_minutes"]
         self._revoked: list[Held] = []
+        self._added: list[Json] = []
         self._stands = False
 
     # ---- reading
@@ -179,7 +181,10 @@ class ApplicationRole:
     def plan(self, current: State) -> Plan:
         if self._desired.state == "absent":
             return absent(current, self._desired)
-        return plan(current, self._desired, self._tenant.now())
+        planned = plan(current, self._desired, self._tenant.now())
+        # What a plan that was made anew after a lost answer no longer shows.
+        self._added = self._added or (planned.added if isinstance(planned.added, list) else [])
+        return planned
 
     def perform(self, step: RoleStep) -> None:
         exchange = self._tenant.exchange
@@ -318,9 +323,13 @@ class ApplicationRole:
         return bool(roles) and role.casefold() not in roles
 
     def _not_ready(self) -> NotYet:
-        until = _time.iso(self._tenant.now() + CUSTOMIZED_AFTER)
+        """What there is by now, and when to look again. A scope that was made already stays for then."""
+        now = self._tenant.now()
+        values: Json = {**as_found(self._look(), self._desired), **self._what_was_revoked(), "ready": False}
         why = f"Exchange takes {problems.HOW_LONG} after the organization was customized until it assigns roles"
-        return NotYet(Settled({"revoked": entra_grants.by_resource(self._revoked)}, pending=why, pending_until=until))
+        until = max(_time.iso(now + CUSTOMIZED_AFTER), str(values.get("tokens_until") or ""))
+        scopes = [entry for entry in self._added if entry["kind"] == "scope" and values["scope"]]
+        return NotYet(Settled(values, pending=why, pending_until=until), scopes)
 
     def _remove_scope(self, step: RemoveScope) -> None:
         refusals: list[ServiceError] = []
@@ -344,19 +353,24 @@ class ApplicationRole:
     def settle(self, plan: Plan) -> Settled:
         seen = read_back(self._tenant, self).require("the application's role assignment")
         values: Json = {key: seen.plan.result[key] for key in ("scope", "assignments", "other_assignments")}
+        values |= self._what_was_revoked()
         if not self._revoked:
             return Settled(values)
-        values["revoked"] = entra_grants.by_resource(self._revoked)
-        until, why = self._tokens_until()
-        values |= {"tokens_until": _time.iso(until), "tokens_until_reason": why}
-        if until <= self._tenant.now():
+        if values["tokens_until"] <= _time.iso(self._tenant.now()):
             return Settled(values, warnings=(token_life.NOT_WAITED_FOR,))
         told = ", ".join(map(str, self._revoked))
         return Settled(
             values,
             pending=f"tokens that were issued with {told} may still be alive, and open what the scope keeps shut",
-            pending_until=_time.iso(until),
+            pending_until=values["tokens_until"],
         )
+
+    def _what_was_revoked(self) -> Json:
+        if not self._revoked:
+            return {}
+        until, why = self._tokens_until()
+        revoked = entra_grants.by_resource(self._revoked)
+        return {"revoked": revoked, "tokens_until": _time.iso(until), "tokens_until_reason": why}
 
     def _tokens_until(self) -> tuple[dt.datetime, str]:
         """When the last token that was issued under what is revoked is dead, and why then."""

@@ -52,13 +52,13 @@ UNKNOWN_GROUP = "CN=known after the run"
 
 def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
     before = _shown(current)
-    plan = Plan(before=before, after=before, result=_result(current, desired))
+    plan = Plan(before=before, after=before, result=as_found(current, desired))
     plan.blocked = _present(plan, current, desired, now)
     if plan.blocked is not None:
         plan.steps.clear()
         plan.after = before
         plan.added = []
-        plan.result = _result(current, desired)
+        plan.result = as_found(current, desired)
         plan.summary = plan.blocked.message
     return plan
 
@@ -300,7 +300,8 @@ def _entra(current: State, without: list[Held] | None = None) -> list[str]:
     return sorted(str(one) for one in held if one not in (without or ()))
 
 
-def _result(current: State, desired: Desired) -> Json:
+def as_found(current: State, desired: Desired) -> Json:
+    """The module's result as things are."""
     kinds = sort(current, desired)
     named = current.scope(kinds.right[0].scope if kinds.right else desired.scope_name)
     return {
@@ -308,6 +309,7 @@ def _result(current: State, desired: Desired) -> Json:
         "assignments": [one.as_dict() for one in (*kinds.right, *kinds.stale)],
         "other_assignments": [one.as_dict() for one in (*kinds.others, *kinds.dormant, *kinds.asleep)],
         "revoked": [],
+        "ready": True,
     }
 
 

@@ -87,4 +87,5 @@ def _result(assignments: list[Assignment] | tuple[Assignment, ...]) -> Json:
         "assignments": [],
         "other_assignments": [one.as_dict() for one in assignments],
         "revoked": [],
+        "ready": True,
     }

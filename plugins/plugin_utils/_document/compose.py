@@ -159,6 +159,8 @@ def _state(outcome: str, run: Run, rows: list[Json], pending: list[Json]) -> str
     if run.watches_a_removal():
         return "removing"
     unproven = {"mailbox_probe"} if run.by_hand() else set()
+    if run.unready():
+        unproven = {"access_verdict", "mailbox_probe"}
     if any(step["outcome"] == "skipped" and step["step"] not in unproven for step in rows):
         # Something has not been looked at, so nobody may rely on it.
         return "draft"

@@ -93,6 +93,10 @@ class Run:
         """Whether the run waits for a person to give the consent."""
         return bool(self.good("admin_consent").get("by_hand"))
 
+    def unready(self) -> bool:
+        """Whether Exchange does not take roles yet: then nothing can be proved."""
+        return self.good("application_role").get("ready") is False
+
     def contradicted(self) -> bool:
         """Whether Exchange said of a mailbox, with its reasons, what must not be: no waiting mends that."""
         return any(item.get("as_expected") is False for item in self.of("access_verdict").get("verdicts") or [])

@@ -79,7 +79,9 @@ def _step(run: Run, name: str) -> Json:
             "summary": f"{some(listed)} {'is' if len(listed) == 1 else 'are'} on for every fax mailbox, nothing to do",
         }
     summary = "not run"
-    if run.by_hand() and name == "mailbox_probe":
+    if run.unready() and name in ("access_verdict", "mailbox_probe"):
+        summary = "nothing to prove before Exchange takes the roles"
+    elif run.by_hand() and name == "mailbox_probe":
         summary = "nothing to prove before a person has given the consent"
     elif run.mode == "check" and name in ("access_verdict", "mailbox_probe"):
         summary = "nothing to prove before the steps above are done"

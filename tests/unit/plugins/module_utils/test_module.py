@@ -24,7 +24,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NotYet, Plan, Settled, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import FakeClock
 
@@ -298,3 +298,30 @@ def test_a_result_says_what_was_waited_for_where_it_took_long(red: bool):
     (waited,) = result["waited"]
     assert waited["for"] == "the group to show"
     assert 40 <= waited["seconds"] <= 50
+
+
+@dataclass
+class Later(Counter):
+    """A service that takes only the first ``takes`` steps for now."""
+
+    takes: int = 0
+
+    def perform(self, step: Up) -> None:
+        if step.n > self.takes:
+            settled = Settled({"real": self.value}, pending="not yet", pending_until="2026-11-28T05:00:00Z")
+            raise NotYet(settled, [{"kind": "setting", "of": None, "id": str(step.n)}][: self.takes])
+        super().perform(step)
+
+
+@pytest.mark.parametrize("takes", [0, 1])
+def test_a_step_that_comes_later_ends_the_task_as_pending_and_tells_what_was_done(takes: int):
+    resource = Later(wanted=2, takes=takes)
+    result = run(resource)
+    assert (result["outcome"], result["changed"], resource.settled) == ("pending", bool(takes), False)
+    assert (result["pending"], result["pending_until"]) == ("not yet", "2026-11-28T05:00:00Z")
+    assert (result["real"], "n" in result) == (takes, False)
+    assert result.get("steps", []) == ["up to 1"][:takes]
+    assert result["summary"] == "not yet"
+    assert ("added" in result) is bool(takes)
+    assert result["diff"]["after"] == ({"n": 2} if takes else {"n": 0})
+    assert not result.get("failed")
