@@ -21,6 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_G
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Trust
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
+    MAILBOXES,
     Recipient,
     among,
     listed,
@@ -149,7 +150,7 @@ def _present(current: State, desired: Desired, now: dt.datetime) -> Plan:
     before = {one.label: sorted(current.held(one.guid).allowed) for one in [*wanted, *elsewhere]}
     blocked = (
         _no_pointer(current, desired)
-        or unfit(current.known, desired.mailboxes, "no right can be given")
+        or _unfit(current, desired, elsewhere)
         or _wrong_pointer(current, desired)
         or _denied(current, desired, wanted)
         or _no_room(current, desired, wanted)
@@ -367,6 +368,17 @@ def _no_pointer(current: State, desired: Desired) -> Blocked | None:
         details={"app_id": desired.app_id},
         options=("app_id",),
     )
+
+
+def _unfit(current: State, desired: Desired, elsewhere: t.Sequence[Recipient]) -> Blocked | None:
+    """Where an address is nobody's, a mailbox that has the application's rights may be it, under another name."""
+    blocked = unfit(current.known, desired.mailboxes, "no right can be given")
+    renamed = [one.label for one in elsewhere if one.type in MAILBOXES]
+    if blocked is None or not renamed or all(among(current.known, name) for name in desired.mailboxes):
+        return blocked
+    blocked.cure = f"{blocked.cure}. The application has rights on {listed(renamed)}: perhaps a mailbox was renamed"
+    blocked.details = {**(blocked.details or {}), "perhaps_renamed": renamed[:100]}
+    return blocked
 
 
 def _wrong_pointer(current: State, desired: Desired) -> Blocked | None:

@@ -137,6 +137,17 @@ def test_a_row_that_names_a_mailbox_nobody_has_is_said():
     assert "may send as 'Gone'" in planned.warnings[0]
 
 
+def test_a_mailbox_that_was_renamed_is_told_with_the_one_that_it_may_be():
+    found = state({"m1": (entry("FullAccess"),)})
+    blocked = plan(found, wish("before-the-rename"), NOW).blocked
+    assert blocked is not None
+    assert "before-the-rename@x.example is not a recipient" in blocked.message
+    assert "rights on m1@x.example: perhaps a mailbox was renamed" in (blocked.cure or "")
+    wrong = plan(state({}), wish("nobody"), NOW).blocked
+    assert wrong is not None
+    assert "renamed" not in (wrong.cure or "")
+
+
 def test_absent_takes_what_is_named_and_tells_the_rest():
     found = state({"m1": (entry("FullAccess"),), "m2": (entry("FullAccess"),)}, ["m3"])
     planned = plan(found, wish("m1", state="absent", candidates=("m2",)), NOW)
