@@ -149,6 +149,23 @@ def test_the_examples(tmp_path: Path) -> None:
         assert advertised() == set(run)
 
 
+def test_three_ways_into_one_tenant(tmp_path: Path) -> None:
+    with start_emulator(tenants()) as emulator:
+        folder = Folder(tmp_path, emulator)
+        folder.play("ansible-playbook -i ways_in.yml mail2fax.m365.provision --forks 20")
+        again = folder.play("ansible-playbook -i ways_in.yml mail2fax.m365.provision --forks 20")
+        for host, mailboxes in (
+            ("contoso-fax", ["fax@contoso.com", "fax-reports@contoso.com"]),
+            ("contoso-attendant", ["adele@contoso.com"]),
+            ("contoso-mail", ["fax-reports@contoso.com"]),
+        ):
+            record = folder.record(host)
+            assert record["state"] == "ready", host
+            assert [row["mailbox"] for row in record["mailboxes"] if row["expected"] == "granted"] == mailboxes
+            assert re.search(rf"^{host}\s*: .*changed=0", again, re.MULTILINE), host
+            assert emulator.exposures(app_id=record["ids"]["application_id"], declared=mailboxes) == []
+
+
 def test_every_example_is_in_the_list() -> None:
     listed = set(re.findall(r"^\| `([\w./]+)`", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     there = {path.name + ("/" if path.is_dir() else "") for path in EXAMPLES.iterdir()} - {"README.md"}

@@ -71,9 +71,12 @@ def tenant(run: Run) -> Json:
     found = (run.meant() and run.of("preflight").get("tenant")) or {}
     before = run.previous.get("tenant") or {}
     domains = list(found.get("domains") or [])
+    told = found.get("default_domain") or (domains[0] if domains else None)
+    known = before.get("domain") if before.get("id") == found.get("id") else None
     return {
         "id": found.get("id") or before.get("id"),
-        "domain": found.get("default_domain") or (domains[0] if domains else before.get("domain")),
+        # A run does not always read the tenant's domains: it stays called as it was, while that is one of them.
+        "domain": known if known and (not domains or known in domains) else told or before.get("domain"),
         "name": found.get("name") or before.get("name"),
     }
 

@@ -258,6 +258,24 @@ def test_what_a_stopped_run_does_not_know_is_taken_from_the_last_one() -> None:
     assert compose({"preflight": wrong}, stopped={"msg": "x"})["tenant"] == {"id": None, "domain": None, "name": None}
 
 
+@pytest.mark.parametrize(
+    ("domains", "default", "called"),
+    [
+        # Domains that were not read, with the expected one told in their place.
+        ([], "contoso.example", "contoso.com"),
+        (["contoso.onmicrosoft.com", "contoso.com"], "contoso.onmicrosoft.com", "contoso.com"),
+        # The domain is gone.
+        (["contoso.onmicrosoft.com"], "contoso.onmicrosoft.com", "contoso.onmicrosoft.com"),
+    ],
+)
+def test_a_tenant_stays_called_as_it_was(domains: list[str], default: str, called: str) -> None:
+    first = compose(results())
+    preflight = results()["preflight"]
+    found = {**preflight["tenant"], "domains": domains, "default_domain": default}
+    again = compose({**results(), "preflight": {**preflight, "tenant": found}}, previous=json.dumps(first))
+    assert again["tenant"]["domain"] == called
+
+
 def test_ids_of_what_a_prediction_would_make_are_not_ids() -> None:
     predicted = {**results()["application"], "app_id": ZERO, "service_principal_id": ZERO}
     predicted["application"] = {"object_id": ZERO}
