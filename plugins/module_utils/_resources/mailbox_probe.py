@@ -44,8 +44,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_p
     latest,
     mailboxes,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import Desired, State, plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_rounds import Rounds, Tokens
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_state import Desired, State
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant

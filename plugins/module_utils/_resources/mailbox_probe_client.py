@@ -11,7 +11,7 @@ The proof reads any token. A client may not: its sign-in ends before the server 
 from __future__ import annotations
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._clients import CLIENTS
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import Desired, State
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_state import Desired, State
 
 
 def longest(current: State) -> int | None:

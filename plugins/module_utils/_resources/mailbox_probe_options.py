@@ -15,7 +15,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import POL
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.ews_access import IN_FORCE_AFTER
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import Asked
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_state import Asked
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import role_of
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS

@@ -22,14 +22,16 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clo
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS, make, proof
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_options import undone
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import (
+    look_again_after,
+    worth_waiting,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_state import (
     OPENED,
     Asked,
     Desired,
     Probe,
     Sent,
     State,
-    look_again_after,
-    worth_waiting,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
