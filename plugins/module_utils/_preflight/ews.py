@@ -88,7 +88,7 @@ def judge(facts: Facts, desired: Desired, app_id: str, now: dt.datetime) -> Judg
             notes(
                 STEP,
                 _WHAT,
-                "under an application role they work for whoever knows their address: Autodiscover refuses the "
+                "under an application role they work for anybody who knows their address: Autodiscover refuses the "
                 "application",
                 "type the address of the service in the fax server's settings, and leave Autodiscover off",
             )

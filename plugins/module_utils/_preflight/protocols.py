@@ -128,7 +128,7 @@ def _told(protocol: str, ones: t.Sequence[Off], desired: Desired) -> t.Iterator[
             continue
         alone = "these mailboxes alone"
         why = (
-            ". Whoever switches it on for the whole organization opens it for every mailbox, which nothing here needs"
+            ". Switching it on for the whole organization opens it for every mailbox, which nothing here needs"
             if by_organization
             else ""
         )

@@ -30,7 +30,7 @@ def judge(desired: Desired) -> list[Finding]:
                 "nothing will limit the application, so that it may open every mailbox, and nobody accepted that",
                 f"choose another scoping model, or say in {OPTION} (mail2fax_accept_tenant_wide) who accepts it and "
                 f"why, in {tenant_wide.FEWEST_CHARACTERS} characters or more",
-                "whoever answers for the mailboxes of the whole organization",
+                "a person who answers for the mailboxes of the whole organization",
                 accesses=[one.id for one in wide],
             )
         ]

@@ -110,7 +110,7 @@ def undone(grants: t.Sequence[Held], desired: Desired) -> Blocked:
     smtp = [one for one in grants if one.permission == "SMTP.SendAsApp"]
     why = "Authorities add up, so the scope limits nothing while it stands"
     if len(smtp) == len(grants):
-        why = "With it in the token, Exchange looks for rights on the mailbox again, and the role is of no use"
+        why = "With it in the token, Exchange looks for rights on the mailbox again, and the role cannot be used"
     return Blocked(
         f"{desired.app_id} holds {listed(grants)} by a consent in Entra. {why}",
         attempted=f"assign roles to {desired.app_id}",
@@ -163,7 +163,7 @@ def name_taken(scope: Scope, current: State, desired: Desired) -> Blocked:
     why = (
         "names the group as it was before the tenant came to other servers"
         if moved
-        else "is an exclusive one, which is no scope for applications"
+        else "is an exclusive one, which is not a scope for applications"
         if scope.exclusive
         else f"has another filter ({scope.filter.text or 'none, so everybody'})"
     )

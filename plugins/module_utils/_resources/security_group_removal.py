@@ -121,7 +121,7 @@ def _problem(group: Group, current: State, desired: Desired) -> Blocked | None:
     if scopes:
         return Blocked(
             f"the group {group.recipient.label} still stands in {listed(scopes, separator='; ')}: without it, that "
-            "would hold nobody, and whoever got the group's name would come into it",
+            "would hold nobody, and another group of its name would come into it",
             attempted=attempted,
             cure="take the roles and their scope back first (exchange_application_role with state absent; what others "
             "made, by hand)",
