@@ -19,7 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
 )
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import SCHEMA, read
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import short, worst
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import another, short, worst
 
 Json = dict[str, t.Any]
 
@@ -49,7 +49,6 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
     if drift and outcome != "failed":
         # What would be changed is something that a person has to know of.
         outcome = "blocked"
-    profile = context["profile"]
     pending = facts.still_pending(run) + [
         {"step": step["step"], "what": step["pending"], "until": step.get("pending_until")}
         for step in rows
@@ -66,12 +65,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "outcome": outcome,
         "state": state,
         "tenant": facts.tenant(run),
-        "profile": {
-            **{key: profile[key] for key in ("name", "version", "status", "title")},
-            "accesses": [
-                {key: access[key] for key in ("id", "protocol", "scoping")} for access in profile.get("accesses") or []
-            ],
-        },
+        "profile": _profile(run),
         "steps": rows,
         **facts.facts(run),
         "mailboxes": [] if kind == "decommission" else facts.mailboxes(run),
@@ -108,6 +102,18 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
             "error": context["stopped"].get("error"),
         }
     return document
+
+
+def _profile(run: Run) -> Json:
+    """By which profile the application is there: a run that was refused for another one changes nothing of that."""
+    profile = run.context["profile"]
+    if another(run.previous, profile):
+        return dict(run.previous["profile"])
+    accesses = profile.get("accesses") or []
+    return {
+        **{key: profile[key] for key in ("name", "version", "status", "title")},
+        "accesses": [{key: access[key] for key in ("id", "protocol", "scoping")} for access in accesses],
+    }
 
 
 def _ours(run: Run, state: str) -> list[Json] | None:

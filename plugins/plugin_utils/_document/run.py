@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.tenant_wide import FEWEST_CHARACTERS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import read
 
@@ -53,7 +54,9 @@ class Run:
         if self.kind != "decommission":
             return t.cast("t.Collection[str] | None", chosen)
         # What is taken back is what earlier runs did, whatever the inventory calls for today.
-        done = {str(row["step"]) for row in self.previous.get("steps") or []}
+        done = {str(row["step"]) for row in self.previous.get("steps") or []} | {
+            step for step in _steps.RUNS[self.kind].steps if self.of(step)
+        }
         return {*(_steps.OF_THE_FIRST if chosen is None else chosen), *done}
 
     @property
@@ -69,8 +72,9 @@ class Run:
     @property
     def accepted_words(self) -> str:
         """The words by which somebody accepted that nothing limits an access; empty where something does."""
-        words = str(self.context.get("tenant_wide") or "").strip()
-        return words if "tenant_wide" in self.models else ""
+        words = self.context.get("tenant_wide")
+        said = words.strip() if isinstance(words, str) else ""
+        return said if "tenant_wide" in self.models and len(said) >= FEWEST_CHARACTERS else ""
 
     def of(self, step: str) -> Json:
         """A step's registered result; empty when it did not run or was skipped."""

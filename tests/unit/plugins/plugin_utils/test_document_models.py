@@ -119,6 +119,8 @@ def test_the_words_of_acceptance_stand_in_the_result() -> None:
     document = compose(results(), wide, tenant_wide="Agreed with the board, 2026-11-20")
     assert document["tenant_wide"] == "Agreed with the board, 2026-11-20"
     assert "Agreed with the board" in document["unprotected"]
+    for unsaid in (True, "yes", 1234567890123, None):
+        assert compose(results(), wide, tenant_wide=unsaid)["tenant_wide"] is None
     # They say nothing where something limits the application.
     assert compose(results(), resolved(*IMAP_SMTP), tenant_wide="Agreed with the board")["tenant_wide"] is None
 
@@ -162,6 +164,19 @@ def test_another_profile_than_the_records_is_told(profile: Json, told: str) -> N
     # What was removed, or never made, stands in nobody's way.
     assert words.another({**document, "state": "removed"}, profile) == ""
     assert words.another({**document, "ids": {}}, profile) == ""
+
+
+def test_a_run_that_was_refused_for_another_profile_keeps_the_records() -> None:
+    first = compose(results(), resolved(*IMAP_SMTP))
+    told = {"task": "check", "outcome": "blocked", "msg": "another", "error": None}
+    refused = compose({}, resolved(access("ews", POLICY)), previous=json.dumps(first), stopped=told)
+    assert (refused["outcome"], refused["profile"]) == ("blocked", first["profile"])
+    assert refused["ours"] == first["ours"]
+    # And a removal after it tells what it took back, whatever it is called for today.
+    gone = {"outcome": "changed", "changed": True, "summary": "gone"}
+    found = {"preflight": results()["preflight"], "mailbox_permission": gone}
+    removal = compose(found, resolved(access("ews", POLICY)), kind="decommission", previous=json.dumps(refused))
+    assert {row["step"]: row["outcome"] for row in removal["steps"]}["mailbox_permission"] == "changed"
 
 
 def test_a_record_without_models_is_one_of_an_access_policy() -> None:
