@@ -337,9 +337,9 @@ def of_file(name: str) -> str:
 # --- in the guides -------------------------------------------------------------------------------------------
 
 
-def versions() -> str:
+def versions(*, exact: bool = False) -> str:
     """What the versions of ansible-core do differently, a column for each, as make cores saw it."""
-    names = [".".join(version.split(".")[:2]) for version in core_differences.known()]
+    names = [version if exact else ".".join(version.split(".")[:2]) for version in core_differences.known()]
     widths = " ".join(["30", *["14"] * len(names)])
     return list_table(["", *names], core_differences.rows(), widths)
 
@@ -361,7 +361,7 @@ TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "signs": (GUIDES / "when_it_fails.rst", lambda: field_tables.signs(list_table)),
     "how a token goes": (GUIDES / "field_notes.rst", lambda: list_table(*field_tables.ways())),
     "refusals": (GUIDES / "field_notes.rst", lambda: list_table(*field_tables.refusals())),
-    "engines": (GUIDES / "field_notes.rst", versions),
+    "engines": (GUIDES / "field_notes.rst", functools.partial(versions, exact=True)),
     **{
         title: (GUIDES / "field_notes.rst", functools.partial(of_file, name))
         for title, name in field_tables.FILES.items()

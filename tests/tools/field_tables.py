@@ -112,15 +112,18 @@ def signs(list_table: t.Callable[[t.Iterable[str], t.Iterable[t.Iterable[str]], 
     parts = []
     for cause in data("signs"):
         heading = cause["cause"]
-        rows = [
-            [_client_words.words()[one["client"]].title, shown(one), str(one.get("code", ""))] for one in cause["signs"]
-        ]
+        rows = [[seen_with(one), shown(one)] for one in cause["signs"]]
         parts += [
             *(heading, "~" * len(heading), "", cause["means"].strip(), ""),
             *(f"**What to do:** {cause['do'].strip()} **Who can do it:** {cause['who']}.", ""),
-            *(list_table(("client", "shows", "exit code"), rows, "20 68 12"), ""),
+            *(list_table(("client, exit code", "shows"), rows, "26 74"), ""),
         ]
     return "\n".join(parts).rstrip()
+
+
+def seen_with(sign: Row) -> str:
+    code = f", exit {sign['code']}" if "code" in sign else ""
+    return f"{_client_words.words()[sign['client']].title}{code}"
 
 
 def shown(sign: Row) -> str:
