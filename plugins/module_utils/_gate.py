@@ -17,7 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS, Cloud
+from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS, ENDPOINTS, Cloud
 
 LONGEST = 16384
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
@@ -64,6 +64,14 @@ def service(url: t.Any, allowed: t.Callable[[str], bool]) -> Address:
     if colon and port != "443":
         raise Refused("names another port than 443")
     return Address("https", host, 443, target)
+
+
+def mail(host: str, port: int, allowed: t.Callable[[str], bool]) -> None:
+    """Whether mail may be spoken there: an allowed host, a port of one of the protocols. Raises Refused."""
+    if not allowed(host):
+        raise Refused(f"leads to another host ({host})")
+    if port not in {endpoint.port for endpoint in ENDPOINTS.values()} - {443}:
+        raise Refused(f"names another port than those of mail ({port})")
 
 
 def machine(url: t.Any) -> Address:

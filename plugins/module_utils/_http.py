@@ -226,8 +226,12 @@ class Http:
 
     def dial(self, host: str, port: int, *, encrypted: bool = True) -> Line:
         """A connection to a service that is not HTTP, once. Raises Unreachable."""
-        if self._dialer is None or not self._allowed(host):
-            raise Unreachable(f"{host} is not a host of this cloud, so nothing was sent to it", lasting=True)
+        try:
+            _gate.mail(host, port, self._allowed)
+        except _gate.Refused as exc:
+            raise Unreachable(f"the address {exc}, so nothing was sent to it", lasting=True) from None
+        if self._dialer is None:
+            raise Unreachable("nothing but HTTP is spoken here", lasting=True)
         line = self._dialer.dial(host, port, self.timeout_s, encrypted=encrypted)
         self._dialled.add((host, port))
         return line

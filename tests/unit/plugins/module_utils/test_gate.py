@@ -199,3 +199,25 @@ def test_a_managed_identity_is_asked_at_this_machine(url):
 def test_and_nowhere_else(url):
     with pytest.raises(_gate.Refused):
         _gate.machine(url)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "words"),
+    [
+        ("outlook.office365.com", 993, None),
+        ("outlook.office365.com", 995, None),
+        ("smtp.office365.com", 587, None),
+        ("imap.example.com", 993, "another host"),
+        ("outlook.office365.com.example.com", 993, "another host"),
+        ("smtp.office365.us", 587, "another host"),
+        ("outlook.office365.com", 143, "another port"),
+        ("smtp.office365.com", 25, "another port"),
+    ],
+)
+def test_mail_is_spoken_to_hosts_of_the_cloud_by_encrypted_ports_alone(host, port, words):
+    allowed = _gate.of_cloud(CLOUDS["global"])
+    if words is None:
+        _gate.mail(host, port, allowed)
+    else:
+        with pytest.raises(_gate.Refused, match=words):
+            _gate.mail(host, port, allowed)
