@@ -257,8 +257,12 @@ def test_without_a_pointer_the_removal_takes_what_the_record_knows(emulator: Emu
 def test_entries_are_matched_however_the_service_principal_is_printed(form: str):
     tenant = {**TENANTS["tenants"][0], "switches": {"trustee_form": form}}
     with start_emulator({"tenants": [tenant]}, "rest") as emulator:
-        settled(emulator, FAX, send_as=True)
-        assert apply(emulator, FAX, state="absent")["outcome"] == "changed"
+        sid = settled(emulator, FAX, send_as=True)["sid"]
+        # The record names the SID of today as well.
+        again = settled(emulator, FAX, send_as=True, exclusive=True, former_sids=[sid])
+        assert (again["outcome"], again["orphans"]) == ("ok", [])
+        gone = apply(emulator, FAX, state="absent", former_sids=[sid])
+        assert len(gone["steps"]) == 2
         assert rights_in(emulator) == {}
 
 

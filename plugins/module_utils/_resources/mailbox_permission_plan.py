@@ -118,7 +118,9 @@ class State:
         return Rights.of(row for row in rows if row.is_of(self.pointer) and not row.inherited).allowed
 
     def orphans(self, guid: str) -> list[Entry]:
-        return [row for row in self.entries.get(guid, ()) if row.is_orphan and not row.deny]
+        """Rows of SIDs without a name. The application's own may be printed so, too, and is none."""
+        rows = [row for row in self.entries.get(guid, ()) if row.is_orphan and not row.deny]
+        return [row for row in rows if self.pointer is None or not row.is_of(self.pointer)]
 
 
 def declared(current: State, desired: Desired) -> list[Recipient]:
@@ -218,7 +220,7 @@ def _former(current: State, desired: Desired, one: Recipient) -> list[Take]:
             tuple(sorted(row.rights)),
         )
         for row in current.orphans(one.guid)
-        if row.sid in desired.former_sids and row.rights and not row.inherited
+        if row.user.lower() in desired.former_sids and row.rights and not row.inherited
     ]
 
 
@@ -244,7 +246,7 @@ def _result(current: State, desired: Desired, elsewhere: t.Sequence[Recipient]) 
                 "mailbox": one.label,
                 "sid": row.user.upper(),
                 "rights": sorted(row.rights),
-                "ours": row.sid in desired.former_sids,
+                "ours": row.user.lower() in desired.former_sids,
             }
             for one in ordered(current.known)
             for row in current.orphans(one.guid)
@@ -282,7 +284,7 @@ def _warnings(
         f"{one.label} ({row.user})"
         for one in ordered(current.known)
         for row in current.orphans(one.guid)
-        if row.sid in desired.former_sids
+        if row.user.lower() in desired.former_sids
     ]
     if ours and not desired.exclusive:
         said.append(

@@ -102,6 +102,16 @@ def test_whatever_is_there_the_end_is_what_is_declared_and_no_other_entry_is_tou
         assert adds(found, desired) == any(isinstance(step, Give) for step in planned.steps)
 
 
+@pytest.mark.parametrize("with_sid", [True, False])
+def test_a_service_principal_that_is_printed_as_its_sid_is_no_orphan(with_sid: bool):
+    """Whether Exchange gives the SID beside the name or not; and the record names the SID of today as well."""
+    mine, former = (Entry(sid, sid if with_sid else "", frozenset({"FullAccess"})) for sid in (SID, "s-1-5-21-9-9"))
+    found = state({"m1": (mine, former)})
+    planned = plan(found, wish("m1", exclusive=True, former_sids=frozenset({SID, "s-1-5-21-9-9"})), NOW)
+    assert [step.user for step in planned.steps] == ["s-1-5-21-9-9"]
+    assert [row["sid"] for row in planned.result["orphans"]] == ["S-1-5-21-9-9"]
+
+
 def test_inherited_rights_are_told_and_never_taken():
     found = state({"m2": (entry("FullAccess", inherited=True),), "m1": ()})
     planned = plan(found, wish("m1", exclusive=True), NOW)
