@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""exchange_application_access_info under roles, rights and without a limit, by both ways to Exchange."""
+"""exchange_application_access_info under roles, rights and without a limit."""
 
 from __future__ import annotations
 
@@ -27,11 +27,26 @@ def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(scope="module")
+def quick() -> t.Iterator[Emulator]:
+    with start_emulator(tenants(), "rest") as emulator:
+        yield emulator
+
+
+def fresh(emulator: Emulator) -> Emulator:
+    emulator.reset()
+    emulator.faults([])
+    return emulator
+
+
 @pytest.fixture
-def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    return running
+def both(running: Emulator) -> Emulator:
+    return fresh(running)
+
+
+@pytest.fixture
+def emulator(quick: Emulator) -> Emulator:
+    return fresh(quick)
 
 
 def ask(emulator: Emulator, **options: t.Any) -> dict[str, t.Any]:
@@ -43,16 +58,16 @@ def words(result: dict[str, t.Any]) -> list[str]:
     return [one["verdict"] for one in result["verdicts"]]
 
 
-def test_roles(emulator: Emulator):
-    told = ask(emulator, **ROLES)
+def test_roles(both: Emulator):
+    told = ask(both, **ROLES)
     assert (told["outcome"], words(told)) == ("blocked", ["Denied"] * 4)
     assert "no role has it in its scope" in told["msg"]
-    assign(emulator)
-    told = ask(emulator, **ROLES)
+    assign(both)
+    told = ask(both, **ROLES)
     assert (told["outcome"], words(told)) == ("ok", ["Granted"] * 2 + ["Denied"] * 2)
-    assert sent(emulator) == ["$batch"]
-    by_hand(emulator)
-    told = ask(emulator, **ROLES)
+    assert sent(both) == ["$batch"]
+    by_hand(both)
+    told = ask(both, **ROLES)
     assert (told["outcome"], words(told)) == ("blocked", ["Granted"] * 4)
     assert f"{WRITE} for the whole organization" in told["msg"]
     assert [one["scoping"] for one in told["verdicts"][0]["by"]] == ["application_role"]
@@ -77,16 +92,16 @@ def test_an_application_that_exchange_does_not_know(emulator: Emulator):
     assert "does not know the application" in told["msg"]
 
 
-def test_rights(emulator: Emulator):
+def test_rights(both: Emulator):
     for mailbox in (FAX, BRIEN):
-        admin(emulator, "Add-MailboxPermission", Identity=mailbox, User=APP, AccessRights=["FullAccess"])
-    assert words(ask(emulator, **RIGHTS)) == ["Denied"] * 4
+        admin(both, "Add-MailboxPermission", Identity=mailbox, User=APP, AccessRights=["FullAccess"])
+    assert words(ask(both, **RIGHTS)) == ["Denied"] * 4
     for mailbox in (FAX, BRIEN):
-        admin(emulator, "Add-RecipientPermission", Identity=mailbox, Trustee=APP, AccessRights=["SendAs"])
-    told = ask(emulator, **RIGHTS)
+        admin(both, "Add-RecipientPermission", Identity=mailbox, Trustee=APP, AccessRights=["SendAs"])
+    told = ask(both, **RIGHTS)
     assert (told["outcome"], words(told)) == ("ok", ["Granted"] * 2 + ["Denied"] * 2)
-    admin(emulator, "Add-RecipientPermission", Identity=BOSS, Trustee=APP, AccessRights=["SendAs"])
-    told = ask(emulator, **RIGHTS)
+    admin(both, "Add-RecipientPermission", Identity=BOSS, Trustee=APP, AccessRights=["SendAs"])
+    told = ask(both, **RIGHTS)
     assert (told["outcome"], words(told)[3]) == ("blocked", "Granted")
     assert "SendAs" in told["msg"]
 

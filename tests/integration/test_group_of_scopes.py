@@ -37,11 +37,26 @@ def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(scope="module")
+def quick() -> t.Iterator[Emulator]:
+    with start_emulator(tenants(), "rest") as emulator:
+        yield emulator
+
+
+def fresh(emulator: Emulator) -> Emulator:
+    emulator.reset()
+    emulator.faults([])
+    return emulator
+
+
 @pytest.fixture
-def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    return running
+def both(running: Emulator) -> Emulator:
+    return fresh(running)
+
+
+@pytest.fixture
+def emulator(quick: Emulator) -> Emulator:
+    return fresh(quick)
 
 
 def group(emulator: Emulator, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
@@ -54,19 +69,19 @@ def members(emulator: Emulator, alias: str = "made.here") -> set[str]:
     return {str(one) for one in found["members"]}
 
 
-def test_another_applications_scope_on_the_group_is_not_widened(emulator: Emulator):
-    group(emulator)
-    dn = dn_of(emulator, "made.here")
-    admin(emulator, "New-ManagementScope", Name="T", RecipientRestrictionFilter=f"MemberOfGroup -eq '{dn}'")
-    by_hand(emulator, name="t", role=READ, app_id=OTHER, CustomResourceScope="T")
-    told = group(emulator, members=[FAX, BOSS], app_id=APP)
+def test_another_applications_scope_on_the_group_is_not_widened(both: Emulator):
+    group(both)
+    dn = dn_of(both, "made.here")
+    admin(both, "New-ManagementScope", Name="T", RecipientRestrictionFilter=f"MemberOfGroup -eq '{dn}'")
+    by_hand(both, name="t", role=READ, app_id=OTHER, CustomResourceScope="T")
+    told = group(both, members=[FAX, BOSS], app_id=APP)
     assert told["outcome"] == "blocked", told
     assert "Another one" in told["msg"]
-    assert changes(emulator) == []
-    assert emulator.exposures(app_id=OTHER, declared=[FAX, CONTROL]) == []
-    told = group(emulator, members=[FAX, BOSS], app_id=APP, accept_shared_group=[OTHER])
+    assert changes(both) == []
+    assert both.exposures(app_id=OTHER, declared=[FAX, CONTROL]) == []
+    told = group(both, members=[FAX, BOSS], app_id=APP, accept_shared_group=[OTHER])
     assert told["outcome"] == "changed", told
-    told = group(emulator, members=[FAX], app_id=APP, on_foreign_members="remove")
+    told = group(both, members=[FAX], app_id=APP, on_foreign_members="remove")
     assert any("may lose" in text for text in told["warnings"])
 
 
@@ -80,16 +95,16 @@ def test_the_own_scope_does_not_stand_in_the_way(emulator: Emulator):
     assert sent(emulator) == ["$batch"]
 
 
-def test_a_group_stays_while_a_scope_names_it(emulator: Emulator):
-    group(emulator)
-    assign(emulator, group="made.here", mailboxes=[FAX])
-    told = group(emulator, state="absent", app_id=APP)
+def test_a_group_stays_while_a_scope_names_it(both: Emulator):
+    group(both)
+    assign(both, group="made.here", mailboxes=[FAX])
+    told = group(both, state="absent", app_id=APP)
     assert told["outcome"] == "blocked"
     assert SCOPE in told["msg"]
-    assert group(emulator, check_mode=True, state="absent", app_id=APP)["outcome"] == "changed"
-    assert group(emulator, check_mode=True, state="absent", app_id=NEW)["outcome"] == "blocked"
-    assign(emulator, state="absent")
-    assert group(emulator, state="absent", app_id=APP)["outcome"] == "changed"
+    assert group(both, check_mode=True, state="absent", app_id=APP)["outcome"] == "changed"
+    assert group(both, check_mode=True, state="absent", app_id=NEW)["outcome"] == "blocked"
+    assign(both, state="absent")
+    assert group(both, state="absent", app_id=APP)["outcome"] == "changed"
 
 
 def test_a_filter_that_nobody_understands_is_no_reason_to_go(emulator: Emulator):

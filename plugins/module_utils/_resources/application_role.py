@@ -165,11 +165,14 @@ class ApplicationRole:
         return _with_application(state, told, desired)
 
     def _members(self, groups: t.Sequence[Recipient], told: Output) -> tuple[Recipient, ...] | None:
-        """Of the group that is meant: its name may be another's as well, so that the answer is to another question."""
+        """Of the group that is meant. A name may be another's alias, so that the answer is to another question."""
         if len(groups) != 1:
             return None
-        if told.error is not None:
-            [told] = self._tenant.exchange.invoke_many([_members_cmdlet(groups[0].guid)])
+        one, said = groups[0], self._desired.group.casefold()
+        if told.error is not None or not (
+            said in (one.alias.casefold(), one.guid, one.entra_id) or one.has_address(said)
+        ):
+            [told] = self._tenant.exchange.invoke_many([_members_cmdlet(one.guid)])
         return None if told.error is not None else tuple(map(Recipient.of, told.objects()))
 
     def _with_everybodys(self, state: State) -> State:
