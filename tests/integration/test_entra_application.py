@@ -518,6 +518,7 @@ def test_in_a_realistic_tenant_every_way_ends_well() -> None:
         )
         renamed = {**OPTIONS, "display_name": "renamed"}
         assert unfailed(run("entra_application", renamed, emulator, patience=60))["changed"]
+        emulator.clock(seconds=600)  # until then a server that lags behind may show the name of before
         assert not unfailed(run("entra_application", renamed, emulator, patience=60))["changed"]
         absent = {"unique_name": "mail2fax", "state": "absent"}
         unfailed(run("entra_application", absent, emulator, patience=60))
