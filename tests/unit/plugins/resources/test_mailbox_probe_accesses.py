@@ -399,6 +399,15 @@ def test_a_message_that_is_refused_counts_and_none_is_sent_in_check_mode(monkeyp
     assert (planned.outcome, len(worlds.sent)) == ("ok", 1)
 
 
+def test_a_message_that_may_have_been_taken_is_not_sent_again_in_a_long_wait(monkeypatch: pytest.MonkeyPatch):
+    worlds = Worlds(monkeypatch, smtp=as_declared, imap=as_declared)
+    worlds.send_says = said("other", "lost", proof.UNSURE)
+    worlds.found = [proof.Found(False)] * 20 + [proof.Found(True, gone=True)]
+    services = Services([signed_in("IMAP.AccessAsApp", serial=n) for n in range(9)])
+    result, _clock = look(services, SMTP_ROLE, IMAP, send=True, wait=300, patience=10)
+    assert (result.outcome, len(worlds.sent)) == ("ok", 1)
+
+
 def test_a_message_of_which_nobody_knows_is_looked_for(monkeypatch: pytest.MonkeyPatch):
     worlds = Worlds(monkeypatch, smtp=as_declared, imap=as_declared)
     worlds.send_says = said("other", "lost", proof.UNSURE)
