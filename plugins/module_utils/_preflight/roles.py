@@ -137,8 +137,8 @@ def _state(facts: Facts, desired: Desired) -> application_role_state.State:
     group = facts.scope.scope(desired) or _group_to_be(facts, desired)
     known = granted.held(facts.granted, facts.registration.offers) or ()
     assigned, scoped = facts.held.assignments, facts.held.scopes
-    assert assigned is not None
-    assert scoped is not None
+    if assigned is None or scoped is None:
+        raise AssertionError("roles are judged only where they were read")
     return application_role_state.State(
         pointer=found,
         groups=(group,) if group is not None else (),

@@ -154,7 +154,8 @@ def _told_access(asked: Asked, probes: t.Iterable[Probe], desired: Desired) -> J
 
 def _not_there(probe: Probe) -> str:
     sent = probe.sent
-    assert sent is not None
+    if sent is None:
+        raise AssertionError("only what was sent is told")
     why = f" ({sent.reason})" if sent.reason else ""
     return f"{probe.mailbox}: the message {sent.message_id} was taken, and is not seen in the mailbox yet{why}"
 
