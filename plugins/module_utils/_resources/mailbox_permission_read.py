@@ -105,11 +105,21 @@ class Reader:
             return state
         # A trustee made a moment ago may be unknown to the server that answers: then it has nothing yet.
         [output] = self.exchange.invoke_many([send_as_cmdlet(pointer.object_id)])
-        return self._placed(state, output.listed(), pointer)
+        return self._placed(state, output.listed(), pointer, answered=True)
 
-    def _placed(self, state: State, rows: t.Sequence[t.Mapping[str, t.Any]], pointer: Pointer) -> State:
-        """With the rows of SendAs put to their mailboxes, which they name by Name only."""
-        ours = [(name, entry) for name, entry in send_as_of(rows) if entry.is_of(pointer)]
+    def _placed(
+        self, state: State, rows: t.Sequence[t.Mapping[str, t.Any]], pointer: Pointer, *, answered: bool = False
+    ) -> State:
+        """With the rows of SendAs put to their mailboxes, which they name by Name only.
+
+        ``answered``: Exchange was asked for this trustee by its own id, so that a row without a SID is its as well,
+        however it prints the name.
+        """
+        told = [
+            (name, replace(entry, user=pointer.object_id) if answered and not entry.sid else entry)
+            for name, entry in send_as_of(rows)
+        ]
+        ours = [(name, entry) for name, entry in told if entry.is_of(pointer)]
         known = list(state.known)
         unknown = [name for name in dict.fromkeys(name for name, _entry in ours) if called(known, name) is None]
         pages = [unknown[start : start + PER_FILTER] for start in range(0, len(unknown), PER_FILTER)]

@@ -28,6 +28,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_p
     adds,
     plan,
 )
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_permission_read import Reader
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import Entry
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -254,3 +255,44 @@ def test_a_full_mailbox_is_told_with_what_to_do_where_exchange_says_it():
     said = error(Cmdlet("Get-Mailbox", {}, "x"), "InvalidOperationException", text)
     assert "unknown SIDs first" in (said.cure or "")
     assert said.who == "an Exchange Administrator"
+
+
+# ---- what Exchange tells --------------------------------------------------------------------------------------------
+
+
+class Telling:
+    """A transport of one tenant with one mailbox. ``by_app_id``: what it answers to a trustee that is named so."""
+
+    def __init__(self, by_app_id: Output, sid: str) -> None:
+        self.by_app_id, self.sid, self.asked = by_app_id, sid, list[str]()
+
+    def run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
+        self.asked.append(",".join(cmdlet.name for cmdlet in cmdlets))
+        return [self.answer(cmdlet) for cmdlet in cmdlets]
+
+    def answer(self, cmdlet: Cmdlet) -> Output:
+        if cmdlet.name == "Get-ServicePrincipal":
+            return Output([{"AppId": APP, "ObjectId": OBJECT, "Sid": SID.upper(), "Name": OBJECT}])
+        if cmdlet.name == "Get-Recipient":
+            box = {"Guid": "m1", "Name": "Fax", "PrimarySmtpAddress": "m1@x.example"}
+            return Output([{**box, "RecipientTypeDetails": "SharedMailbox"}])
+        if cmdlet.name == "Get-RecipientPermission":
+            if cmdlet.parameters["Trustee"] == APP:
+                return self.by_app_id
+            row = {"Identity": "Fax", "Trustee": "EURPR01\\$odd", "AccessRights": "SendAs"}
+            return Output([{**row, **({"TrusteeSidString": self.sid} if self.sid else {})}])
+        mailbox = {"Identity": "Somebody else" if "@" in str(cmdlet.parameters["Identity"]) else "Fax"}
+        return Output(
+            [{**mailbox, "User": "odd", "UserSid": SID.upper(), "AccessRights": "FullAccess, ReadPermission"}]
+        )
+
+
+@pytest.mark.parametrize("by_app_id", [Output(), Output(error=NotFound("who?"))])
+@pytest.mark.parametrize(("sid", "has"), [("", True), (SID.upper(), True), ("S-1-5-21-8", False)])
+def test_send_as_is_the_applications_where_it_was_asked_for_by_its_own_id(by_app_id: Output, sid: str, has: bool):
+    telling = Telling(by_app_id, sid)
+    found = Reader(Exchange(telling), Desired(APP, ("m1@x.example",), send_as=True)).look()
+    assert ("SendAs" in found.held("m1").effective) is has
+    # By the address somebody else's rows came, who has it as a name; so the mailbox is asked for by its Guid.
+    assert found.held("m1").effective >= {"FullAccess", "ReadPermission"}
+    assert telling.asked[-1] == "Get-MailboxPermission"
