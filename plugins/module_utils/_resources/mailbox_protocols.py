@@ -196,6 +196,7 @@ def _absent(current: State, desired: Desired) -> Plan:
     values: dict[str, dict[str, bool | None]] = {}
     about: dict[str, Box] = {}
     gone, changed = [], []
+    told: set[tuple[str, str]] = set()
     for before in desired.restore:
         box = current.box(before.mailbox)
         if box is None:
@@ -203,6 +204,9 @@ def _absent(current: State, desired: Desired) -> Plan:
             continue
         guid, now = box.recipient.guid, box.switches[before.setting]
         about[guid] = box
+        if (guid, before.setting) in told:
+            continue  # what was there before the first run counts
+        told.add((guid, before.setting))
         if now == before.value:
             continue
         if now is not OPEN[before.setting]:

@@ -85,3 +85,10 @@ def test_every_state_is_opened_once_and_put_back_exactly():
 def test_what_is_not_named_is_not_touched():
     [step] = plan(state(False, False, True), Desired(("fax@x.example",), ("pop",)), NOW).steps
     assert step.values == (("PopEnabled", True),)
+
+
+def test_what_was_there_before_the_first_run_counts():
+    """A mailbox may be named by its Guid and by an address, and each run that mended it told what it found."""
+    restore = (Before("m1", SMTP_SETTING, None), Before("fax@x.example", SMTP_SETTING, True))
+    [step] = plan(state(smtp=False), Desired(state="absent", restore=restore), NOW).steps
+    assert step.values == ((SMTP_SETTING, None),)
