@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 from tests.emulator.testing import Emulator, start_emulator
+from tests.integration import transports
 from tests.integration.harness import EXCHANGE, GRAPH, requests_to, run
 from tests.integration.models_in_the_way import (
     ALIAS,
@@ -80,6 +81,7 @@ def connection(number: int) -> Json:
 def look(emulator: Emulator, number: int, accesses: list[Json], **changes: t.Any) -> Json:
     """A preflight of these accesses; nothing is written."""
     domain = f"p{number}.example"
+    more = changes.pop("connection", {})
     models = {one["scoping"] for one in accesses}
     switches = [one["protocol"] for one in accesses if one["protocol"] in ("imap", "pop", "smtp")]
     consented = [one for one in accesses if one["scoping"] != "application_role"]
@@ -106,7 +108,7 @@ def look(emulator: Emulator, number: int, accesses: list[Json], **changes: t.Any
     if "application_role" in changes:
         params["application_role"] = {"scope_name": SCOPE, **changes["application_role"]}
     emulator.clear_journal()
-    result = run("m365_tenant_info", params, emulator, **connection(number))
+    result = run("m365_tenant_info", params, emulator, **connection(number), **more)
     rows = [row for row in emulator.journal() if row["cmdlet"] and not row["cmdlet"].startswith(("Get-", "Test-", "$"))]
     assert rows == []
     return result
@@ -511,3 +513,16 @@ def test_preflight_and_step_say_the_same(
     assert same["cure"] == step["error"]["cure"]
     assert same["who"] == step["error"]["who"]
     assert standing(emulator, number) == before
+
+
+def test_the_same_by_way_of_a_windows_host(emulator: Emulator) -> None:
+    numbers = {BY_RIGHT: [IMAP, SMTP], WIDE_OPEN: [IMAP, SMTP_ROLE], EVERYTHING: [MAIL], DENIED: [IMAP]}
+    domains = {f"p{number}.example" for number in numbers}
+    few = [one for one in TENANTS if one["domains"][0] in domains]
+    with transports.start_emulator({"tenants": few}, "winrm") as windows:
+        for number, accesses in numbers.items():
+            organization = {"winrm_organization": f"p{number}.example"}
+            by_host = look(windows, number, accesses, connection=organization)
+            direct = look(emulator, number, accesses)
+            assert told(by_host) == told(direct), number
+            assert told(by_host, "warning") == told(direct, "warning"), number
