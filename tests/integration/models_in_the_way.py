@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import assignment_name
+
 Json = dict[str, t.Any]
 
 APP = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -92,8 +94,7 @@ def scoped(*roles: str, **keys: t.Any) -> Json:
         "exchange_service_principals": [{"app_id": APP, "display_name": NAME}],
         "management_scopes": [{"name": SCOPE, "group": "Mail2Fax scope"}],
         "role_assignments": [
-            {"name": f"{SCOPE} {number}", "app_id": APP, "role": role, "scope": SCOPE}
-            for number, role in enumerate(roles)
+            {"name": assignment_name(APP, role), "app_id": APP, "role": role, "scope": SCOPE} for role in roles
         ],
         **keys,
     }
@@ -207,3 +208,15 @@ TENANTS[-1]["exchange_service_principals"].append({"app_id": OTHER})
 TENANTS[-1]["role_assignments"].append(
     {"name": "theirs", "app_id": OTHER, "role": "Application Mail.Read", "scope": SCOPE}
 )
+MANY = tenant(
+    **POINTED,
+    **SMTP_OPEN,
+    mailboxes=lambda domain: [
+        *people(domain),
+        *({"address": f"o'line{number}@{domain}", "display_name": f"Line {number}"} for number in range(60)),
+    ],
+)
+RENAMED = tenant(**scoped(*MAIL["roles"]))
+TENANTS[-1]["management_scopes"] = [
+    {"name": SCOPE, "filter": "MemberOfGroup -eq 'CN=Fax of old,OU=t1,DC=EURPR99A001,DC=PROD,DC=OUTLOOK,DC=COM'"}
+]

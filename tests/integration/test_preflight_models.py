@@ -34,6 +34,7 @@ from tests.integration.models_in_the_way import (
     LARGE_NAMES,
     LICENCES,
     MAIL,
+    MANY,
     NAME,
     NESTED,
     NEVER,
@@ -46,6 +47,7 @@ from tests.integration.models_in_the_way import (
     POLICED_TOO_FAR,
     POOR,
     REGISTRATION,
+    RENAMED,
     SCOPE,
     SHARED,
     SHUT,
@@ -429,6 +431,28 @@ def test_ews_under_a_role_needs_its_address(emulator: Emulator) -> None:
     # No role is named, and the permission's own is meant.
     assert [one["role"] for one in result["application_role"]["assignments"]] == ["Application EWS.AccessAsApp"]
     assert counted(emulator) == [1, 1]
+
+
+def test_two_permissions_that_are_one_role(emulator: Emulator) -> None:
+    basic = {**MAIL, "permissions": ["Mail.ReadBasic", "Mail.ReadBasic.All"], "roles": []}
+    result = look(emulator, BY_ROLE, [basic], application_role={"on_other_assignments": "keep"})
+    assert [one["role"] for one in result["application_role"]["assignments"]] == ["Application Mail.ReadBasic"]
+
+
+def test_more_mailboxes_than_one_batch_and_one_filter_hold(emulator: Emulator) -> None:
+    names = [f"o'line{number}@p{MANY}.example" for number in range(60)]
+    result = look(emulator, MANY, [IMAP, SMTP], mailboxes=names)
+    assert told(result) == []
+    assert [one["usable"] for one in result["mailboxes"]] == [True] * 60
+    assert len(result["protocols"]["mailboxes"]) == 60
+    assert counted(emulator) == [1, 1]
+
+
+def test_a_scope_by_a_former_name_of_the_group_is_made_right(emulator: Emulator) -> None:
+    # The assignments on it are the application's own, and nobody else's.
+    result = look(emulator, RENAMED, [MAIL])
+    assert told(result) == []
+    assert "CN=Fax of old" not in result["application_role"]["scope"]["filter"]
 
 
 def test_it_is_a_hint_only_where_nothing_is_to_be_made(emulator: Emulator) -> None:
