@@ -205,3 +205,15 @@ def test_a_lost_answer_is_looked_for(emulator: Emulator, cmdlet: str, effect: st
     done = apply(emulator, WRONG, on_wrong_pointer="replace")
     assert done["outcome"] == "changed", done
     assert pointers(emulator)[WRONG] == object_id(emulator, WRONG)
+
+
+def test_a_refusal_in_other_words_is_looked_into(emulator: Emulator):
+    """A pointer that a lost answer made, and a 400 whose text nobody has seen."""
+    error = {"code": "BadRequest", "message": "Something about it.", "details": [{"message": "|System.X|Odd words."}]}
+    refusal = {"status": 400, "body": {"error": error}}
+    emulator.faults([{"match": {"cmdlet": "New-ServicePrincipal"}, "times": 1, "effect": refusal}])
+    told = apply(emulator)
+    assert told["outcome"] == "failed", told
+    assert "Odd words" in told["msg"]
+    emulator.faults([])
+    assert apply(emulator)["outcome"] == "changed"

@@ -17,7 +17,14 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, NotFound
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Blocked,
+    Conflict,
+    Forbidden,
+    NotFound,
+    ServiceError,
+    Throttled,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Settled
@@ -155,21 +162,28 @@ class ServicePrincipal:
                 t.assert_never(step)
 
     def _create(self, step: Create) -> None:
-        refusals: list[Conflict] = []
+        refusals: list[ServiceError] = []
 
         def made() -> bool:
             try:
                 self._tenant.exchange.invoke("New-ServicePrincipal", step.title, **step.arguments)
-            except Conflict as exc:
+            except (Forbidden, Throttled):
+                raise
+            except ServiceError as exc:
+                # Nobody has seen in which words Exchange says that there is one: so it is looked for, whatever it says.
                 refusals.append(exc)
-                return self._is_there(step, exc)
+                if self._is_there(step, exc):
+                    return True
+                if not isinstance(exc, Conflict):
+                    raise
+                return False
             return True
 
         # A pointer that was removed a moment ago may still be in the way.
         if not self._tenant.patiently(made, budget_s=min(30.0, self._tenant.patience_s)):
             raise refusals[-1]
 
-    def _is_there(self, step: Create, refusal: Conflict) -> bool:
+    def _is_there(self, step: Create, refusal: ServiceError) -> bool:
         """Whether the pointer exists already as it was to be made. Raises Blocked where another has its object id."""
         object_id = str(step.arguments["ObjectId"])
         asked = [read_cmdlet(self._desired.app_id), read_cmdlet(object_id)]

@@ -68,7 +68,8 @@ class RecipientFilter:
         """Whether it says the group's name at all, be it among conditions that are not understood."""
         if not dn:
             return False
-        return folded(dn) in (self.groups or ()) or folded(dn).replace("'", "''") in folded(self.text)
+        name, text = folded(dn), folded(self.text)
+        return name in (self.groups or ()) or name in text or name.replace("'", "''") in text
 
 
 def parse(text: str) -> RecipientFilter:

@@ -77,6 +77,7 @@ def test_an_empty_filter_is_everybody():
 
 def test_a_group_is_found_among_conditions_that_are_not_understood():
     assert parse(f"{of_group(A)} -and CustomAttribute1 -eq 'fax'").names(A)
+    assert parse(f'MemberOfGroup -eq "{A}" -and CustomAttribute1 -eq "fax"').names(A)
     assert not parse("CustomAttribute1 -eq 'fax'").names("")
 
 
