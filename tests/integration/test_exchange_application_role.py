@@ -248,6 +248,14 @@ def test_others_within_a_scope_stop_or_stay_as_declared(emulator: Emulator):
     assert assigned(emulator) == OURS
 
 
+def test_one_on_a_group_reads_back_otherwise_and_is_another(emulator: Emulator):
+    by_hand(emulator, role=WRITE, RecipientGroupScope=GROUP)
+    error = blocked(apply(emulator), 'group "Fax group', emulator=emulator)
+    assert error["details"]["assignments"][0]["name"] == "by hand"
+    settled(emulator, exclusive=True)
+    assert assigned(emulator) == OURS
+
+
 def test_one_that_another_tool_made_right_is_taken(emulator: Emulator):
     apply(emulator, roles=[SEND])
     by_hand(emulator, role=WRITE, CustomResourceScope=SCOPE)

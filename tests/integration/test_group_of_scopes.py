@@ -138,3 +138,12 @@ def test_without_exclusive_members_who_is_in_it_comes_in_its_place(emulator: Emu
     assert members(emulator) == {FAX, CONTROL, BOSS, at("user1")}
     again = group(emulator, on_nested_group="flatten", exclusive_members=False)
     assert (again["outcome"], changes(emulator)) == ("ok", [])
+
+
+def test_a_role_on_the_group_itself_counts_like_one_on_a_scope(emulator: Emulator):
+    group(emulator)
+    by_hand(emulator, name="t", role=READ, app_id=OTHER, RecipientGroupScope="made.here")
+    told = group(emulator, members=[FAX, BOSS], app_id=APP)
+    assert told["outcome"] == "blocked", told
+    assert "Another one" in told["msg"]
+    assert group(emulator, state="absent", app_id=APP)["outcome"] == "blocked"

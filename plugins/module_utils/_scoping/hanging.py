@@ -14,7 +14,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFo
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import PER_FILTER, Recipient, by_properties
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import (
+    GROUP,
     Assignment,
+    Scope,
     all_assignments_cmdlet,
     everybodys,
     has,
@@ -69,10 +71,18 @@ def scopes(exchange: Exchange, group: Recipient, told: Output) -> tuple[Scoped, 
     pointers = [Pointer.of(item) for item in pointed.listed()]
     found = []
     for scope in named:
-        users = [one for one in everybodys(assigned) if one.uses(scope) and opens_mail(one.role)]
+        users = [one for one in everybodys(assigned) if opens_mail(one.role) and _uses(one, scope, group)]
         whose = {_application(one, pointers) for one in users}
         found.append(Scoped(scope.name, tuple(sorted(whose)), understood=scope.filter.groups is not None))
     return tuple(found)
+
+
+def _uses(one: Assignment, scope: Scope, group: Recipient) -> bool:
+    """Whether the scope limits the assignment. One that was made on the group itself has a scope that Exchange made,
+    and says the group's name in its stead."""
+    if one.kind == GROUP:
+        return one.scope.casefold() == group.name.casefold() or group.guid in one.scope.casefold()
+    return one.uses(scope)
 
 
 def _application(one: Assignment, pointers: t.Sequence[Pointer]) -> str:

@@ -250,3 +250,36 @@ def test_names_are_short_stable_and_told_apart():
     taken = {long.lower()}
     other = free_name(long, taken)
     assert (len(other), other[-2:], other.lower() in taken) == (64, "-2", False)
+
+
+@pytest.mark.parametrize(
+    ("group", "word"),
+    [
+        (replace(GROUP, dn=""), "distinguished name"),
+        (replace(GROUP, type="GroupMailbox"), "owners"),
+        (replace(GROUP, type="MailUniversalDistributionGroup"), "mail-enabled security group"),
+    ],
+)
+def test_a_group_that_cannot_be_a_scope_stops_before_anything(group: Recipient, word: str):
+    told = made(replace(CURRENT, groups=(group,)))
+    assert told.blocked is not None
+    assert word in told.blocked.message
+    assert made(replace(CURRENT, groups=(GROUP, group))).blocked is not None
+    assert made(replace(CURRENT, groups=())).blocked is not None
+
+
+def test_a_pointer_is_held_against_entra_and_a_group_that_could_not_be_read_lets_nobody_in():
+    wrong = made(replace(CURRENT, holder=Holder(APP)))
+    assert wrong.blocked is not None
+    assert "leads to" in wrong.blocked.message
+    assert made(replace(CURRENT, holder=None)).blocked is not None
+    unread = made(replace(CURRENT, members=None))
+    assert unread.blocked is not None
+    assert "could not be read" in unread.blocked.message
+
+
+def test_until_tokens_are_dead_a_run_is_pending_and_not_longer():
+    settled = replace(CURRENT, scopes=(scope(),), assignments=(ours(), ours(SEND)))
+    later = _time.instant("2026-11-28T05:00:00Z")
+    assert made(settled, tokens_until=later).outcome == "pending"
+    assert made(settled, tokens_until=NOW).outcome == "ok"
