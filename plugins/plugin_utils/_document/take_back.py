@@ -302,6 +302,10 @@ class _Removal:
                     "No record tells what the runs added to the adopted application, so its API permissions and its "
                     "service principal stay, and permissions that it may have held before were revoked."
                 )
+        if not self._known and self._exists and "mailbox_protocols" in self._did:
+            kept.append(
+                "No record tells how IMAP, POP and SMTP AUTH of the mailboxes were before, so they stay as they are."
+            )
         if not self._has("access_policy", "policy"):
             pass
         elif self._grants_left():

@@ -239,4 +239,5 @@ def test_without_a_record_the_profile_tells_what_there_may_be() -> None:
     decided = decide({}, chosen=[*BY_ROLE, *BY_RIGHT])
     assert all(decided[part]["goes"] for part in ("roles", "rights", "pointer", "group"))
     assert decided["rights"]["candidates"] == []
+    assert any("so they stay as they are" in text for text in decided["kept"])
     assert decide({}, "absent", app_id="", chosen=BY_ROLE)["roles"]["goes"] is False
