@@ -214,7 +214,7 @@ RUNS: t.Mapping[str, Run] = {
                 *("ews_access", "mailbox_protocols", "service_principal", "application", "access_policy"),
                 "scope_group",
             ),
-            needs=(_OWN_APPLICATIONS, _ASSIGN, _DELEGATE, _AS_APP, _EXCHANGE_ADMIN),
+            needs=(_OWN_APPLICATIONS, _GRANT, _DELEGATE, _AS_APP, _EXCHANGE_ADMIN),
         ),
     )
 }

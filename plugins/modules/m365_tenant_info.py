@@ -383,9 +383,9 @@ options:
   consent:
     description:
       - Who grants admin consent. With V(by_hand) a person does, and the operator needs no right to grant it, only to
-        look.
+        look. With V(none) nothing is granted or revoked, as under application roles alone.
     type: str
-    choices: [by_operator, by_hand]
+    choices: [by_operator, by_hand, none]
     default: by_operator
     version_added: 0.2.0
   secret_name:

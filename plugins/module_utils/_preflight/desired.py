@@ -34,6 +34,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 BY_HAND = "by_hand"
 """The value of ``consent`` with which a person grants it, and the operator only looks."""
 
+NOBODY = "none"
+"""The same where nothing is granted, and nothing was."""
+
 
 @dataclass(frozen=True)
 class Desired:
@@ -115,6 +118,8 @@ class Desired:
     def grants(self) -> frozenset[str]:
         """Which kinds of permissions are to be granted, as ``_steps.ONLY_FOR`` calls them; any without
         ``permissions``."""
+        if self.consent == NOBODY:
+            return frozenset()
         if self.permissions is None:
             return frozenset({_steps.DELEGATED, _steps.APPLICATION})
         kinds = {_steps.DELEGATED for item in self.permissions if item.delegated}
@@ -330,7 +335,7 @@ SPEC = ArgumentSpec(
             },
         },
         "steps": {"type": "list", "elements": "str", "choices": list(_powers.WORDS)},
-        "consent": {"type": "str", "default": "by_operator", "choices": ["by_operator", BY_HAND]},
+        "consent": {"type": "str", "default": "by_operator", "choices": ["by_operator", BY_HAND, NOBODY]},
         "secret_name": {"type": "str", "no_log": False},
         "stored_key_ids": {"type": "list", "elements": "str", "no_log": False},
         "stored_in": {"type": "raw"},

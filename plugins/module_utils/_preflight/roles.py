@@ -14,7 +14,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _recipients
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _names, _recipients
 from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
@@ -104,7 +104,11 @@ def judge(facts: Facts, desired: Desired, now: dt.datetime) -> tuple[Judged, boo
     findings += _policies(facts, desired)
     shown: Json = {
         "scope": plan.result["scope"],
-        "assignments": plan.result["assignments"],
+        # An application that is to be made has no id yet, of which the names are made.
+        "assignments": [
+            {**one, "name": None if facts.app_id == _names.ZERO_GUID else one["name"]}
+            for one in plan.result["assignments"]
+        ],
         "other_assignments": plan.result["other_assignments"],
         "dehydrated": state.dehydrated,
     }

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _powers
 from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
@@ -105,6 +105,16 @@ def test_without_accesses_a_policy_limits_everything() -> None:
     assert Desired().models == {_accesses.POLICY}
     assert Desired().by_policy_alone
     assert not Desired(accesses=(SMTP,)).by_policy_alone
+
+
+def test_what_is_never_granted_takes_no_right_to_revoke_it() -> None:
+    held = {"graph": {"Application.ReadWrite.OwnedBy"}, "exchange": None, "roles": None}
+    assert Desired(consent="none").grants == frozenset()
+    assert _powers.missing(["decommission"], **held, only_for=Desired(consent="none").grants) == []
+    lacking = _powers.missing(["decommission"], **held, only_for=Desired().grants)
+    assert [one.permission for one in lacking] == [
+        *("AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All")
+    ]
 
 
 def test_where_nothing_limits_no_control_mailbox_is_picked() -> None:
