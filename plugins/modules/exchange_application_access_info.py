@@ -84,6 +84,9 @@ options:
         description: SendAs.
         type: bool
         default: false
+      sid:
+        description: The SID by which Exchange knows the application, as this run has read it. It saves a question.
+        type: str
 seealso:
   - module: mail2fax.m365.exchange_application_access_policy
   - module: mail2fax.m365.mailbox_probe_info

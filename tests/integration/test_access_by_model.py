@@ -12,8 +12,8 @@ import pytest
 from tests.emulator.testing import Emulator
 from tests.integration.app_roles import APP, BOSS, BRIEN, CONTROL, FAX, GROUP, NEW, SEND, WRITE, by_hand, tenants
 from tests.integration.app_roles import apply as assign
-from tests.integration.exchange_admin import admin, sent
-from tests.integration.harness import run
+from tests.integration.exchange_admin import admin, at, sent
+from tests.integration.harness import TENANT_ID, run
 from tests.integration.transports import TRANSPORTS, start_emulator
 
 EXPECT = {"granted": [FAX, BRIEN], "denied": [CONTROL, BOSS]}
@@ -104,6 +104,17 @@ def test_rights(both: Emulator):
     told = ask(both, **RIGHTS)
     assert (told["outcome"], words(told)[3]) == ("blocked", "Granted")
     assert "SendAs" in told["msg"]
+
+
+def test_eight_mailboxes_and_one_take_one_request_where_the_sid_is_known(emulator: Emulator):
+    boxes = [FAX, BRIEN, CONTROL, *(at(f"user{number}") for number in range(5))]
+    for mailbox in boxes:
+        admin(emulator, "Add-MailboxPermission", Identity=mailbox, User=APP, AccessRights=["FullAccess"])
+        admin(emulator, "Add-RecipientPermission", Identity=mailbox, Trustee=APP, AccessRights=["SendAs"])
+    [sid] = [one["Sid"] for one in emulator.state(TENANT_ID)["exchangeServicePrincipals"] if one["AppId"] == APP]
+    rights = {"full_access": True, "send_as": True, "sid": sid}
+    told = ask(emulator, scoping=["mailbox_permission"], rights=rights, expect={"granted": boxes, "denied": [BOSS]})
+    assert (told["outcome"], sent(emulator)) == ("ok", ["$batch"])
 
 
 def test_models_together(emulator: Emulator):

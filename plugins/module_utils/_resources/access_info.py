@@ -113,6 +113,8 @@ class Desired:
     scoping: tuple[str, ...] | None = None
     roles: tuple[str, ...] = ()
     rights: frozenset[str] = frozenset()
+    sid: str = ""
+    one_by_one: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -120,7 +122,7 @@ class Desired:
 
     @property
     def asked(self) -> Asked:
-        return Asked(self.app_id, tuple(self.expected), self.roles, self.rights)
+        return Asked(self.app_id, tuple(self.expected), self.roles, self.rights, self.sid, self.one_by_one)
 
 
 def cmdlets(desired: Desired) -> list[Cmdlet]:
@@ -249,6 +251,7 @@ class AccessInfo(ReadOnly):
             scoping=_scoping(params.get("scoping")),
             roles=_roles(params.get("roles") or ()),
             rights=frozenset(right for option, right in _RIGHTS.items() if (params.get("rights") or {}).get(option)),
+            sid=str((params.get("rights") or {}).get("sid") or "").strip().lower(),
         )
         models = self._desired.models
         for model, option, said in (
@@ -266,8 +269,9 @@ class AccessInfo(ReadOnly):
         last: list[State] = []
 
         def as_expected() -> bool:
-            outputs = self._tenant.exchange.invoke_many(cmdlets(self._desired))
-            last.append(State(tuple(verdicts(self._desired, outputs, self._tenant.now()))))
+            last.append(self._look(self._desired))
+            if last[-1].wrong and mailbox_permission.SEND_AS in self._desired.rights:
+                last.append(self._look(replace(self._desired, one_by_one=True)))
             return not last[-1].wrong
 
         if self._tenant.patiently(as_expected, budget_s=self._desired.wait_s):
@@ -281,6 +285,10 @@ class AccessInfo(ReadOnly):
             return replace(last[-1], policies=tuple(one for one in policies_of(output) if one.app_id in mine))
         except ServiceError:
             return last[-1]  # the verdicts are told all the same
+
+    def _look(self, desired: Desired) -> State:
+        outputs = self._tenant.exchange.invoke_many(cmdlets(desired))
+        return State(tuple(verdicts(desired, outputs, self._tenant.now())))
 
     def plan(self, current: State | None) -> Plan:
         return plan(current, self._desired)
@@ -355,6 +363,7 @@ SPEC = ArgumentSpec(
             "options": {
                 "full_access": {"type": "bool", "default": False},
                 "send_as": {"type": "bool", "default": False},
+                "sid": {"type": "str"},
             },
         },
     }

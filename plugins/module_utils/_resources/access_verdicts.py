@@ -28,7 +28,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application
     ApplicationRoles,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import MailboxPermissions
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import pointer_of, read_cmdlet
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer, pointer_of, read_cmdlet
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.tenant_wide import TenantWide
 
 GRANTED, DENIED, PARTLY = "Granted", "Denied", "Partly"
@@ -49,12 +49,18 @@ class Said:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked about. ``roles``: names of roles; ``rights``: FullAccess, SendAs."""
+    """What is asked about. ``roles``: names of roles; ``rights``: FullAccess, SendAs.
+
+    ``sid``: of the application, "" where Exchange has to be asked for it. ``one_by_one``: SendAs is read mailbox by
+    mailbox, and not for the application as a whole, whom Exchange may not find by its id.
+    """
 
     app_id: str
     mailboxes: tuple[str, ...]
     roles: tuple[str, ...] = ()
     rights: frozenset[str] = frozenset()
+    sid: str = ""
+    one_by_one: bool = False
 
 
 Told = dict[str, "Said | ServiceError"]
@@ -180,35 +186,32 @@ class ByRights:
     name = MailboxPermissions.name
 
     def cmdlets(self, asked: Asked) -> list[Cmdlet]:
-        return [
-            read_cmdlet(asked.app_id),
-            *(
-                cmdlet
-                for mailbox in asked.mailboxes
-                for cmdlet in (
-                    mailbox_permission.full_access_cmdlet(mailbox),
-                    *([_send_as_cmdlet(mailbox)] if mailbox_permission.SEND_AS in asked.rights else ()),
-                )
-            ),
-        ]
+        pointed = [] if asked.sid else [read_cmdlet(asked.app_id)]
+        sends: list[Cmdlet] = []
+        if mailbox_permission.SEND_AS in asked.rights:
+            each = [_send_as_cmdlet(mailbox) for mailbox in asked.mailboxes]
+            sends = each if asked.one_by_one else [mailbox_permission.send_as_cmdlet(asked.app_id)]
+        return [*pointed, *sends, *map(mailbox_permission.full_access_cmdlet, asked.mailboxes)]
 
     def told(self, asked: Asked, outputs: t.Sequence[Output]) -> Told:
-        pointed, *rest = outputs
-        pointer = pointer_of(pointed, asked.app_id)
-        each = 2 if mailbox_permission.SEND_AS in asked.rights else 1
+        count = len(outputs) - len(asked.mailboxes)
+        before, full_access = list(outputs[:count]), outputs[count:]
+        pointer = Pointer(asked.app_id, sid=asked.sid) if asked.sid else pointer_of(before.pop(0), asked.app_id)
+        # A trustee that Exchange does not find has no such right; a mailbox that it does not find is told below.
+        sends = [entry for output in before for entry in mailbox_permission.send_as_of(output.listed())]
         found: Told = {}
-        for number, mailbox in enumerate(asked.mailboxes):
-            mine = rest[number * each : (number + 1) * each]
-            refused = next((output.error for output in mine if output.error is not None), None)
-            if refused is not None:
-                found[mailbox] = _absent(refused)
+        for mailbox, output in zip(asked.mailboxes, full_access, strict=True):
+            if output.error is not None:
+                found[mailbox] = _absent(output.error)
                 continue
-            entries = mailbox_permission.entries_of(mine[0].objects())
-            for output in mine[1:]:
-                entries += [entry for _name, entry in mailbox_permission.send_as_of(output.objects())]
             if pointer is None:
                 found[mailbox] = Said(self.name, DENIED, "Exchange does not know the application (yet)")
                 continue
+            rows = output.objects()
+            # Both kinds of rows tell the mailbox by its Name, and every mailbox has a row of its own owner.
+            names = {str(row.get("Identity") or "").casefold() for row in rows}
+            entries = mailbox_permission.entries_of(rows)
+            entries += [entry for name, entry in sends if name.casefold() in names]
             has = mailbox_permission.Rights.of(one for one in entries if one.is_of(pointer)).effective
             found[mailbox] = self._of(asked.rights, has & {mailbox_permission.FULL_ACCESS, mailbox_permission.SEND_AS})
         return found

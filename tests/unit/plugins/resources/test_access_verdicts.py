@@ -96,17 +96,22 @@ def test_an_application_that_exchange_does_not_know_has_no_role():
         by_roles(Output(error=Forbidden("no")), pointer=ABSENT)
 
 
+OWNER = {"Identity": "fax", "User": "NT AUTHORITY\\SELF", "UserSid": "S-1-5-10", "AccessRights": ["FullAccess"]}
+
+
 def by_rights(rows: list[dict[str, t.Any]], send: list[dict[str, t.Any]] | None = None, **more: t.Any) -> t.Any:
     rights = frozenset({"FullAccess"} if send is None else {"FullAccess", "SendAs"})
-    asked = Asked(APP, (FAX,), rights=rights)
-    outputs = [more.get("pointer", POINTER), Output(rows), *([] if send is None else [Output(send)])]
+    asked = Asked(APP, (FAX,), rights=rights, sid=more.get("sid", ""), one_by_one=more.get("one_by_one", False))
+    sends = [] if send is None else [more.get("sends", Output(send))]
+    pointed = [] if asked.sid else [more.get("pointer", POINTER)]
+    outputs = [*pointed, *sends, Output([OWNER, *rows])]
     assert len(ASKERS["mailbox_permission"].cmdlets(asked)) == len(outputs)
     told: Told = ASKERS["mailbox_permission"].told(asked, outputs)
     return told[FAX]
 
 
 def entry(**more: t.Any) -> dict[str, t.Any]:
-    return {"User": "x", "UserSid": SID, "AccessRights": ["FullAccess"], "Deny": False, **more}
+    return {"Identity": "fax", "User": "x", "UserSid": SID, "AccessRights": ["FullAccess"], "Deny": False, **more}
 
 
 SENDS = {"Identity": "fax", "Trustee": "x", "TrusteeSidString": SID, "AccessRights": ["SendAs"]}
@@ -120,6 +125,12 @@ def test_rights_are_told_by_sid():
     assert by_rights([entry()], [{**SENDS, "AccessControlType": "Allow"}]).verdict == GRANTED
     assert by_rights([], [{**SENDS, "AccessControlType": "Deny"}]).verdict == DENIED
     assert by_rights([entry()], pointer=ABSENT).verdict == DENIED
+    assert by_rights([entry()], sid=SID.lower()).verdict == GRANTED
+    assert by_rights([entry()], sid="s-1-5-21-9").verdict == DENIED
+    allowed = {**SENDS, "AccessControlType": "Allow"}
+    assert by_rights([entry()], [{**allowed, "Identity": "somebody else"}]).verdict == PARTLY
+    assert by_rights([entry()], [], sends=ABSENT).verdict == PARTLY
+    assert by_rights([entry()], [allowed], one_by_one=True).verdict == GRANTED
 
 
 def test_without_a_limit_everything_is_granted_that_is_there():
