@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import DOMAIN, TENANT_ID, run
+from tests.integration.site import Site, World
 from tests.integration.test_mail_proofs import IMAP, RIGHTS, SMTP, tenants
 from tests.integration.test_mailbox_probe import SECRET
 
@@ -54,3 +56,15 @@ def test_another_client_is_not_warned_of(emulator: Emulator) -> None:
 def test_a_client_that_nobody_knows_is_refused(emulator: Emulator) -> None:
     with pytest.raises(ValueError, match="outlook"):
         probe(emulator, "outlook")
+
+
+def test_a_run_warns_and_the_sheet_tells_what_the_client_needs(tmp_path: pathlib.Path) -> None:
+    world = World("smtp_send")
+    with start_emulator(world.tenants(switches={"token_bytes": LONG})) as running:
+        said = {"mail2fax_profile": "smtp_send", "mail2fax_protocols_opt_in": True, "mail2fax_client": "msmtp"}
+        ended = Site(tmp_path, running, world, said).play("provision")
+    assert "msmtp cannot send" in " ".join(ended.output.split()), ended.output
+    (sheet,) = (tmp_path / "handover").glob("*.html")
+    page = sheet.read_text(encoding="utf-8")
+    assert "With msmtp" in page
+    assert "SMTP: connect when this sheet says READY (up to 2 hours after a change)." in page
