@@ -128,7 +128,8 @@ options:
   own_scopes:
     description:
       - With O(state=absent), names of the scopes that were made here, as the record of a run has them. If left out,
-        they are those of the application's assignments that this module named, and O(scope_name).
+        they are those of the application's assignments that this module named, and O(scope_name) if it is a scope of
+        O(group), or of one group where O(group) is left out.
     type: list
     elements: str
   state:

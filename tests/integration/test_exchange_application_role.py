@@ -278,6 +278,36 @@ def test_a_disabled_one_is_dormant_and_ours_is_woken(emulator: Emulator):
     assert assigned(emulator) == OURS
 
 
+def test_none_is_woken_on_a_scope_that_does_not_read_as_it_was_written(emulator: Emulator):
+    """Exchange says that the filter is written, and it is not."""
+    apply(emulator)
+    for name in OURS:
+        admin(emulator, "Set-ManagementRoleAssignment", Identity=name, Enabled=False)
+    dn = dn_of(emulator).replace("'", "''")
+    text = f"MemberOfGroup -eq '{dn}' -or MemberOfGroup -eq '{dn_of(emulator, 'other.group')}'"
+    admin(emulator, "Set-ManagementScope", Identity=SCOPE, RecipientRestrictionFilter=text)
+    emulator.clear_journal()
+    emulator.faults(
+        [{"match": {"cmdlet": "Set-ManagementScope"}, "times": 9, "effect": {"status": 200, "body": {"value": []}}}]
+    )
+    told = apply(emulator, patience=1)
+    assert "does not read as it was written" in told["msg"]
+    assert assigned(emulator) == {}
+    assert too_wide(emulator) == []
+
+
+def test_a_scope_that_only_bears_the_name_is_not_taken_back(emulator: Emulator):
+    told = apply(emulator, scope_name="Taken", state="absent", group=None)
+    assert (told["outcome"], changes(emulator)) == ("ok", [])
+    assert "not made here" in told["warnings"][0]
+    other = f"MemberOfGroup -eq '{dn_of(emulator, 'other.group')}'"
+    admin(emulator, "New-ManagementScope", Name=SCOPE, RecipientRestrictionFilter=other)
+    assert apply(emulator, state="absent")["outcome"] == "ok"
+    assert apply(emulator, state="absent", own_scopes=[])["outcome"] == "ok"
+    assert set(filters(emulator)) == {SCOPE, "Others' scope", "Taken"}
+    assert apply(emulator, state="absent", group="other.group")["outcome"] == "changed"
+
+
 # ---- drift ----------------------------------------------------------------------------------------------------------
 
 

@@ -85,6 +85,17 @@ def test_another_applications_scope_on_the_group_is_not_widened(both: Emulator):
     assert any("may lose" in text for text in told["warnings"])
 
 
+def test_an_application_of_the_same_display_name_is_another_one(emulator: Emulator):
+    admin(emulator, "Set-ServicePrincipal", Identity=OTHER, DisplayName="Mail2DigitalFax")
+    group(emulator)
+    dn = dn_of(emulator, "made.here")
+    admin(emulator, "New-ManagementScope", Name="T", RecipientRestrictionFilter=f"MemberOfGroup -eq '{dn}'")
+    by_hand(emulator, name="t", role=READ, app_id=OTHER, CustomResourceScope="T")
+    told = group(emulator, members=[FAX, BOSS], app_id=APP)
+    assert told["outcome"] == "blocked", told
+    assert emulator.exposures(app_id=OTHER, declared=[FAX, CONTROL]) == []
+
+
 def test_the_own_scope_does_not_stand_in_the_way(emulator: Emulator):
     group(emulator)
     assign(emulator, group="made.here", mailboxes=[FAX])

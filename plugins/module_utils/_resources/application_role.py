@@ -105,7 +105,7 @@ class ApplicationRole:
         self._grace: int | None = task.params["token_grace_minutes"]
         self._revoked: list[Held] = []
         self._added: list[Json] = []
-        self._stands = False
+        self._seen: set[str] = set()
 
     # ---- reading
 
@@ -143,8 +143,12 @@ class ApplicationRole:
         if desired.app_id != _names.ZERO_GUID:
             about = [pointer_cmdlet(desired.app_id), assignments_cmdlet(desired.app_id)]
         if desired.state == "absent":
-            *told, scoped = self._tenant.exchange.invoke_many([*about, scopes_cmdlet()])
-            return _with_application(State(scopes=tuple(scopes_of(scoped))), told, desired)
+            group = [scope_cmdlet(desired.group)] if desired.group else []
+            outputs = self._tenant.exchange.invoke_many([*about, scopes_cmdlet(), *group])
+            told, (scoped, *named) = outputs[: len(about)], outputs[len(about) :]
+            found = [Recipient.of(item) for output in named for item in output.listed()]
+            groups = tuple(scopes(found, desired.group))
+            return _with_application(State(groups=groups, scopes=tuple(scopes_of(scoped))), told, desired)
         asked = [
             *about,
             scopes_cmdlet(),
@@ -203,6 +207,7 @@ class ApplicationRole:
             case Assign():
                 self._assign(step)
             case Enable():
+                self._see_the_scope(step)
                 self._written(
                     "Set-ManagementRoleAssignment",
                     step,
@@ -281,9 +286,10 @@ class ApplicationRole:
         if not self._tenant.patiently(accepted, budget_s=budget, what=what):
             raise refusals[-1]
 
-    def _see_the_scope(self, step: Assign) -> None:
-        """Read the scope and the group once more, right before the first assignment. Raises what stands in the way."""
-        if self._stands:
+    def _see_the_scope(self, step: Assign | Enable) -> None:
+        """Read the scope and the group once more, right before the first assignment on it. Raises what stands in the
+        way."""
+        if step.scope.casefold() in self._seen:
             return
         seen: list[State] = []
 
@@ -302,7 +308,7 @@ class ApplicationRole:
         problem = problems.group(seen[-1], self._desired) or problems.strangers(seen[-1], self._desired)
         if problem is not None:
             raise problem
-        self._stands = True
+        self._seen.add(step.scope.casefold())
 
     def _written(self, cmdlet: str, step: RoleStep, **arguments: t.Any) -> None:
         """Raises NotYet where the organization is not ready, or Blocked where it never will be."""

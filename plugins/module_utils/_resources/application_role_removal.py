@@ -19,6 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application
     Assignment,
     Scope,
     opens_mail,
+    scope_name,
 )
 
 
@@ -30,6 +31,12 @@ def absent(current: State, desired: Desired) -> Plan:
     plan.before = plan.after = _shown(current.assignments, scopes)
     plan.steps.extend(Unassign(f"remove the role assignment {one}", one.name) for one in going)
     left = []
+    declared = current.scope(desired.scope_name)
+    if desired.own_scopes is None and declared is not None and declared not in scopes:
+        plan.warnings.append(
+            f"The scope {declared.name} stays: it has another filter ({declared.filter.text or 'none, so everybody'}), "
+            "so it was not made here."
+        )
     for scope in scopes:
         gone = {one.name.casefold() for one in going}
         users = [one for one in current.users_of(scope) if one.name.casefold() not in gone]
@@ -58,13 +65,26 @@ def _goes(one: Assignment, desired: Desired) -> bool:
 
 def _scopes(current: State, desired: Desired, going: list[Assignment]) -> list[Scope]:
     """The scopes that were made here, so far as they are there: those that are named as ours; else those that our
-    assignments are on, and the one that is declared."""
+    assignments are on, and the one that is declared, if it is of the group."""
     if desired.own_scopes is not None:
         names = {name.casefold() for name in desired.own_scopes}
-    else:
-        on = {one.scope.casefold() for one in going if desired.made(one) and one.scope}
-        names = {desired.scope_name.casefold(), *on}
-    return [one for one in current.scopes if one.name.casefold() in names]
+        return [one for one in current.scopes if one.name.casefold() in names]
+    on = {one.scope.casefold() for one in going if desired.made(one) and one.scope}
+    return [
+        one
+        for one in current.scopes
+        if one.name.casefold() in on
+        or (one.name.casefold() == desired.scope_name.casefold() and _may_be_ours(one, current, desired))
+    ]
+
+
+def _may_be_ours(scope: Scope, current: State, desired: Desired) -> bool:
+    """Whether the scope of the declared name, on which nothing of ours is, may be one that we made: a bare name may be
+    anybody's."""
+    if scope.name.casefold() == scope_name(desired.app_id).casefold():
+        return True
+    groups = scope.filter.groups or frozenset()
+    return len(groups) == 1 if not desired.group else scope.holds(current.dn)
 
 
 def looks_for_users(current: State, desired: Desired) -> bool:

@@ -15,7 +15,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import pointer as pointers
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import recipient_filter
@@ -251,12 +251,16 @@ def assignments_of(output: Output, pointer: Pointer | None) -> list[Assignment]:
     """The pointer's of those in the answer to either cmdlet. Without a pointer an application has none."""
     if pointer is None:
         return []
-    return [one for one in everybodys(output) if any(has(pointer, name) for name in one.assignees)]
+    return [one for one in everybodys(output) if has(pointer, one)]
 
 
-def has(pointer: Pointer, assignee: str) -> bool:
-    """Whether an assignment is the pointer's, by any of the names by which Exchange, or another tool, tells it."""
-    return pointer.is_named(assignee) or assignee.casefold() == pointer.app_id
+def has(pointer: Pointer, assignment: Assignment) -> bool:
+    """Whether an assignment is the pointer's, by any of the names by which Exchange, or another tool, tells it.
+
+    Where an id is among them the display name decides nothing: two applications may bear the same.
+    """
+    ids = [name for name in assignment.assignees if _names.is_guid(name)]
+    return any(pointer.is_named(name) or name.casefold() == pointer.app_id for name in ids or assignment.assignees)
 
 
 def everybodys(output: Output) -> list[Assignment]:

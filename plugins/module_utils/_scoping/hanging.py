@@ -87,7 +87,7 @@ def _uses(one: Assignment, scope: Scope, group: Recipient) -> bool:
 
 def _application(one: Assignment, pointers: t.Sequence[Pointer]) -> str:
     """The id of the application that has a role; whatever Exchange says of it where no pointer leads to one."""
-    found = next((pointer for pointer in pointers for name in one.assignees if has(pointer, name)), None)
+    found = next((pointer for pointer in pointers if has(pointer, one)), None)
     return found.app_id if found else next((name for name in one.assignees if name), "somebody")
 
 

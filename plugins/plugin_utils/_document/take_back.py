@@ -123,7 +123,9 @@ class _Removal:
     def _roles(self) -> Json:
         scopes = [str(entry["id"]) for entry in self._of_it("scope")]
         goes = self._goes("application_role", "assignment") or bool(self._app_id and scopes)
-        return {"goes": goes, "own_scopes": sorted(scopes), "exclusive": not self._stays}
+        # Of an application that stays, what no run noted is others'. Else a run that was killed may have made it.
+        told = bool(scopes) or (self._stays and self._known)
+        return {"goes": goes, "own_scopes": sorted(scopes) if told else None, "exclusive": not self._stays}
 
     def _rights(self) -> Json:
         given = [entry for entry in self._entries if entry["kind"] == "right"]

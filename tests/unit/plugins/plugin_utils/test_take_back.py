@@ -231,6 +231,9 @@ def test_of_an_adopted_application_only_what_a_run_added_goes() -> None:
     assert adopted["roles"] == {"goes": True, "own_scopes": ["fax"], "exclusive": False}
     assert (adopted["rights"]["goes"], adopted["rights"]["exclusive"]) == (True, False)
     assert not adopted["pointer"]["goes"]
+    # A scope that was there before is not among it.
+    scopeless = decide(record(ROLES[1:]), chosen=BY_ROLE, application_id=APP)
+    assert scopeless["roles"] == {"goes": True, "own_scopes": [], "exclusive": False}
     nothing = decide(record([]), chosen=[*BY_ROLE, *BY_RIGHT], application_id=APP)
     assert not any(nothing[part]["goes"] for part in ("roles", "rights", "pointer"))
 
@@ -240,4 +243,5 @@ def test_without_a_record_the_profile_tells_what_there_may_be() -> None:
     assert all(decided[part]["goes"] for part in ("roles", "rights", "pointer", "group"))
     assert decided["rights"]["candidates"] == []
     assert any("so they stay as they are" in text for text in decided["kept"])
+    assert decided["roles"]["own_scopes"] is None
     assert decide({}, "absent", app_id="", chosen=BY_ROLE)["roles"]["goes"] is False

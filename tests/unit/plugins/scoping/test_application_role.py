@@ -121,6 +121,12 @@ def test_an_assignment_is_the_applications_by_any_of_its_names(who: dict[str, t.
     assert assignments_of(Output([row(**stranger)]), pointer) == []
 
 
+def test_a_display_name_decides_nothing_beside_an_id():
+    pointer = pointer_of(Output([POINTER]), APP)
+    twin = "70dd4f27-0000-4e3b-9a1a-7e2b6b9b2d11"
+    assert assignments_of(Output([row(App=twin, RoleAssignee=twin)]), pointer) == []
+
+
 def test_the_right_to_hand_a_role_on_is_no_assignment():
     pointer = pointer_of(Output([POINTER]), APP)
     told = row(RoleAssignmentDelegationType="DelegatingOrgWide")
