@@ -86,7 +86,8 @@ _value:
     rights:
       description: >-
         Whether the rights on mailboxes C(goes), the Guids of the mailboxes that have them (C(candidates)), whose they
-        are (C(former_sids)), and whether those on other mailboxes go as well (C(exclusive)).
+        are (C(former_sids)), which alone go where others made the application (C(own)), and whether those on other
+        mailboxes go as well (C(exclusive)).
       type: dict
     protocols:
       description: Which switches of mailboxes get back what they were (C(restore)).

@@ -86,6 +86,21 @@ options:
     type: list
     elements: str
     default: []
+  own_rights:
+    description:
+      - With O(state=absent), the rights that were given here, as RV(added) of earlier runs told them. No other goes,
+        and O(exclusive) counts for nothing. If left out, all rights go that the application has on the mailboxes.
+    type: list
+    elements: dict
+    suboptions:
+      mailbox:
+        description: The mailbox's Guid.
+        type: str
+        required: true
+      right:
+        description: V(FullAccess) or V(SendAs).
+        type: str
+        required: true
   state:
     description:
       - Whether the application has the rights.

@@ -146,8 +146,8 @@ class ApplicationRole:
             group = [scope_cmdlet(desired.group)] if desired.group else []
             outputs = self._tenant.exchange.invoke_many([*about, scopes_cmdlet(), *group])
             told, (scoped, *named) = outputs[: len(about)], outputs[len(about) :]
-            found = [Recipient.of(item) for output in named for item in output.listed()]
-            groups = tuple(scopes(found, desired.group))
+            called = [Recipient.of(item) for output in named for item in output.listed()]
+            groups = tuple(scopes(called, desired.group))
             return _with_application(State(groups=groups, scopes=tuple(scopes_of(scoped))), told, desired)
         asked = [
             *about,

@@ -164,6 +164,9 @@ def _desired(task: Task) -> Desired:
             for item in params["candidates"] or ()
         ),
         former_sids=frozenset(str(item).strip().lower() for item in params["former_sids"] or () if item),
+        own_rights=None
+        if params["own_rights"] is None
+        else frozenset((_names.guid(item["mailbox"], "own_rights"), item["right"]) for item in params["own_rights"]),
         trust=_ownership.trust_of(params),
         check_mode=task.check_mode,
     )
@@ -180,6 +183,14 @@ SPEC = ArgumentSpec(
         "scan": {"type": "str", "default": "candidates", "choices": ["candidates", "all"]},
         "scan_limit": {"type": "int", "default": 1000},
         "former_sids": {"type": "list", "elements": "str", "default": []},
+        "own_rights": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "mailbox": {"type": "str", "required": True},
+                "right": {"type": "str", "required": True},
+            },
+        },
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
         **_ownership.TRUST_OPTIONS,
     }

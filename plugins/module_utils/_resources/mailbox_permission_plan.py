@@ -75,6 +75,8 @@ class Desired:
     exclusive: bool = False
     candidates: tuple[str, ...] = ()
     former_sids: frozenset[str] = frozenset()
+    own_rights: frozenset[tuple[str, str]] | None = None
+    """(Guid, right) of what was given here and is all that goes; None where nobody says so."""
     trust: Trust = field(default_factory=Trust)
     check_mode: bool = False
 
@@ -322,13 +324,18 @@ def _absent(current: State, desired: Desired) -> Plan:
     named = {one.guid for one in declared(current, desired)}
     named |= {one.guid for one in current.known if _is_candidate(one, desired)}
     everywhere = ordered(current.known)
-    targets = [one for one in everywhere if one.guid in named or desired.exclusive]
+    own = desired.own_rights
+    if own is not None:
+        named = {guid for guid, _right in own}
+    targets = [one for one in everywhere if one.guid in named or (desired.exclusive and own is None)]
     elsewhere = [one for one in everywhere if one not in targets and current.held(one.guid).allowed]
     before = {one.label: sorted(current.held(one.guid).allowed) for one in [*targets, *elsewhere]}
     planned = Plan(before={label: rights for label, rights in before.items() if rights})
     after = {label: set(rights) for label, rights in planned.before.items()}
     for one in targets:
         going = current.removable(one.guid)
+        if own is not None:
+            going = frozenset(right for right in going if (one.guid, right) in own)
         planned.steps += [*_takes(current, one, going), *_former(current, desired, one)]
         if one.label in after:
             after[one.label] -= going
@@ -342,8 +349,8 @@ def _absent(current: State, desired: Desired) -> Plan:
     if elsewhere:
         found = [f"{one.label} ({', '.join(before[one.label])})" for one in elsewhere]
         planned.warnings.append(
-            f"The application keeps rights on mailboxes that are not named here: {listed(found)}. Name them, or set "
-            "exclusive to true."
+            f"The application keeps rights on mailboxes that are not named here: {listed(found)}."
+            + ("" if own is not None else " Name them, or set exclusive to true.")
         )
     planned.summary = _summary(planned, 0) if planned.steps else "no right of the application is there"
     return planned

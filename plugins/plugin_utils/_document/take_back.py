@@ -38,9 +38,10 @@ def take_back(record: Json, found: Json) -> Json:
     record tells what was added), ``blocked`` (why nothing may be removed, in words, or ""); then by step ``consent``
     ``{permissions, exclusive}``, ``application`` ``{state: absent, released or "", permissions, service_principal}``,
     ``ews`` ``{goes, on_absent}``, ``policy`` ``{goes, not_before, revoked}``, ``roles`` ``{goes, own_scopes,
-    exclusive}``, ``rights`` ``{goes, candidates, former_sids, exclusive}``, ``protocols`` ``{restore}``, ``pointer``
-    ``{goes}``, ``group`` ``{goes}``, ``members`` (by the group's Guid), ``settings`` (of groups); ``steps``, those that
-    this removal has of the ones that only some profiles have; and ``kept``, sentences on what stays.
+    exclusive}``, ``rights`` ``{goes, candidates, former_sids, own, exclusive}``, ``protocols`` ``{restore}``,
+    ``pointer`` ``{goes}``, ``group`` ``{goes}``, ``members`` (by the group's Guid), ``settings`` (of groups);
+    ``steps``, those that this removal has of the ones that only some profiles have; and ``kept``, sentences on what
+    stays.
     """
     return _Removal(record, found).decided()
 
@@ -134,6 +135,13 @@ class _Removal:
             and (bool(given) or (self._has("mailbox_permission", "right") and not (self._stays and self._known))),
             "candidates": sorted({str(entry["of"]) for entry in given if entry["of"]}),
             "former_sids": sorted({str(entry["sid"]) for entry in given if entry.get("sid")}),
+            # Of an application that stays, what it had before stays as well.
+            "own": sorted(
+                ({"mailbox": str(entry["of"]), "right": str(entry["id"])} for entry in given if entry["of"]),
+                key=lambda one: (one["mailbox"], one["right"]),
+            )
+            if self._stays and self._known
+            else None,
             "exclusive": not self._stays,
         }
 

@@ -202,7 +202,10 @@ def test_roles_and_their_group_go_in_one_run() -> None:
 
 def test_rights_go_by_mailbox_and_sid_and_switches_to_what_they_were() -> None:
     decided = decide(record([*OURS, *RIGHTS, *CONSENT], steps=by(*BY_RIGHT)), chosen=BY_RIGHT)
-    assert decided["rights"] == {"goes": True, "candidates": [BOX], "former_sids": [SID], "exclusive": True}
+    assert decided["rights"] == {
+        **{"goes": True, "candidates": [BOX], "former_sids": [SID], "exclusive": True},
+        "own": None,
+    }
     assert decided["protocols"]["restore"] == [
         {"mailbox": BOX, "setting": "SmtpClientAuthenticationDisabled", "before": None},
         {"mailbox": BOX, "setting": "ImapEnabled", "before": False},
@@ -230,6 +233,7 @@ def test_of_an_adopted_application_only_what_a_run_added_goes() -> None:
     assert adopted["stays"]
     assert adopted["roles"] == {"goes": True, "own_scopes": ["fax"], "exclusive": False}
     assert (adopted["rights"]["goes"], adopted["rights"]["exclusive"]) == (True, False)
+    assert adopted["rights"]["own"] == [{"mailbox": BOX, "right": "FullAccess"}]
     assert not adopted["pointer"]["goes"]
     # A scope that was there before is not among it.
     scopeless = decide(record(ROLES[1:]), chosen=BY_ROLE, application_id=APP)

@@ -168,12 +168,28 @@ def test_absent_takes_what_is_named_and_tells_the_rest():
     assert {mailbox for _what, mailbox, _right in done(everything)} == {"m1", "m2", "m3"}
 
 
+def test_absent_of_others_application_takes_what_was_given_here_alone():
+    found = state({"m1": (entry("FullAccess"),), "m2": (entry("FullAccess"),)}, ["m1", "m3"])
+    own = frozenset({("m1", "SendAs"), ("m4", "FullAccess")})
+    planned = plan(found, wish("m1", "m2", state="absent", exclusive=True, own_rights=own), NOW)
+    assert done(planned) == {("take", "m1", "SendAs")}
+    assert planned.after["m1@x.example"] == ["FullAccess"]
+    assert done(plan(found, wish("m1", state="absent", own_rights=frozenset()), NOW)) == set()
+
+
 # ---- what Exchange is asked -----------------------------------------------------------------------------------------
 
 
 PARAMS: dict[str, t.Any] = {
     **{"app_id": APP, "mailboxes": ["m1@x.example"], "full_access": True, "send_as": True, "exclusive": False},
-    **{"candidates": [], "scan": "candidates", "scan_limit": 9, "former_sids": [], "state": "present"},
+    **{
+        "candidates": [],
+        "scan": "candidates",
+        "scan_limit": 9,
+        "former_sids": [],
+        "own_rights": None,
+        "state": "present",
+    },
 }
 
 
