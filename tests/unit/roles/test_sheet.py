@@ -327,6 +327,30 @@ def test_nothing_is_taken_for_markup(state: str) -> None:
                         "http-equiv", "colspan") for name, _value in reader.attributes)  # fmt: skip
 
 
+def test_no_text_of_a_profile_with_several_ways_is_taken_for_markup() -> None:
+    profile = _profile.load("imap_smtp_least", scoping={"smtp": "application_role"})
+    wild = hostile(profile)
+    for key in ("accesses", "models", "protocols", "switches"):
+        wild[key] = profile[key]
+    for row, known in zip(wild["connection"], profile["connection"], strict=True):
+        row.update(access=known["access"], protocol=known["protocol"])
+    for row, known in zip(wild["handover"]["fields"], profile["handover"]["fields"], strict=True):
+        row.update(value=known["value"], access=known.get("access") or "")
+    for row, known in zip(wild["errors"], profile["errors"], strict=True):
+        row.update(call=known["call"], scoping=known["scoping"], access=known["access"])
+    doc = document(
+        group={"address": HOSTILE, "alias": HOSTILE},
+        tenant_wide=HOSTILE,
+        mailboxes=[tried(HOSTILE, "granted", imap=HOSTILE, smtp="opened"), tried(HOSTILE, "denied", imap="no_mailbox")],
+    )
+    known = {"zone": "UTC", "contacts": {}, "prepared_by": "", "ticket": "", "cloud": "global", "host": HOSTILE}
+    page = _sheet.render(doc, wild, **known)
+    reader = Reader(page)
+    assert "script" not in reader.tags
+    assert page.count("<script") == 0
+    assert HOSTILE in reader.text
+
+
 def test_a_long_address_breaks_instead_of_widening_the_page() -> None:
     page = render(document())
     # A mail address offers no place to break; without this rule it decides how wide the table is.
