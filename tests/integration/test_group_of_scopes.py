@@ -85,6 +85,21 @@ def test_another_applications_scope_on_the_group_is_not_widened(both: Emulator):
     assert any("may lose" in text for text in told["warnings"])
 
 
+def test_a_group_is_not_made_into_a_scope_that_outlived_its_namesake(emulator: Emulator):
+    name = "O'Brien, made (here)"
+    group(emulator, name=name)
+    dn = dn_of(emulator, "made.here").replace("'", "''")
+    group(emulator, name=name, state="absent", app_id=APP)
+    admin(emulator, "New-ManagementScope", Name="T", RecipientRestrictionFilter=f"MemberOfGroup -eq '{dn}'")
+    by_hand(emulator, name="t", role=READ, app_id=OTHER, CustomResourceScope="T")
+    for check_mode in (True, False):
+        told = group(emulator, name=name, app_id=APP, check_mode=check_mode)
+        assert (told["outcome"], changes(emulator)) == ("blocked", [])
+        assert "Another one" in told["msg"]
+    assert emulator.exposures(app_id=OTHER, declared=[CONTROL]) == []
+    assert group(emulator, name=name, app_id=OTHER)["outcome"] == "changed"
+
+
 def test_an_application_of_the_same_display_name_is_another_one(emulator: Emulator):
     admin(emulator, "Set-ServicePrincipal", Identity=OTHER, DisplayName="Mail2DigitalFax")
     group(emulator)

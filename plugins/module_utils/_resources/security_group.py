@@ -137,7 +137,10 @@ class SecurityGroup:
         hits = [one for one in found if desired.identifies(one)]
         if len(hits) != 1 or hits[0].type != SECURITY_GROUP:
             known = [*self._known(known, looked_up[room:], (), people)]
-            return State(found, None, (), tuple(known), self._accounts(known, people))
+            state = State(found, None, (), tuple(known), self._accounts(known, people))
+            if present_ and not hits and desired.name:
+                state = replace(state, scopes=hanging.left_behind(self._tenant.exchange, desired.name, outputs[2]))
+            return self._with_names(state)
         group, there = _of(hits[0], rest[: len(details)])
         if group is None:
             group, there = _of(hits[0], self._tenant.exchange.invoke_many(self._details(hits[0].guid)))
@@ -188,7 +191,11 @@ class SecurityGroup:
         asked = limiter.questions(state.facts, own(state, desired), _coming(state, desired), desired.accepted)
         if asked:
             state = replace(state, verdicts=hanging.verdicts(self._tenant.exchange, asked))
-        judgement = judged(state, desired)
+        return self._with_names(state)
+
+    def _with_names(self, state: State) -> State:
+        """With what the other applications are called that reach more, or less, than before."""
+        judgement = judged(state, self._desired)
         if judgement.widened or judgement.narrowed:
             others = [effect.app_id for effect in (*judgement.widened, *judgement.narrowed)]
             with contextlib.suppress(ServiceError, SignInError):  # ids tell who it is as well

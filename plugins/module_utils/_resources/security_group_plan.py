@@ -90,11 +90,11 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
     plan.blocked = _nested_problem(current, desired, name)
     if plan.blocked is None:
         plan.blocked = _foreign_problem(desired, name, roll.foreign, foreign_owners)
-    if plan.blocked is None and group is not None:
+    if plan.blocked is None:
         judgement = judged(current, desired)
         plan.blocked = limiter.members_problem(
             judgement,
-            f"change the members of the group {name}",
+            f"change the members of the group {name}" if group else f"make the group {name}",
             current.names,
             own_known=own(current, desired) is not None,
         )

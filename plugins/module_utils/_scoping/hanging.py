@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import NotFound, ServiceError
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Forbidden,
+    NotFound,
+    ServiceError,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Exchange, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import PER_FILTER, Recipient, by_properties
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import (
@@ -64,6 +68,17 @@ def scopes(exchange: Exchange, group: Recipient, told: Output) -> tuple[Scoped, 
     ``told``: the answer to ``application_role.scopes_cmdlet``.
     """
     named = [scope for scope in scopes_of(told) if scope.filter.names(group.dn)]
+    return _limiting(exchange, named, group)
+
+
+def left_behind(exchange: Exchange, name: str, told: Output) -> tuple[Scoped, ...]:
+    """The same of a group that is to be made under this name: a scope that outlived its group may name it already."""
+    if isinstance(told.error, Forbidden):
+        return ()  # who may look after groups alone sees no scopes
+    return _limiting(exchange, [scope for scope in scopes_of(told) if scope.filter.names_one_called(name)])
+
+
+def _limiting(exchange: Exchange, named: t.Sequence[Scope], group: Recipient | None = None) -> tuple[Scoped, ...]:
     if not named:
         return ()
     everything = Cmdlet("Get-ServicePrincipal", {}, "read which applications have roles")
@@ -77,10 +92,10 @@ def scopes(exchange: Exchange, group: Recipient, told: Output) -> tuple[Scoped, 
     return tuple(found)
 
 
-def _uses(one: Assignment, scope: Scope, group: Recipient) -> bool:
+def _uses(one: Assignment, scope: Scope, group: Recipient | None) -> bool:
     """Whether the scope limits the assignment. One that was made on the group itself has a scope that Exchange made,
     and says the group's name in its stead."""
-    if one.kind == GROUP:
+    if one.kind == GROUP and group is not None:
         return one.scope.casefold() == group.name.casefold() or group.guid in one.scope.casefold()
     return one.uses(scope)
 

@@ -71,6 +71,11 @@ class RecipientFilter:
         name, text = folded(dn), folded(self.text)
         return name in (self.groups or ()) or name in text or name.replace("'", "''") in text
 
+    def names_one_called(self, name: str) -> bool:
+        """Whether it says the name of something that is called so, wherever that is; rather once too often."""
+        text = self.text.casefold().replace("''", "'").replace("\\", "")
+        return bool(name.strip()) and f"cn={name.strip().casefold().replace(chr(92), '')}," in text
+
 
 def parse(text: str) -> RecipientFilter:
     """Any text; what is no ``-or`` chain of conditions has no clauses."""
