@@ -139,6 +139,29 @@ def m365(emulator: Emulator, home: Path) -> tuple[str, Do]:
     return f"CLI for Microsoft 365 {version}", do
 
 
+def azcollection(emulator: Emulator, home: Path) -> tuple[str, Do]:
+    """azure.azcollection below ANSIBLE_COLLECTIONS_PATH, by the ``ansible`` and ``python3`` of the PATH."""
+    environment = {
+        **_environment(emulator, home),
+        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+        "ANSIBLE_NOCOLOR": "1",
+        "AZURE_CLIENT_ID": OPERATOR,
+        "AZURE_SECRET": SECRET,
+        "AZURE_TENANT": TENANT,
+        "AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000000",
+    }
+    words = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-e"]
+    words += [f"ansible_python_interpreter={shutil.which('python3')}", "-m"]
+
+    def do(what: str) -> Said:
+        if what == "list":
+            return _run([*words, "azure.azcollection.azure_rm_adapplication_info"], environment)
+        module = "azure.azcollection.azure_rm_adapplication"
+        return _run([*words, module, "-a", f"display_name={_name()}"], environment)
+
+    return "azure.azcollection", do
+
+
 def msgraph(emulator: Emulator, _home: Path) -> tuple[str, Do]:
     import importlib.metadata
 
@@ -170,7 +193,13 @@ def msgraph(emulator: Emulator, _home: Path) -> tuple[str, Do]:
     return f"msgraph-sdk {importlib.metadata.version('msgraph-sdk')}", do
 
 
-TOOLS: dict[str, Callable[[Emulator, Path], tuple[str, Do]]] = {"az": az, "m365": m365, "msgraph": msgraph}
+TOOLS: dict[str, Callable[[Emulator, Path], tuple[str, Do]]] = {
+    "az": az,
+    "m365": m365,
+    "msgraph": msgraph,
+    "azcollection": azcollection,
+}
+PROGRAMS = {"az": "az", "m365": "m365", "azcollection": "ansible"}
 
 
 def main() -> int:
@@ -178,7 +207,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *TOOLS], help="all, if none is named")
     given = parser.parse_args()
     for name in given.names or TOOLS:
-        if name != "msgraph" and shutil.which(name) is None:
+        if name in PROGRAMS and shutil.which(PROGRAMS[name]) is None:
             print(f"== {name}: not installed")
             continue
         with start_emulator() as emulator, tempfile.TemporaryDirectory(prefix="field-") as home:
