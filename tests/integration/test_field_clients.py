@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._clients import CLIENTS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _client_words
 from tests.field import clients, measure, servers
 from tests.tools import field_tables
 
@@ -41,10 +42,13 @@ def own_python_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def there(name: str) -> None:
-    """Skips the test where a client is not installed."""
+    """Skips the test where a client is not installed, or in another version than the one that is told of."""
     client = clients.CLIENTS[name]
-    if not clients.installed(client, os.environ["PATH"]) or measure.version(client) == "not there":
+    if not clients.installed(client, os.environ["PATH"]) or (found := measure.version(client)) == "not there":
         pytest.skip(f"{name} is not installed")
+    told = _client_words.words()[name].version.split()[0].rstrip(",")
+    if client.version != clients.PYTHON and told not in found:
+        pytest.skip(f"{name} is {found}, and {told} is told of")
 
 
 def pattern(shows: str) -> str:
