@@ -121,7 +121,7 @@ def _present(plan: Plan, current: State, desired: Desired) -> None:
         if desired.on_wrong_pointer == FAIL:
             plan.blocked = _wrong(pointer, principal, current.assignments)
             return
-        plan.steps.append(Remove(f"remove the pointer to {pointer.object_id}", pointer.identity or pointer.object_id))
+        plan.steps.append(Remove(f"remove the pointer to {pointer.object_id}", pointer.object_id or pointer.app_id))
         plan.warnings.append(
             "Rights on mailboxes that the former pointer had stay behind, of a SID that leads to nobody "
             f"({pointer.sid.upper() or 'not told'})."
@@ -205,7 +205,7 @@ def _absent(plan: Plan, current: State, desired: Desired) -> None:
         )
         return
     plan.steps.append(
-        Remove("remove the application's service principal from Exchange", pointer.identity or pointer.object_id)
+        Remove("remove the application's service principal from Exchange", pointer.object_id or pointer.app_id)
     )
     plan.after = {}
     plan.result = _result(None)
