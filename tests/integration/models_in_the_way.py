@@ -220,3 +220,9 @@ RENAMED = tenant(**scoped(*MAIL["roles"]))
 TENANTS[-1]["management_scopes"] = [
     {"name": SCOPE, "filter": "MemberOfGroup -eq 'CN=Fax of old,OU=t1,DC=EURPR99A001,DC=PROD,DC=OUTLOOK,DC=COM'"}
 ]
+LEFT_BEHIND = tenant(
+    application=None,
+    exchange_service_principals=[{"app_id": OTHER, "object_id": "eeeeeeee-0000-4000-8000-000000000001"}],
+    management_scopes=[{"name": "Old", "filter": "MemberOfGroup -eq 'CN=Mail2Fax scope,OU=t1,DC=x,DC=COM'"}],
+    role_assignments=[{"name": "theirs", "app_id": OTHER, "role": "Application Mail.Read", "scope": "Old"}],
+)

@@ -32,6 +32,7 @@ from tests.integration.models_in_the_way import (
     IMAP,
     LARGE,
     LARGE_NAMES,
+    LEFT_BEHIND,
     LICENCES,
     MAIL,
     MANY,
@@ -297,6 +298,12 @@ def test_another_application_s_roles_on_our_scope_would_reach_more(emulator: Emu
     accepted = look(emulator, SHARED, [MAIL], mailboxes=two, group={"accept_shared_group": [OTHER]})
     assert told(accepted, step="scope_group") == []
     assert told(look(emulator, SHARED, [MAIL]), step="scope_group") == []
+
+
+def test_a_scope_that_outlived_a_group_of_the_name_would_hold_the_new_one(emulator: Emulator) -> None:
+    (stop,) = told(look(emulator, LEFT_BEHIND, [MAIL], known=None), step="scope_group")
+    assert "'Old'" in stop
+    assert OTHER in stop
 
 
 # --- the pointer ---------------------------------------------------------------------------------------------

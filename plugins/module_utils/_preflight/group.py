@@ -69,6 +69,8 @@ def judge(
         return Judged({**shown, "state": "conflict"}, tuple(findings))
     meant = facts.scope(desired)
     if meant is None:
+        outlived = security_group_plan.present(scope.group_state(facts, found), step).blocked if facts.scopes else None
+        findings += [refused(STEP, what, outlived, EXCHANGE_ADMIN)] if outlived is not None else []
         return Judged({**shown, "state": "absent"}, tuple(findings))
     shown.update(
         state="present",

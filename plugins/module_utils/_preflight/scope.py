@@ -273,10 +273,15 @@ def explain(
 def _scoped(
     facts: Facts, desired: Desired, found: mailboxes.Facts, app_id: str, ask: Ask, scopes: Output | None
 ) -> Facts:
-    """The scopes of roles on the group, where the step would change who is in it."""
+    """The scopes of roles on the group, where the step would change who is in it; those that outlived a group of the
+    name, where it would make one."""
     step = group_desired(facts, desired, found, app_id)
-    if step is None or facts.group is None or scopes is None or step.members is None:
+    if step is None or scopes is None or step.members is None:
         return facts
+    if facts.group is None:
+        if facts.found is None or any(step.identifies(one) for one in facts.found):
+            return facts
+        return replace(facts, scopes=hanging.left_behind(ask.tenant.exchange, step.name, scopes))
     state = group_state(facts, found)
     if not security_group_state.members(state, step).missing and not security_group_state.leaving(state, step):
         return facts
@@ -286,15 +291,16 @@ def _scoped(
 def _hanging(facts: Facts, desired: Desired, found: mailboxes.Facts, app_id: str, ask: Ask) -> Facts:
     """What decides whether another application's reach grows with the group, read as the step reads it."""
     step = group_desired(facts, desired, found, app_id)
-    if step is None or facts.group is None or not (facts.policies or facts.scopes):
+    if step is None or not (facts.scopes or (facts.group and facts.policies)):
         return facts
     exchange = ask.tenant.exchange
-    if limiter.elsewhere(group_state(facts, found).facts, app_id):
-        facts = replace(facts, holders=hanging.holders(exchange, facts.group.recipient))
-    coming = security_group_state.members(group_state(facts, found), step).missing
-    asked = limiter.questions(group_state(facts, found).facts, app_id, coming, step.accepted)
-    if asked:
-        facts = replace(facts, verdicts=hanging.verdicts(exchange, asked))
+    if facts.group is not None:
+        if limiter.elsewhere(group_state(facts, found).facts, app_id):
+            facts = replace(facts, holders=hanging.holders(exchange, facts.group.recipient))
+        coming = security_group_state.members(group_state(facts, found), step).missing
+        asked = limiter.questions(group_state(facts, found).facts, app_id, coming, step.accepted)
+        if asked:
+            facts = replace(facts, verdicts=hanging.verdicts(exchange, asked))
     judgement = security_group_state.judged(group_state(facts, found), step)
     others = [effect.app_id for effect in (*judgement.widened, *judgement.narrowed)]
     if others:
