@@ -33,6 +33,7 @@ RIGHTS = [
 ]
 FAMILY = ("O'Brien", "d'Été", "Müller", "Żółć", "van 't Hoff", "Ngọc", "Nuñez & Söhne", "Ångström")
 DOMAINS = ("xn--mller-kva.example", "xn--bcher-kva.example", "fax.xn--zckzah.example", "plain.example")
+INITIAL = "contoso7.onmicrosoft.com"
 KINDS = ("UserMailbox", "SharedMailbox")
 
 
@@ -84,7 +85,7 @@ class World:
         tenant: Json = {
             "id": self.id,
             "display_name": "Contoso's d'été GmbH",
-            "domains": ["contoso7.onmicrosoft.com", self.domain],
+            "domains": [INITIAL, self.domain],
             "operators": [
                 {
                     **OPERATOR,
@@ -159,7 +160,8 @@ class Site:
     def declare(self, **variables: t.Any) -> None:
         """The inventory, with more variables than before."""
         self.variables = {**self.variables, **variables}
-        by_host = {f"mail2fax_{name}": value for name, value in reached(self.emulator).items()} if self.winrm else {}
+        way = {**reached(self.emulator), "winrm_organization": INITIAL} if self.winrm else {}
+        by_host = {f"mail2fax_{name}": value for name, value in way.items()}
         host = {
             "ansible_connection": "local",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
