@@ -39,7 +39,9 @@ BY_OTHERS = {
 }
 """Profiles with another model that they allow."""
 STORIES: dict[str, tuple[str, Json]] = {**{name: (name, said) for name, said in CHOSEN.items()}, **BY_OTHERS}
-CASES = list(itertools.product(STORIES, transports.TRANSPORTS, (True, False)))
+LONG = list(itertools.product(STORIES, transports.TRANSPORTS, (True, False)))
+CASES = LONG if SOAKING else [case for case in LONG if case[1:] == ("rest", True)]
+"""Processes and a Windows host take minutes: those stories are told by ``make soak``."""
 TOKENS_S = 26 * 3600.0
 """So long after its last grant an application's tokens are dead, those for Graph as well."""
 
