@@ -132,6 +132,16 @@ def test_a_filter_may_come_back_in_another_form(as_sent: bool):
         settled(emulator)
 
 
+def test_what_is_right_is_shown_in_the_form_it_has(emulator: Emulator):
+    apply(emulator)
+    text = f"((memberofgroup -EQ '{dn_of(emulator).upper().replace(chr(39), chr(39) * 2)}'))"
+    admin(emulator, "Set-ManagementScope", Identity=SCOPE, RecipientRestrictionFilter=text)
+    result = apply(emulator)
+    assert result["outcome"] == "ok"
+    assert result["diff"]["before"] == result["diff"]["after"]
+    assert result["scope"]["filter"] == filters(emulator)[SCOPE]
+
+
 def test_permissions_may_stand_for_roles_and_two_mean_one(emulator: Emulator):
     result = settled(emulator, roles=["Mail.ReadBasic", "Mail.ReadBasic.All", "application mail.send"])
     assert [one["role"] for one in result["assignments"]] == ["Application Mail.ReadBasic", SEND]
@@ -214,6 +224,16 @@ def test_a_name_with_somebody_elses_filter_is_left_alone(emulator: Emulator):
     assert error["options"] == ["scope_name"]
     blocked(apply(emulator, scope_name="Others' scope"), "theirs", emulator=emulator)
     assert filters(emulator)["Taken"] == "CustomAttribute1 -eq 'theirs'"
+
+
+def test_an_assignments_name_that_is_somebody_elses_is_not_taken(emulator: Emulator):
+    name = next(iter(OURS))
+    by_hand(emulator, name=name, app_id=OTHER, role=READ, CustomResourceScope="Others' scope")
+    ahead = apply(emulator, check_mode=True)
+    result = settled(emulator)
+    assert (result["diff"], result["added"]) == (ahead["diff"], ahead["added"])
+    assert set(assigned(emulator)) == {f"{name}-2", *list(OURS)[1:]}
+    assert name in assigned(emulator, OTHER)
 
 
 def test_a_name_may_have_64_characters(emulator: Emulator):

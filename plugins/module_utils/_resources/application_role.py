@@ -39,6 +39,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources import ap
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_role_plan import (
     as_found,
     asks_for_everybodys,
+    assigns,
     grants,
     plan,
 )
@@ -117,7 +118,7 @@ class ApplicationRole:
         state = self._named()
         if desired.app_id != _names.ZERO_GUID:
             state = replace(state, holder=entra_grants.read(self._tenant, desired.app_id, waits=not desired.check_mode))
-        if asks_for_everybodys(state, desired):
+        if asks_for_everybodys(state, desired) or assigns(state, desired):
             state = self._with_everybodys(state)
         if desired.app_id != _names.ZERO_GUID and state.holder is not None and grants(state, desired):
             self._desired = replace(desired, trust=_claim.signed_in(self._tenant, desired.trust))

@@ -144,6 +144,12 @@ def asks_for_everybodys(current: State, desired: Desired) -> bool:
     return named is not None and bool(current.dn) and not named.holds(current.dn)
 
 
+def assigns(current: State, desired: Desired) -> bool:
+    """Whether an assignment would be made: its name must be nobody's."""
+    made = plan(current, desired, dt.datetime.min.replace(tzinfo=dt.UTC))
+    return any(isinstance(step, Assign) for step in made.steps)
+
+
 def grants(current: State, desired: Desired) -> bool:
     """Whether the application would get into something: reason to look who can sign in as it."""
     return _grants(plan(current, desired, dt.datetime.min.replace(tzinfo=dt.UTC)))
@@ -247,16 +253,19 @@ def _tell(
         plan.warnings.append(f"Permissions of an API that has ended can be taken back: {listed(retired)}.")
     after = [*kinds.right, *made]
     stays = [] if desired.exclusive else [*kinds.others, *kinds.dormant]
-    dn = current.dn or UNKNOWN_GROUP
     scope = target.name if made or target.refilter or not kinds.right else kinds.right[0].scope
+    found = current.scope(scope)
+    # Where it is not written, it stays in the form in which Exchange has it.
+    rewritten = found is None or target.make or (target.refilter and scope == target.name)
+    text = recipient_filter.of_group(current.dn or UNKNOWN_GROUP) if found is None or rewritten else found.filter.text
     plan.after = {
         "Scope": scope,
-        "RecipientFilter": recipient_filter.of_group(dn),
+        "RecipientFilter": text,
         "Assignments": sorted(str(one) for one in (*after, *stays)),
         **({"EntraGrants": _entra(current, without=undoing)} if "EntraGrants" in plan.before else {}),
     }
     plan.result.update(
-        scope=_scope_result(scope, recipient_filter.of_group(dn), current, desired),
+        scope=_scope_result(scope, text, current, desired),
         assignments=[one.as_dict() for one in sorted(after, key=lambda one: one.name)],
         other_assignments=[one.as_dict() for one in stays],
         revoked=entra_grants.by_resource(undoing),
