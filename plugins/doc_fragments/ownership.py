@@ -123,20 +123,20 @@ options:
         type: str
         required: true
       protocol:
-        description: How mailboxes are opened.
+        description: How mailboxes are opened, V(ews), V(graph), V(imap), V(pop) or V(smtp).
         type: str
         required: true
-        choices: [ews, graph, imap, pop, smtp]
       permissions:
         description: Names of Entra's application permissions.
         type: list
         elements: str
         default: []
       scoping:
-        description: The scoping model in use.
+        description:
+          - The scoping model in use, V(application_access_policy), V(application_role), V(mailbox_permission) or
+            V(tenant_wide).
         type: str
         required: true
-        choices: [application_access_policy, application_role, mailbox_permission, tenant_wide]
       roles:
         description: Names of Exchange's application roles, with V(application_role). They are not read.
         type: list

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import difflib
 import typing as t
 from dataclasses import dataclass
 
@@ -17,16 +18,15 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import 
 POLICY, ROLE, RIGHT, WIDE = "application_access_policy", "application_role", "mailbox_permission", "tenant_wide"
 """The scoping models by the names that people say."""
 
-PROTOCOLS = ("ews", "graph", "imap", "pop", "smtp")
-
 OPTION: dict[str, t.Any] = {
     "type": "list",
     "elements": "dict",
     "options": {
         "id": {"type": "str", "required": True},
-        "protocol": {"type": "str", "required": True, "choices": list(PROTOCOLS)},
+        # Which there are is said by the tables of proofs and models, which whoever parses hands in.
+        "protocol": {"type": "str", "required": True},
         "permissions": {"type": "list", "elements": "str", "default": []},
-        "scoping": {"type": "str", "required": True, "choices": [POLICY, ROLE, RIGHT, WIDE]},
+        "scoping": {"type": "str", "required": True},
         "roles": {"type": "list", "elements": "str", "default": []},
         # What a profile says besides; nothing here needs it.
         "resource": {"type": "str"},
@@ -54,8 +54,15 @@ class Access:
         return _permissions.WELL_KNOWN["microsoft_graph" if self.protocol == "graph" else "exchange_online"]
 
 
-def parse(option: t.Sequence[t.Mapping[str, t.Any]] | None, name: str) -> tuple[Access, ...] | None:
-    """None stays None. Raises InvalidInput for an id that is there twice."""
+def parse(
+    option: t.Sequence[t.Mapping[str, t.Any]] | None,
+    name: str,
+    *,
+    models: t.Collection[str],
+    protocols: t.Collection[str] | None = None,
+) -> tuple[Access, ...] | None:
+    """None stays None. ``models`` and ``protocols``: those that there are; None: any protocol, because nothing is done
+    by it. Raises InvalidInput for another one, and for an id that is there twice."""
     if option is None:
         return None
     found = tuple(
@@ -68,10 +75,25 @@ def parse(option: t.Sequence[t.Mapping[str, t.Any]] | None, name: str) -> tuple[
         )
         for one in option
     )
+    for one in found:
+        _known(one.scoping, "scoping", models, name, one.id)
+        if protocols is not None:
+            _known(one.protocol, "protocol", protocols, name, one.id)
     twice = next((one.id for number, one in enumerate(found) if one.id in {other.id for other in found[:number]}), None)
     if twice is not None:
         raise InvalidInput(f"{name} has the id {twice!r} twice", cure="give each access an id of its own")
     return found
+
+
+def _known(word: str, key: str, there: t.Collection[str], name: str, access: str) -> None:
+    if word in there:
+        return
+    meant = difflib.get_close_matches(word, there, 1)
+    raise InvalidInput(
+        f"{name}: the {key} of the access {access!r} is {word!r}, which is not one of {', '.join(sorted(there))}",
+        cure=f"write {meant[0]}" if meant else "take one of these",
+        options=(name,),
+    )
 
 
 # ---- what may be granted --------------------------------------------------------------------------------------------

@@ -23,11 +23,13 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import Argu
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import application as _application
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret_plan as _secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group as _security_group
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group_state
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import tenant_wide
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -144,7 +146,7 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
     """The options, checked. Raises InvalidInput."""
     group = params.get("group")
     ews = params.get("ews")
-    accesses = _accesses.parse(params.get("accesses"), "accesses")
+    accesses = _accesses.parse(params.get("accesses"), "accesses", models=MODELS, protocols=PROOFS)
     role, protocols = params.get("application_role") or {}, params.get("protocols") or {}
     scope_name = role.get("scope_name")
     expected = params.get("expected_domain")

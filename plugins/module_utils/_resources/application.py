@@ -67,6 +67,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.applicati
     Update,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import tenant_wide
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant as moment
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import iso as timestamp
@@ -298,7 +299,7 @@ def desired_of(params: t.Mapping[str, t.Any]) -> Desired:
         state=params["state"],
         permissions=_permissions.parse(params["permissions"]),
         extra_permissions=None if params["extra_permissions"] is None else tuple(params["extra_permissions"]),
-        accesses=_accesses.parse(params.get("accesses"), "accesses"),
+        accesses=_accesses.parse(params.get("accesses"), "accesses", models=MODELS),
         accepts_tenant_wide=tenant_wide.accepted(params.get("accept_tenant_wide"), "accept_tenant_wide"),
         exclusive_permissions=params["exclusive_permissions"],
         sign_in_audience=params["sign_in_audience"],

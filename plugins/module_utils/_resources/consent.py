@@ -54,6 +54,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.consent_p
     scope_of,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import tenant_wide, token_life
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 __all__ = [
@@ -383,7 +384,7 @@ def _desired(task: Task) -> Desired:
         params["exclusive"],
         params["state"],
         extra_permissions=None if extra is None else tuple(extra),
-        accesses=_accesses.parse(params["accesses"], "accesses"),
+        accesses=_accesses.parse(params["accesses"], "accesses", models=MODELS),
         accepts_tenant_wide=tenant_wide.accepted(params["accept_tenant_wide"], "accept_tenant_wide"),
         consent=params["consent"],
         trust=_ownership.trust_of(params),

@@ -47,6 +47,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_p
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_plan import plan
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_rounds import Rounds, Tokens
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.mailbox_probe_state import Desired, State
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, StoredSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant
@@ -81,7 +82,7 @@ class MailboxProbe(ReadOnly):
         self._desired = self._wanted(params, app_id)
 
     def _wanted(self, params: t.Mapping[str, t.Any], app_id: str) -> Desired:
-        accesses = _accesses.parse(params.get("accesses"), "accesses")
+        accesses = _accesses.parse(params.get("accesses"), "accesses", models=MODELS, protocols=PROOFS)
         common: dict[str, t.Any] = {
             "app_id": app_id,
             "tenant": self._tenant.options["tenant"],

@@ -13,6 +13,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _p
 from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import POLICY, RIGHT, ROLE, WIDE, Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Wanted
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 
 EXCHANGE, GRAPH = (_permissions.WELL_KNOWN[name] for name in ("exchange_online", "microsoft_graph"))
 WAYS = [
@@ -66,4 +68,21 @@ def test_delegated_permissions_are_as_before():
 def test_an_id_twice_is_refused():
     one = {"id": "x", "protocol": "imap", "scoping": RIGHT}
     with pytest.raises(InvalidInput, match="'x' twice"):
-        _accesses.parse([one, one], "accesses")
+        _accesses.parse([one, one], "accesses", models=MODELS, protocols=PROOFS)
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "meant"),
+    [("scoping", "aplication_role", "write application_role"), ("protocol", "imaps", "write imap")],
+)
+def test_a_word_that_no_table_has_is_refused_with_the_nearest(key: str, word: str, meant: str):
+    one = {"id": "x", "protocol": "imap", "scoping": RIGHT, key: word}
+    with pytest.raises(InvalidInput, match=word) as refused:
+        _accesses.parse([one], "accesses", models=MODELS, protocols=PROOFS)
+    assert refused.value.cure == meant
+
+
+def test_a_new_model_and_a_new_protocol_are_a_line_in_their_tables():
+    one = {"id": "x", "protocol": "carrier_pigeon", "scoping": "sealed_box"}
+    (access,) = _accesses.parse([one], "accesses", models=[*MODELS, "sealed_box"], protocols=[*PROOFS, one["protocol"]])
+    assert (access.protocol, access.scoping) == ("carrier_pigeon", "sealed_box")

@@ -27,8 +27,10 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Ask, Read
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
+from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from tests.unit.script import NOW
 
 Json = dict[str, t.Any]
@@ -90,10 +92,12 @@ def test_what_only_helps_costs_no_request_of_its_own(always: int, sent: int) -> 
 
 def test_an_access_is_named_once() -> None:
     one = {"id": "imap", "protocol": "imap", "scoping": _accesses.RIGHT}
-    assert _accesses.parse(None, "accesses") is None
-    assert _accesses.parse([one], "accesses") == (Access("imap", "imap", _accesses.RIGHT),)
+    assert _accesses.parse(None, "accesses", models=MODELS, protocols=PROOFS) is None
+    assert _accesses.parse([one], "accesses", models=MODELS, protocols=PROOFS) == (
+        Access("imap", "imap", _accesses.RIGHT),
+    )
     with pytest.raises(InvalidInput, match="'imap' twice"):
-        _accesses.parse([one, {**one, "protocol": "pop"}], "accesses")
+        _accesses.parse([one, {**one, "protocol": "pop"}], "accesses", models=MODELS, protocols=PROOFS)
 
 
 def test_the_resource_of_an_access_follows_from_its_protocol() -> None:
