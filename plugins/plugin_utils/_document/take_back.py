@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _permissions, _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
 
@@ -108,8 +109,19 @@ class _Removal:
         """The steps of the profile, and those that earlier runs did, whatever the inventory calls for today."""
         chosen = self._found.get("chosen")
         done = {str(row.get("step")) for row in self._record.get("steps") or [] if row.get("outcome") != "skipped"}
-        keys = {*(_steps.OF_THE_FIRST if chosen is None else chosen), *done}
+        keys = {*(_steps.OF_THE_FIRST if chosen is None else chosen), *done, *self._recorded_steps()}
         return {key for key in keys if key in _steps.STEPS and _steps.STEPS[key].chosen}
+
+    def _recorded_steps(self) -> set[str]:
+        """By what the record says of the application, whatever its last run did: one that was refused did nothing."""
+        profile: Json = self._record.get("profile") or {}
+        models = {str(one.get("scoping")) for one in profile.get("accesses") or []}
+        # Whoever noted no models knew of one.
+        keys = set(_steps.OF_THE_FIRST if profile.get("name") and not models else ())
+        for model in (MODELS[name] for name in models if name in MODELS):
+            keys |= {*model.makes, *(["admin_consent"] if model.needs_consent else [])}
+        granted = {"admin_consent"} if any(entry["kind"] in ("consent", "policy") for entry in self._entries) else set()
+        return keys | granted
 
     def _has(self, step: str, *kinds: str) -> bool:
         """Whether a run may have done a step: the profile or the record names it, or what it added."""

@@ -228,6 +228,18 @@ def test_what_earlier_runs_did_goes_whatever_the_inventory_calls_for_today() -> 
     assert (mixed["policy"]["goes"], mixed["policy"]["not_before"]) == (True, SOON)
 
 
+@pytest.mark.parametrize("ours", [MADE, []])
+@pytest.mark.parametrize("accesses", [[{"id": "ews", "scoping": "application_access_policy"}], None])
+def test_a_run_that_was_refused_for_another_model_hides_no_consent(accesses: t.Any, ours: list[Json]) -> None:
+    refused = [{"step": key, "outcome": "skipped"} for key in ("admin_consent", "access_policy")]
+    kept = {"name": "imagicle_ews", **({"accesses": accesses} if accesses else {})}
+    decided = decide(record(ours, steps=refused, profile=kept), chosen=BY_ROLE, permissions=[])
+    assert {"admin_consent", "access_policy"} <= set(decided["steps"])
+    assert decided["consent"]["exclusive"]
+    # Whatever the record's profile is called.
+    assert "admin_consent" in decide(record(MADE, steps=refused), chosen=BY_ROLE)["steps"]
+
+
 def test_of_an_adopted_application_only_what_a_run_added_goes() -> None:
     adopted = decide(record([*ROLES, *RIGHTS, *CONSENT]), chosen=[*BY_ROLE, *BY_RIGHT], application_id=APP)
     assert adopted["stays"]
