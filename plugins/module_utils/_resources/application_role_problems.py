@@ -19,7 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.applicati
     State,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import recipient_filter
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import Assignment, Scope
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import CUSTOM, Assignment, Scope
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.entra_grants import Held
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
 
@@ -152,7 +152,7 @@ def is_unlimited(one: Assignment, current: State) -> bool:
     if not one.is_limited:
         return True
     scope = next((scope for scope in current.scopes if one.is_on(scope)), None)
-    return scope is not None and scope.filter.is_empty
+    return one.kind == CUSTOM and (scope is None or scope.filter.is_empty)
 
 
 def name_taken(scope: Scope, current: State, desired: Desired) -> Blocked:

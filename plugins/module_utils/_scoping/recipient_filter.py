@@ -95,8 +95,11 @@ def of_group(dn: str) -> str:
 
 
 def folded(dn: str) -> str:
-    """A distinguished name as it is compared: in lower case, without blanks behind its commas."""
-    return _AFTER_A_COMMA.sub(",", dn.strip()).casefold()
+    """A distinguished name as it is compared: in lower case, without blanks behind its commas.
+
+    Letters that are only like one another, as those of "Straße" and "Strasse", stay apart: that may be another group.
+    """
+    return _AFTER_A_COMMA.sub(",", dn.strip()).lower()
 
 
 def moved(old: str, new: str) -> bool:

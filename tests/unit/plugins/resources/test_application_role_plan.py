@@ -283,3 +283,14 @@ def test_until_tokens_are_dead_a_run_is_pending_and_not_longer():
     later = _time.instant("2026-11-28T05:00:00Z")
     assert made(settled, tokens_until=later).outcome == "pending"
     assert made(settled, tokens_until=NOW).outcome == "ok"
+
+
+@pytest.mark.parametrize("on_other", ["keep", "fail"])
+def test_an_assignment_on_a_scope_that_nobody_sees_counts_as_one_without(on_other: str):
+    odd = ours(SEND, "Gone", name="by hand")
+    planned = made(replace(CURRENT, scopes=(scope(),), assignments=(odd,)), on_other_assignments=on_other)
+    assert planned.blocked is not None
+    assert "whole organization" in planned.blocked.message
+    limited = replace(odd, kind="AdministrativeUnit")
+    kept = made(replace(CURRENT, scopes=(scope(),), assignments=(limited,)), on_other_assignments="keep")
+    assert kept.blocked is None

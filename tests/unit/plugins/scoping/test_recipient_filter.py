@@ -35,6 +35,12 @@ def test_one_group_in_every_spelling(text: str):
     assert not found.names(B)
 
 
+def test_letters_that_are_only_like_one_another_name_two_groups():
+    one, two = (f"CN=Fax {street},{TAIL}" for street in ("Straße", "Strasse"))
+    assert not parse(of_group(one)).holds(two)
+    assert len(parse(f"{of_group(one)} -or {of_group(two)}").groups or ()) == 2
+
+
 def test_several_groups_in_any_order_and_brackets():
     one, two = of_group(A), of_group(B)
     texts = [f"{one} -or {two}", f"(({two}) -OR ({one}))", f"({one} -or ({two}))"]
