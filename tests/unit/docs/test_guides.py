@@ -19,27 +19,6 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _varia
 from tests.tools import doc_tables, layout
 
 GUIDES = doc_tables.GUIDES
-UNREAD = {
-    "mail2fax_accept_tenant_wide",
-    "mail2fax_enable_organization_customization",
-    "mail2fax_on_entra_grant",
-    "mail2fax_on_nested_group",
-    "mail2fax_on_wrong_pointer",
-    "mail2fax_permission_scan",
-    "mail2fax_permission_scan_limit",
-    "mail2fax_proof_send",
-    "mail2fax_protocols_opt_in",
-    "mail2fax_scope_name",
-    "mail2fax_scoping",
-    "mail2fax_accept_shared_group",
-    "mail2fax_accept_credentials",
-    "mail2fax_leave_application",
-    "mail2fax_trusted_app_ids",
-    "mail2fax_extra_permissions",
-    "mail2fax_consent",
-    "mail2fax_token_grace_minutes",
-}
-"""Variables whose options the modules are still to get."""
 EXTRA = layout.ROOT / "docs/docsite/extra-docs.yml"
 INTRODUCTION = layout.ROOT / "docs/introduction.rst"
 
@@ -129,7 +108,7 @@ def test_every_variable_is_explained_and_every_explained_one_exists() -> None:
 def test_every_variable_is_read_by_something() -> None:
     rows = {row.name for row in _variables.variables().values() if row.group not in ("connection", "windows")}
     # The first is what a role's own defaults never need, the others are the lane's.
-    assert rows - variables() <= UNREAD | {"mail2fax_in_process", "mail2fax_hosts", "mail2fax_allowed_connection"}
+    assert rows - variables() <= {"mail2fax_in_process", "mail2fax_hosts", "mail2fax_allowed_connection"}
 
 
 def test_defaults_of_the_roles_are_those_of_the_table() -> None:
