@@ -348,7 +348,7 @@ def test_the_group_is_removed_once(emulator: Emulator):
     assert planned["changed"] is True
     assert group_in(emulator) is not None
     result = apply(emulator, state="absent")
-    assert sent(emulator) == ["$batch", "Remove-DistributionGroup", "$batch"]
+    assert sent(emulator) == ["$batch", "$batch", "Remove-DistributionGroup", "$batch"]
     assert result["steps"] == planned["steps"]
     assert group_in(emulator) is None
     again = apply(emulator, state="absent")

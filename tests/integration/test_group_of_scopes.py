@@ -173,3 +173,11 @@ def test_a_role_on_the_group_itself_counts_like_one_on_a_scope(emulator: Emulato
     assert told["outcome"] == "blocked", told
     assert "Another one" in told["msg"]
     assert group(emulator, state="absent", app_id=APP)["outcome"] == "blocked"
+    # Exchange need not show the scope that it made of it.
+    emulator.faults(
+        [{"match": {"cmdlet": "Get-ManagementScope"}, "times": 9, "effect": {"status": 200, "body": {"value": []}}}]
+    )
+    told = group(emulator, members=[FAX, BOSS], app_id=APP)
+    assert told["outcome"] == "blocked", told
+    assert "Another one" in told["msg"]
+    assert group(emulator, state="absent", app_id=APP)["outcome"] == "blocked"

@@ -63,7 +63,8 @@ def holders(exchange: Exchange, group: Recipient) -> tuple[Recipient, ...]:
 
 
 def scopes(exchange: Exchange, group: Recipient, told: Output) -> tuple[Scoped, ...]:
-    """The management scopes that name ``group``, with whose roles they limit. A further request where there is one.
+    """The management scopes that name ``group``, with whose roles they limit; and the group itself where a role was
+    assigned on it, which need not show among the scopes. One further request.
 
     ``told``: the answer to ``application_role.scopes_cmdlet``.
     """
@@ -79,7 +80,7 @@ def left_behind(exchange: Exchange, name: str, told: Output) -> tuple[Scoped, ..
 
 
 def _limiting(exchange: Exchange, named: t.Sequence[Scope], group: Recipient | None = None) -> tuple[Scoped, ...]:
-    if not named:
+    if not named and group is None:
         return ()
     everything = Cmdlet("Get-ServicePrincipal", {}, "read which applications have roles")
     assigned, pointed = exchange.invoke_many([all_assignments_cmdlet(), everything])
@@ -89,15 +90,21 @@ def _limiting(exchange: Exchange, named: t.Sequence[Scope], group: Recipient | N
         users = [one for one in everybodys(assigned) if opens_mail(one.role) and _uses(one, scope, group)]
         whose = {_application(one, pointers) for one in users}
         found.append(Scoped(scope.name, tuple(sorted(whose)), understood=scope.filter.groups is not None))
+    on_it = [one for one in everybodys(assigned) if opens_mail(one.role) and group and _is_on(one, group)]
+    if on_it and not named and group:
+        found.append(Scoped(group.name, tuple(sorted({_application(one, pointers) for one in on_it}))))
     return tuple(found)
 
 
 def _uses(one: Assignment, scope: Scope, group: Recipient | None) -> bool:
     """Whether the scope limits the assignment. One that was made on the group itself has a scope that Exchange made,
     and says the group's name in its stead."""
-    if one.kind == GROUP and group is not None:
-        return one.scope.casefold() == group.name.casefold() or group.guid in one.scope.casefold()
-    return one.uses(scope)
+    return _is_on(one, group) if one.kind == GROUP and group is not None else one.uses(scope)
+
+
+def _is_on(one: Assignment, group: Recipient) -> bool:
+    said = one.scope.casefold()
+    return one.kind == GROUP and (said == group.name.casefold() or group.guid in said)
 
 
 def _application(one: Assignment, pointers: t.Sequence[Pointer]) -> str:
