@@ -111,8 +111,7 @@ def test_a_proxy_that_is_spoken_to_by_tls(authority: Authority, later: bool):
                     done = step()
                 except ssl.SSLWantReadError:
                     done = None
-                if outgoing.pending:
-                    sock.sendall(outgoing.read())
+                sock.sendall(outgoing.read())
                 if done is not None:
                     return done
                 incoming.write(sock.recv(65536))

@@ -45,8 +45,8 @@ def scope(name: str = "fax-scope", *groups: str, **more: t.Any) -> dict[str, t.A
     return {"Name": name, "RecipientFilter": " -or ".join(map(of_group, groups or (FAX,))), "Exclusive": False, **more}
 
 
-def opened(rows: list[dict[str, t.Any]], scopes: list[dict[str, t.Any]], pointer: t.Any = POINTER) -> list[Grant]:
-    outputs = [Output([pointer] if pointer else [], error=None if pointer else NotFound("no")), Output(rows)]
+def opened(rows: list[dict[str, t.Any]], scopes: list[dict[str, t.Any]], *, known: bool = True) -> list[Grant]:
+    outputs = [Output([POINTER] if known else [], error=None if known else NotFound("no")), Output(rows)]
     return ApplicationRoles().grants(APP, [], [*outputs, Output(scopes)], INSIDE.get)
 
 
@@ -186,7 +186,7 @@ def test_what_cannot_be_told_is_not_called_closed(rows: list[dict[str, t.Any]], 
 
 def test_a_disabled_one_is_dormant_and_other_roles_open_no_mailbox():
     assert opened([row(Enabled=False), row(Enabled="False"), row("View-Only Configuration")], [scope()]) == []
-    assert opened([row()], [scope()], pointer=None) == []
+    assert opened([row()], [scope()], known=False) == []
 
 
 def test_a_filter_is_read_from_either_property():
