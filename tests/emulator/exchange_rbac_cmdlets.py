@@ -91,7 +91,7 @@ def _new_service_principal(call: Call) -> list[Document]:
     return [_shown_pointer(made)]
 
 
-@_cmdlet("Get-ServicePrincipal", VIEW, Identity=TEXT, ResultSize=SIZE)
+@_cmdlet("Get-ServicePrincipal", VIEW, Identity=TEXT)
 def _get_service_principal(call: Call) -> list[Document]:
     everything = list(call.tenant.exchange_service_principals.values())
     identity = call.given.get("Identity")
@@ -104,7 +104,7 @@ def _get_service_principal(call: Call) -> list[Document]:
             raise CmdletError("pointer_unknown", identity=identity, server=DIRECTORY_TEXTS["directory"]["server"])
         if unknown != "everything":
             raise _missing(identity)
-    return _cut(call, [_shown_pointer(one) for one in everything])
+    return [_shown_pointer(one) for one in everything]
 
 
 @_cmdlet("Set-ServicePrincipal", ROLE_MANAGEMENT, Identity=_must(_text), DisplayName=TEXT)
@@ -176,7 +176,7 @@ def _new_management_scope(call: Call) -> list[Document]:
     return [_shown_scope(document)]
 
 
-@_cmdlet("Get-ManagementScope", VIEW, Identity=TEXT, Exclusive=FLAG, Orphan=SWITCH, ResultSize=SIZE)
+@_cmdlet("Get-ManagementScope", VIEW, Identity=TEXT, Exclusive=FLAG, Orphan=SWITCH)
 def _get_management_scope(call: Call) -> list[Document]:
     if call.given.get("Identity"):
         return [_shown_scope(_scope(call, call.given["Identity"]))]
@@ -186,7 +186,7 @@ def _get_management_scope(call: Call) -> list[Document]:
     if call.given.get("Orphan"):
         used = {one["_scope"] for one in call.tenant.role_assignments.values()}
         found = [one for one in found if one["Name"].lower() not in used]
-    return _cut(call, [_shown_scope(one) for one in found])
+    return [_shown_scope(one) for one in found]
 
 
 @_cmdlet(
@@ -366,7 +366,6 @@ def _set_management_role_assignment(call: Call) -> list[Document]:
     Enabled=FLAG,
     Delegating=FLAG,
     CustomRecipientWriteScope=TEXT,
-    ResultSize=SIZE,
 )
 def _get_management_role_assignment(call: Call) -> list[Document]:
     given = call.given
@@ -386,10 +385,10 @@ def _get_management_role_assignment(call: Call) -> list[Document]:
         found = _delegating(call)
         if given.get("Role"):
             found = [one for one in found if one["Role"].lower() == given["Role"].lower()]
-        return _cut(call, found)
+        return found
     if "Enabled" in given:
         found = [one for one in found if one["Enabled"] == given["Enabled"]]
-    return _cut(call, [public(one) for one in found])
+    return [public(one) for one in found]
 
 
 def _delegating(call: Call) -> list[Document]:

@@ -181,3 +181,37 @@ def test_a_role_on_the_group_itself_counts_like_one_on_a_scope(emulator: Emulato
     assert told["outcome"] == "blocked", told
     assert "Another one" in told["msg"]
     assert group(emulator, state="absent", app_id=APP)["outcome"] == "blocked"
+
+
+def test_lists_of_more_than_a_page_are_read_to_their_end():
+    """The last scope and the last assignment of the tenant are the other application's, on the group."""
+    many = 1005
+    strangers = [f"33333333-0000-4000-8000-{number:012}" for number in range(many)]
+    large = tenants(
+        exchange_service_principals=[
+            *({"app_id": one, "object_id": one.replace("3", "4")} for one in strangers),
+            {"app_id": APP},
+            {"app_id": OTHER},
+        ],
+        groups=[{"name": "Made here", "alias": "made.here", "members": [FAX]}],
+        management_scopes=[
+            *({"name": f"S{number}", "filter": f"CustomAttribute1 -eq '{number}'"} for number in range(many)),
+            {"name": "T", "group": "Made here"},
+        ],
+        role_assignments=[
+            *(
+                {"name": f"a{number}", "app_id": one, "role": READ, "scope": f"S{number}"}
+                for number, one in enumerate(strangers)
+            ),
+            {"name": "t", "app_id": OTHER, "role": READ, "scope": "T"},
+        ],
+        switches={"unknown_service_principal": "everything"},
+    )
+    with start_emulator(large, "rest") as emulator:
+        told = group(emulator, members=[FAX, BOSS], app_id=APP)
+        assert told["outcome"] == "blocked", told
+        assert "Another one" in told["msg"]
+        taken = assign(emulator, group="made.here", mailboxes=[FAX], scope_name="S1003")
+        assert taken["outcome"] == "blocked", taken
+        assert assign(emulator, group="made.here", mailboxes=[FAX])["outcome"] == "changed"
+        assert assign(emulator, group="made.here", mailboxes=[FAX])["outcome"] == "ok"

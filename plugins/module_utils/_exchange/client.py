@@ -65,6 +65,15 @@ class Output:
         """The objects, none when Exchange says that there are none; raises any other error."""
         return [] if isinstance(self.error, NotFound) else self.objects()
 
+    def whole(self) -> list[Json]:
+        """The same of a list that decides what is limited: raises, too, where Exchange says that it left some out."""
+        if any(_texts.EXCHANGE_CUT.casefold() in warning.casefold() for warning in self.warnings):
+            raise ServiceError(
+                "Exchange cut its list short, so nobody can tell what is missing",
+                cure="run again; if it stays so, tell the authors of mail2fax.m365 how many there are in the tenant",
+            )
+        return self.listed()
+
 
 class Transport(t.Protocol):
     """Carries cmdlets to Exchange.

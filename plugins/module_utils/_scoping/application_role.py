@@ -174,7 +174,7 @@ def scopes_cmdlet() -> Cmdlet:
 
 
 def scopes_of(output: Output) -> list[Scope]:
-    return [Scope.of(item) for item in output.listed()]
+    return [Scope.of(item) for item in output.whole()]
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def has(pointer: Pointer, assignment: Assignment) -> bool:
 
 def everybodys(output: Output) -> list[Assignment]:
     """All of the answer that are no rights to hand a role on."""
-    return [one for one in map(Assignment.of, output.listed()) if not one.delegating]
+    return [one for one in map(Assignment.of, output.whole()) if not one.delegating]
 
 
 # ---- the model ------------------------------------------------------------------------------------------------------

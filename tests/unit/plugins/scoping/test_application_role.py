@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _reach
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, NotFound
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, NotFound, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import (
     EXCHANGE,
@@ -19,9 +19,11 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application
     ApplicationRoles,
     Assignment,
     assignments_of,
+    everybodys,
     opens_mail,
     role_named,
     role_of,
+    scopes_of,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import pointer_of
@@ -125,6 +127,14 @@ def test_a_display_name_decides_nothing_beside_an_id():
     pointer = pointer_of(Output([POINTER]), APP)
     twin = "70dd4f27-0000-4e3b-9a1a-7e2b6b9b2d11"
     assert assignments_of(Output([row(App=twin, RoleAssignee=twin)]), pointer) == []
+
+
+def test_a_list_that_exchange_cut_short_is_no_answer():
+    cut = "There are more results available than are currently displayed. To view them, increase the value."
+    for read in (scopes_of, everybodys):
+        with pytest.raises(ServiceError, match="short"):
+            read(Output([row()], warnings=["something else", cut]))
+        assert len(read(Output([row()], warnings=["something else"]))) == 1
 
 
 def test_the_right_to_hand_a_role_on_is_no_assignment():
