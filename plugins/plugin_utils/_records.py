@@ -72,11 +72,22 @@ def known(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "adopted": bool(accepted),
         "accepted_credentials": [found["id"] for found in accepted.get("credentials") or []],
         "sids": sorted({str(entry["sid"]) for entry in document.get("ours") or [] if entry.get("sid")}),
-        "mailboxes": [str(row["mailbox"]) for row in document.get("mailboxes") or []],
+        "mailboxes": _mailboxes(document),
         "ews_in_force_by": document.get("ews_in_force_by") or "",
         "tokens_until": str(document.get("tokens_until") or ""),
         "proof_by": document.get("proof_by") or "",
     }
+
+
+def _mailboxes(document: t.Mapping[str, t.Any]) -> list[str]:
+    """Addresses, or Guids, of those that the last run was about, and of those on which a run gave rights.
+
+    A run that was refused tells the mailboxes that were declared for it, and took no right off any other.
+    """
+    called = {row.get("guid"): row.get("mailbox") for row in (document.get("exchange") or {}).get("rights") or []}
+    given = [entry["of"] for entry in document.get("ours") or [] if entry["kind"] == "right" and entry.get("of")]
+    told = [row["mailbox"] for row in document.get("mailboxes") or []]
+    return list(dict.fromkeys(str(one) for one in [*told, *(called.get(guid) or guid for guid in given)]))
 
 
 def _agrees(document: t.Mapping[str, t.Any], tenant: str) -> bool:

@@ -411,3 +411,11 @@ def test_what_the_steps_ask_of_a_record() -> None:
     assert _records.known({**document, "state": "removed"})["app_id"] == ""
     nothing = _records.known({})
     assert not any(nothing.values()), nothing
+
+
+def test_a_mailbox_with_rights_is_not_forgotten_by_a_run_that_was_refused() -> None:
+    """What was refused tells the mailboxes of its own declaration, without the one that was dropped."""
+    rights = [{"mailbox": "a@x.example", "guid": "g-a"}, {"mailbox": "dropped@x.example", "guid": "g-d"}]
+    ours = [{"kind": "right", "of": guid, "id": "FullAccess", "sid": "S-1"} for guid in ("g-a", "g-d", "g-gone")]
+    document = {"ours": ours, "exchange": {"rights": rights}, "mailboxes": [{"mailbox": "a@x.example"}]}
+    assert _records.known(document)["mailboxes"] == ["a@x.example", "dropped@x.example", "g-gone"]
