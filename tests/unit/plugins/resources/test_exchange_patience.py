@@ -112,7 +112,7 @@ class Late:
             return Output(view.policies) if view.policies else Output(error=NotFound("object 'OU=t\\*' is not there"))
         if cmdlet.name == "Get-OrganizationConfig":
             return Output([view.ews])
-        if cmdlet.name == "Get-ManagementScope":
+        if cmdlet.name in ("Get-ManagementScope", "Get-ManagementRoleAssignment", "Get-ServicePrincipal"):
             return Output([])
         people = [one for one in (FAX, ADA) if one["PrimarySmtpAddress"] in cmdlet.parameters["Filter"]]
         group = [view.group] if view.group and "Alias -eq" in cmdlet.parameters["Filter"] else []
@@ -208,7 +208,7 @@ def test_an_old_group_that_is_unknown_is_a_failure_at_once():
 
 
 def test_members_that_show_late_are_waited_for():
-    late = Late([View(GROUP, [FAX]), View(GROUP, [FAX]), View(GROUP, [FAX]), View(GROUP, [FAX, ADA])])
+    late = Late([*[View(GROUP, [FAX])] * 5, View(GROUP, [FAX, ADA])])
     result, clock = group(late, ["fax@contoso.com", "ada@contoso.com"])
     assert result["outcome"] == "changed"
     assert result["members"] == ["ada@contoso.com", "fax@contoso.com"]
@@ -270,7 +270,7 @@ def test_every_write_to_a_group_bypasses_the_manager_check():
 
 
 def test_a_removed_group_that_still_shows_is_waited_for_and_then_told():
-    late = Late([THERE, THERE, NOT_YET])
+    late = Late([THERE, THERE, THERE, THERE, NOT_YET])
     result, clock = group(late, state="absent")
     assert (result["outcome"], clock.sleeps) == ("changed", [0.5])
     result, clock = group(Late([THERE]), state="absent", patience=2)
