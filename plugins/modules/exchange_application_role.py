@@ -52,6 +52,7 @@ options:
         Entra object ID. Members of groups in the group are not in reach, which a warning says.
       - A Microsoft 365 group is refused, because its owners could let the application into more mailboxes.
       - Required with O(state=present). It has to exist, except in check mode.
+      - With O(state=absent) it tells whether an unused scope of the name O(scope_name) is the one that was made here.
     type: str
   scope_name:
     description:
