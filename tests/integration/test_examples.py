@@ -149,6 +149,7 @@ def test_the_examples(tmp_path: Path) -> None:
         assert advertised() == set(run)
 
 
+@pytest.mark.soak
 def test_three_ways_into_one_tenant(tmp_path: Path) -> None:
     with start_emulator(tenants()) as emulator:
         folder = Folder(tmp_path, emulator)

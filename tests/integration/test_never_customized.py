@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pathlib
 
+import pytest
+
 from tests.emulator.testing import start_emulator
 from tests.integration.site import Site, World
 
 
+@pytest.mark.soak
 def test_a_tenant_that_was_never_customised_is_ready_within_the_hour(tmp_path: pathlib.Path) -> None:
     world = World("never customised")
     with start_emulator(world.tenants(dehydrated=True), profile="realistic") as emulator:
