@@ -19,6 +19,7 @@ from tests.tools import layout
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_both_lanes_are_measured() -> None:
     command = [
         sys.executable,
