@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._redact import looks_issued
 
@@ -64,6 +66,23 @@ def guid(value: str, option: str) -> str:
         f"{option} is {repr(value) if looks else hidden(value)}, which is not a GUID{hint}",
         cure="copy the whole id, 36 characters such as 1cb8b5d2-8724-4f32-8152-a16a230b682b",
     )
+
+
+def instant(value: str, option: str) -> dt.datetime:
+    """The instant that an option names. Raises InvalidInput."""
+    moment = _time.instant(value)
+    if moment is None:
+        raise InvalidInput(
+            f"{option} is {value!r}, which is not an instant",
+            cure="write it as 2026-11-30T12:00:00Z",
+            options=(option,),
+        )
+    return moment
+
+
+def instant_said(value: str | None, option: str) -> dt.datetime | None:
+    """The same of an option that may be left out or blank."""
+    return instant(value, option) if value is not None and value.strip() else None
 
 
 def tenant(value: str, option: str = "tenant") -> str:

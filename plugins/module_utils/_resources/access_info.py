@@ -41,7 +41,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_poli
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import (
     ApplicationRoles,
-    role_named,
+    roles_named,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.limiter import EXCHANGE_ADMIN
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import MailboxPermissions
@@ -249,7 +249,7 @@ class AccessInfo(ReadOnly):
             _expected(params),
             float(params["wait"]),
             scoping=_scoping(params.get("scoping")),
-            roles=_roles(params.get("roles") or ()),
+            roles=roles_named(params.get("roles") or ()),
             rights=frozenset(right for option, right in _RIGHTS.items() if (params.get("rights") or {}).get(option)),
             sid=str((params.get("rights") or {}).get("sid") or "").strip().lower(),
         )
@@ -311,20 +311,6 @@ def _scoping(said: t.Sequence[str] | None) -> tuple[str, ...] | None:
                 options=("scoping",),
             )
     return tuple(name for name in ASKERS if name in said)
-
-
-def _roles(said: t.Iterable[str]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for text in said:
-        role = role_named(text)
-        if role is None:
-            raise InvalidInput(
-                f"roles has {_names.quoted(text)}, which is not an application role",
-                cure="give the name of a role, such as Application Mail.Send",
-                options=("roles",),
-            )
-        found[role] = None
-    return tuple(found)
 
 
 def _expected(params: t.Mapping[str, t.Any]) -> dict[str, str | None]:

@@ -30,7 +30,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.access_po
     asks_for_holding,
     plan,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import holding, token_life
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import holding
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
     DENY,
     RESTRICT,
@@ -62,7 +62,7 @@ class AccessPolicy:
             description=description,
             state=params["state"],
             on_other_policies=params["on_other_policies"],
-            not_before=token_life.not_before(params.get("not_before")),
+            not_before=_names.instant_said(params.get("not_before"), "not_before"),
             consent_revoked=bool(params.get("consent_revoked")),
             check_mode=task.check_mode,
         )

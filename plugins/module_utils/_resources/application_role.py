@@ -73,13 +73,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_poli
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import (
     GRAPH,
     POINTER_PATIENCE_S,
-    ROLES,
     Assignment,
     all_assignments_cmdlet,
     assignments_cmdlet,
     assignments_of,
     everybodys,
-    role_named,
+    roles_named,
     scope_name,
     scopes_cmdlet,
     scopes_of,
@@ -378,17 +377,10 @@ class ApplicationRole:
     def _what_was_revoked(self) -> Json:
         if not self._revoked:
             return {}
-        until, why = self._tokens_until()
+        resources = sorted({one.resource or GRAPH for one in self._revoked})
+        until, why = token_life.of_revoked(self._tenant.graph, self._tenant.now(), resources, self._grace)
         revoked = entra_grants.by_resource(self._revoked)
         return {"revoked": revoked, "tokens_until": _time.iso(until), "tokens_until_reason": why}
-
-    def _tokens_until(self) -> tuple[dt.datetime, str]:
-        """When the last token that was issued under what is revoked is dead, and why then."""
-        now = self._tenant.now()
-        resources = sorted({one.resource or GRAPH for one in self._revoked})
-        if self._grace is not None:
-            return token_life.tokens_until(now, resources, self._grace)
-        return token_life.tokens_until(now, resources, lifetime_policies=token_life.read(self._tenant.graph, resources))
 
 
 def _with_application(state: State, told: t.Sequence[Output], desired: Desired) -> State:
@@ -418,7 +410,7 @@ def _desired(task: Task) -> Desired:
     params = task.params
     app_id = task.app_id()
     present = params["state"] == "present"
-    named = _roles(params["roles"] or [])
+    named = roles_named(params["roles"] or [])
     if present and not named:
         raise InvalidInput("roles is empty", cure="list the roles, such as Mail.Send", options=("roles",))
     if present and not params["group"]:
@@ -446,45 +438,14 @@ def _desired(task: Task) -> Desired:
         on_entra_grant=params["on_entra_grant"],
         customize=params["enable_organization_customization"],
         declared=frozenset(Permission(item.app_id, name) for item in declared for name in item.application),
-        tokens_until=None if params["token_grace_minutes"] == 0 else _moment(params["tokens_until"]),
+        tokens_until=None
+        if params["token_grace_minutes"] == 0
+        else _names.instant_said(params["tokens_until"], "tokens_until"),
         own_scopes=None if own is None else tuple(str(name) for name in own if name),
         state=params["state"],
         trust=_ownership.trust_of(params),
         check_mode=task.check_mode,
     )
-
-
-def _moment(said: str | None) -> dt.datetime | None:
-    """The option tokens_until. Raises InvalidInput."""
-    moment = _time.instant(said) if said and said.strip() else None
-    if said and said.strip() and moment is None:
-        raise InvalidInput(
-            f"tokens_until is {said!r}, which is not an instant",
-            cure="write it as 2026-11-30T12:00:00Z",
-            options=("tokens_until",),
-        )
-    return moment
-
-
-def _roles(said: t.Iterable[str]) -> tuple[str, ...]:
-    """Names of roles, each once: two permissions may mean one role. Raises InvalidInput."""
-    found: dict[str, None] = {}
-    for text in said:
-        role = role_named(text)
-        if role is None:
-            known = [*ROLES, *(name for row in ROLES.values() for _resource, name in row.permissions)]
-            close = _names.nearest(text, known)
-            hint = f"did you mean {', '.join(close)}? " if close else ""
-            if text.casefold() in ("imap.accessasapp", "pop.accessasapp"):
-                hint = "IMAP and POP are opened by a right on the mailbox alone (exchange_mailbox_permission). "
-            raise InvalidInput(
-                f"roles has {_names.quoted(text)}, which is not an application role, and no role stands for it",
-                cure=f"{hint}Give the name of a role, such as Application Mail.Send, or of the permission that it "
-                "stands for",
-                options=("roles",),
-            )
-        found[role] = None
-    return tuple(found)
 
 
 SPEC = ArgumentSpec(

@@ -11,7 +11,6 @@ done is decided in ``consent_plan``.
 
 from __future__ import annotations
 
-import datetime as dt
 import typing as t
 from dataclasses import replace
 
@@ -332,16 +331,9 @@ class Consent:
         ]
         _settle.read_back(self._tenant, self).require("the application's consent")
         if gone:
-            until, why = self._tokens_until(gone)
+            until, why = token_life.of_revoked(self._tenant.graph, self._tenant.now(), gone, self._grace)
             values |= {"tokens_until": _time.iso(until), "tokens_until_reason": why}
         return values
-
-    def _tokens_until(self, resources: t.Sequence[str]) -> tuple[dt.datetime, str]:
-        """When the last token that was issued under what is revoked is dead, and why then."""
-        now, said = self._tenant.now(), self._grace
-        if said is not None:
-            return token_life.tokens_until(now, resources, said)
-        return token_life.tokens_until(now, resources, lifetime_policies=token_life.read(self._tenant.graph, resources))
 
 
 def _replicates(step: Write, error: ServiceError) -> bool:

@@ -20,7 +20,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.undoing import undoing
-from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant
 
 
 def asked_of(
@@ -70,7 +69,7 @@ def latest(moments: t.Iterable[dt.datetime | None]) -> dt.datetime | None:
 
 def in_force_by(params: t.Mapping[str, t.Any]) -> dt.datetime | None:
     """The latest of the instants in the option; empty ones are not said."""
-    return latest(_instant(said, "in_force_by") for said in params.get("in_force_by") or () if str(said).strip())
+    return latest(_names.instant(said, "in_force_by") for said in params.get("in_force_by") or () if str(said).strip())
 
 
 def mailboxes(params: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
@@ -94,16 +93,5 @@ def mailboxes(params: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
 def ews_in_force_by(params: t.Mapping[str, t.Any]) -> dt.datetime | None:
     for option, later in (("ews_in_force_by", dt.timedelta(0)), ("ews_changed_at", IN_FORCE_AFTER)):
         if params.get(option):
-            return _instant(params[option], option) + later
+            return _names.instant(params[option], option) + later
     return None
-
-
-def _instant(said: str, option: str) -> dt.datetime:
-    moment = instant(said)
-    if moment is None:
-        raise InvalidInput(
-            f"{option} is {said!r}, which is not an instant",
-            cure="write it as 2026-11-30T12:00:00Z",
-            options=(option,),
-        )
-    return moment

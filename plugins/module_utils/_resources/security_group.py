@@ -61,7 +61,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_
     nested,
     own,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import hanging, holding, limiter, token_life
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import hanging, holding, limiter
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import (
     EVERY_APPLICATION,
     policies_of,
@@ -114,7 +114,7 @@ class SecurityGroup:
             declared=None if params.get("declared") is None else frozenset(params["declared"]),
             own_members=_own_members(params.get("own_members") or {}),
             own_settings=_own_settings(params.get("own_settings") or []),
-            not_before=token_life.not_before(params.get("not_before")),
+            not_before=_names.instant_said(params.get("not_before"), "not_before"),
             on_nested_group=params.get("on_nested_group"),
             check_mode=task.check_mode,
         )

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import pointer as pointers
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import recipient_filter
@@ -101,6 +102,27 @@ def role_named(text: str) -> str | None:
     if known is not None:
         return known
     return next((role for (_app, name), role in _BY_PERMISSION.items() if name == text.strip()), None)
+
+
+def roles_named(said: t.Iterable[str]) -> tuple[str, ...]:
+    """Names of roles, each once: two permissions may mean one role. Raises InvalidInput."""
+    found: dict[str, None] = {}
+    for text in said:
+        role = role_named(text)
+        if role is None:
+            known = [*ROLES, *(name for row in ROLES.values() for _resource, name in row.permissions)]
+            close = _names.nearest(text, known)
+            hint = f"did you mean {', '.join(close)}? " if close else ""
+            if text.casefold() in ("imap.accessasapp", "pop.accessasapp"):
+                hint = "IMAP and POP are opened by a right on the mailbox alone (exchange_mailbox_permission). "
+            raise InvalidInput(
+                f"roles has {_names.quoted(text)}, which is not an application role, and no role stands for it",
+                cure=f"{hint}Give the name of a role, such as Application Mail.Send, or of the permission that it "
+                "stands for",
+                options=("roles",),
+            )
+        found[role] = None
+    return tuple(found)
 
 
 def opens_mail(role: str) -> bool:

@@ -17,8 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _time
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph
 
 EXCHANGE = _permissions.WELL_KNOWN["exchange_online"]
@@ -125,18 +124,13 @@ def tokens_until(
     return until, why
 
 
-def not_before(option: str | None) -> dt.datetime | None:
-    """The option not_before of what takes a limiter away; None when it is not said. Raises InvalidInput."""
-    if option is None or not option.strip():
-        return None
-    moment = _time.instant(option)
-    if moment is None:
-        raise InvalidInput(
-            f"not_before is {option!r}, which is not an instant",
-            cure="write it as 2026-11-30T12:00:00Z",
-            options=("not_before",),
-        )
-    return moment
+def of_revoked(
+    graph: Graph, revoked_at: dt.datetime, resources: t.Sequence[str], said_minutes: int | None
+) -> tuple[dt.datetime, str]:
+    """As ``tokens_until``, with the tenant's lifetime policies read where the inventory does not decide."""
+    if said_minutes is not None:
+        return tokens_until(revoked_at, resources, said_minutes)
+    return tokens_until(revoked_at, resources, lifetime_policies=read(graph, resources))
 
 
 def _words(resource: str) -> str:
