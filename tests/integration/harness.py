@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -84,3 +89,37 @@ def writes(emulator: Emulator) -> list[dict[str, t.Any]]:
     """Every request, or part of a batch, to Graph that is no reading one."""
     rows = [row for row in emulator.journal() if row["host"] == GRAPH]
     return [row for row in rows if row["method"] != "GET" and not row["path"].endswith("/$batch")]
+
+
+def play(
+    folder: pathlib.Path,
+    emulator: Emulator,
+    playbook: str,
+    words: t.Sequence[str],
+    variables: t.Mapping[str, t.Any],
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """A playbook of the collection, run as a person would in ``folder``, which has ``tenants.yml`` and
+    ``vault-password``; with a home of its own, against an emulated tenant. ``words`` are further ones of the command,
+    ``variables`` extra variables, ``environment`` what is set besides."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "tenants.yml", *words]
+    return subprocess.run(
+        [*command, f"mail2fax.m365.{playbook}", "-e", json.dumps(variables)],
+        cwd=folder,
+        env={
+            **os.environ,
+            **emulator.env(),
+            "HOME": str(home),
+            "ANSIBLE_HOME": str(home / ".ansible"),
+            "ANSIBLE_VAULT_PASSWORD_FILE": str(folder / "vault-password"),
+            "M365_PATIENCE": "30",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )

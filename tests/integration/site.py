@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import random
 import re
-import subprocess
-import sys
 import typing as t
 import uuid
 from dataclasses import dataclass, field
@@ -20,7 +17,7 @@ import yaml
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 from tests.emulator.testing import Emulator
-from tests.integration.harness import EXCHANGE, GRAPH
+from tests.integration.harness import EXCHANGE, GRAPH, play
 from tests.integration.transports import reached
 
 Json = dict[str, t.Any]
@@ -193,28 +190,14 @@ class Site:
     def play(self, playbook: str, *words: str, **variables: t.Any) -> Run:
         self.emulator.clear_journal()
         before = self.state()
-        home = self.folder / "home"
-        home.mkdir(exist_ok=True)
-        environment = {
-            **os.environ,
-            **self.emulator.env(),
-            "HOME": str(home),
-            "ANSIBLE_HOME": str(home / ".ansible"),
-            "ANSIBLE_VAULT_PASSWORD_FILE": str(self.folder / "vault-password"),
-            "M365_CLIENT_ID": OPERATOR["client_id"],
-            "M365_CLIENT_SECRET": OPERATOR["client_secret"],
-            "M365_PATIENCE": "30",
-        }
-        command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "tenants.yml", *words]
-        answer = subprocess.run(
-            [*command, f"mail2fax.m365.{playbook}", "-e", json.dumps(variables)],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
+        answer = play(
+            self.folder,
+            self.emulator,
+            playbook,
+            words,
+            variables,
+            M365_CLIENT_ID=OPERATOR["client_id"],
+            M365_CLIENT_SECRET=OPERATOR["client_secret"],
         )
         name = f"{HOST}.audit.json" if playbook == "audit" else f"{HOST}.json"
         path = self.folder / "handover" / name

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 import typing as t
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,7 +21,7 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from tests.emulator.testing import DEMO_TENANT, Emulator, start_emulator
-from tests.integration.harness import DOMAIN, EXCHANGE, GRAPH, LOGIN, OPERATOR, TENANT_ID, graph_as_a_person, run
+from tests.integration.harness import DOMAIN, EXCHANGE, GRAPH, LOGIN, OPERATOR, TENANT_ID, graph_as_a_person, play, run
 
 HOST = "contoso"
 FAX = f"fax@{DOMAIN}"
@@ -127,31 +124,17 @@ class Site:
     def play(self, playbook: str, *words: str, **variables: t.Any) -> Run:
         self.emulator.clear_journal()
         before = lasting(self.emulator.state(TENANT_ID))
-        home = self.folder / "home"
-        home.mkdir(exist_ok=True)
-        environment = {
-            **os.environ,
-            **self.emulator.env(),
-            "HOME": str(home),
-            "ANSIBLE_HOME": str(home / ".ansible"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-            "ANSIBLE_LOG_PATH": str(self.folder / "ansible.log"),
-            "ANSIBLE_VAULT_PASSWORD_FILE": str(self.folder / "vault-password"),
-            "M365_TENANT": OPERATOR["tenant"],
-            "M365_CLIENT_ID": OPERATOR["client_id"],
-            "M365_CLIENT_SECRET": OPERATOR["client_secret"],
-            "M365_PATIENCE": "30",
-        }
-        command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "tenants.yml", *words]
-        answer = subprocess.run(
-            [*command, f"mail2fax.m365.{playbook}", "-e", json.dumps(variables)],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
+        answer = play(
+            self.folder,
+            self.emulator,
+            playbook,
+            words,
+            variables,
+            ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
+            ANSIBLE_LOG_PATH=str(self.folder / "ansible.log"),
+            M365_TENANT=OPERATOR["tenant"],
+            M365_CLIENT_ID=OPERATOR["client_id"],
+            M365_CLIENT_SECRET=OPERATOR["client_secret"],
         )
         return Run(
             answer.returncode,
