@@ -137,9 +137,10 @@ class Emulator:
         """Advance the world's time."""
         self._control("POST", "/clock", {"advance_days": days, "advance_seconds": seconds})
 
-    def reset(self) -> None:
-        """Back to the tenants file, the right time, no faults; journal and exposures begin anew."""
+    def reset(self) -> Emulator:
+        """Back to the tenants file, the right time, no faults; journal and exposures begin anew. Returns itself."""
         self._control("POST", "/reset")
+        return self
 
     def worked(self) -> float:
         """Seconds of processor time that it has used until now (Linux only)."""

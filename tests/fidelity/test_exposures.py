@@ -122,8 +122,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def models(running: Emulator) -> Emulator:
-    running.reset()
-    return running
+    return running.reset()
 
 
 def beyond(emulator: Emulator, app: str) -> list[dict[str, t.Any]]:

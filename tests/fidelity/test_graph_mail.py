@@ -80,8 +80,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    return running
+    return running.reset()
 
 
 # --- let in by permission, policy and role ----------------------------------------------------------------------------

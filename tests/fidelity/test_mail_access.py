@@ -52,8 +52,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    return running
+    return running.reset()
 
 
 def imap_says(emulator: Emulator, app: str, mailbox: str) -> str:

@@ -39,8 +39,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    return running
+    return running.reset()
 
 
 class Line:

@@ -14,39 +14,14 @@ from tests.integration.app_roles import APP, BOSS, BRIEN, CONTROL, FAX, GROUP, N
 from tests.integration.app_roles import apply as assign
 from tests.integration.exchange_admin import admin, at, sent
 from tests.integration.harness import TENANT_ID, run
-from tests.integration.transports import TRANSPORTS, start_emulator
+from tests.integration.transports import emulators
 
 EXPECT = {"granted": [FAX, BRIEN], "denied": [CONTROL, BOSS]}
 ROLES: dict[str, t.Any] = {"scoping": ["application_role"], "roles": [WRITE, SEND]}
 RIGHTS: dict[str, t.Any] = {"scoping": ["mailbox_permission"], "rights": {"full_access": True, "send_as": True}}
 
 
-@pytest.fixture(scope="module", params=TRANSPORTS)
-def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
-    with start_emulator(tenants(), request.param) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def quick() -> t.Iterator[Emulator]:
-    with start_emulator(tenants(), "rest") as emulator:
-        yield emulator
-
-
-def fresh(emulator: Emulator) -> Emulator:
-    emulator.reset()
-    emulator.faults([])
-    return emulator
-
-
-@pytest.fixture
-def both(running: Emulator) -> Emulator:
-    return fresh(running)
-
-
-@pytest.fixture
-def emulator(quick: Emulator) -> Emulator:
-    return fresh(quick)
+running, quick, both, emulator = emulators(tenants())
 
 
 def ask(emulator: Emulator, **options: t.Any) -> dict[str, t.Any]:

@@ -41,10 +41,7 @@ def running() -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.faults([])
-    running.reset()
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 # --- a run ---------------------------------------------------------------------------------------------------

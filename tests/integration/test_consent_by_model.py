@@ -35,10 +35,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.faults([])
-    running.reset()
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 def rights(emulator: Emulator, *mailboxes: str, **options: t.Any) -> dict[str, t.Any]:

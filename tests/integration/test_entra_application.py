@@ -31,10 +31,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.faults([])
-    running.reset()
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 def applications(emulator: Emulator) -> list[dict[str, t.Any]]:

@@ -32,8 +32,7 @@ def running() -> t.Iterator[Emulator]:
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
     running.faults([])
-    running.reset()
-    return running
+    return running.reset()
 
 
 @pytest.fixture

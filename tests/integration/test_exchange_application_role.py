@@ -40,40 +40,14 @@ from tests.integration.app_roles import (
 )
 from tests.integration.exchange_admin import admin, changes, sent
 from tests.integration.harness import GRAPH, requests_to, run
-from tests.integration.transports import TRANSPORTS, start_emulator
+from tests.integration.transports import emulators, start_emulator
 
 NO = {"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}}
 ZERO = "00000000-0000-0000-0000-000000000000"
 OURS = {f"mail2fax-2cb8b5d28724-{name}": (f"Application {name}", SCOPE) for name in ("Mail.ReadWrite", "Mail.Send")}
 
 
-@pytest.fixture(scope="module", params=TRANSPORTS)
-def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
-    with start_emulator(tenants(), request.param) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def quick() -> t.Iterator[Emulator]:
-    with start_emulator(tenants(), "rest") as emulator:
-        yield emulator
-
-
-def fresh(emulator: Emulator) -> Emulator:
-    emulator.reset()
-    emulator.faults([])
-    emulator.clear_journal()
-    return emulator
-
-
-@pytest.fixture
-def both(running: Emulator) -> Emulator:
-    return fresh(running)
-
-
-@pytest.fixture
-def emulator(quick: Emulator) -> Emulator:
-    return fresh(quick)
+running, quick, both, emulator = emulators(tenants())
 
 
 def settled(emulator: Emulator, **options: t.Any) -> dict[str, t.Any]:

@@ -26,9 +26,7 @@ def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    return running
+    return running.reset()
 
 
 def found(emulator: Emulator, enabled: bool | None, listed: str | None) -> None:

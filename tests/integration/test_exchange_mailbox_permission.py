@@ -31,39 +31,13 @@ from tests.integration.mail_rights import (
     WRONG,
     rights_in,
 )
-from tests.integration.transports import TRANSPORTS, start_emulator
+from tests.integration.transports import emulators, start_emulator
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 BOTH, FULL = ["FullAccess", "SendAs"], ["FullAccess"]
 
 
-@pytest.fixture(scope="module", params=TRANSPORTS)
-def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
-    with start_emulator(TENANTS, request.param) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def quick() -> t.Iterator[Emulator]:
-    with start_emulator(TENANTS, "rest") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def both(running: Emulator) -> Emulator:
-    return fresh(running)
-
-
-@pytest.fixture
-def emulator(quick: Emulator) -> Emulator:
-    return fresh(quick)
-
-
-def fresh(emulator: Emulator) -> Emulator:
-    emulator.reset()
-    emulator.faults([])
-    emulator.clear_journal()
-    return emulator
+running, quick, both, emulator = emulators(TENANTS)
 
 
 def apply(emulator: Emulator, *mailboxes: str, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:

@@ -26,10 +26,7 @@ def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 def apply(emulator: Emulator, *mailboxes: str, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:

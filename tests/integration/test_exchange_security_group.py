@@ -41,10 +41,7 @@ def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 def apply(emulator: Emulator, check_mode: bool = False, connection: dict[str, t.Any] | None = None, **options: t.Any):

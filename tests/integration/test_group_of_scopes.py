@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-import pytest
-
 from tests.emulator.testing import Emulator
 from tests.integration.app_roles import (
     APP,
@@ -26,37 +24,12 @@ from tests.integration.app_roles import (
 from tests.integration.app_roles import apply as assign
 from tests.integration.exchange_admin import admin, at, changes, sent
 from tests.integration.harness import TENANT_ID, run
-from tests.integration.transports import TRANSPORTS, start_emulator
+from tests.integration.transports import emulators, start_emulator
 
 MADE = {"name": "Made here", "alias": "made.here", "members": [FAX], "owners": []}
 
 
-@pytest.fixture(scope="module", params=TRANSPORTS)
-def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
-    with start_emulator(tenants(), request.param) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def quick() -> t.Iterator[Emulator]:
-    with start_emulator(tenants(), "rest") as emulator:
-        yield emulator
-
-
-def fresh(emulator: Emulator) -> Emulator:
-    emulator.reset()
-    emulator.faults([])
-    return emulator
-
-
-@pytest.fixture
-def both(running: Emulator) -> Emulator:
-    return fresh(running)
-
-
-@pytest.fixture
-def emulator(quick: Emulator) -> Emulator:
-    return fresh(quick)
+running, quick, both, emulator = emulators(tenants())
 
 
 def group(emulator: Emulator, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:

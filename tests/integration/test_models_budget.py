@@ -31,8 +31,7 @@ def running() -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    return running
+    return running.reset()
 
 
 def tasks(profile: Json, principal: str) -> Iterator[tuple[str, str, t.Callable[[dict[str, Json]], Json]]]:

@@ -27,10 +27,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 def cut(times: int, **match: str) -> list[dict[str, t.Any]]:

@@ -73,10 +73,7 @@ def running() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.faults([])
-    running.reset()
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 def register(emulator: Emulator, name: str = "mail2fax", **options: t.Any) -> dict[str, t.Any]:

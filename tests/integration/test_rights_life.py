@@ -32,10 +32,7 @@ def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 class Life:

@@ -48,10 +48,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.reset()
-    running.faults([])
-    running.clear_journal()
-    return running
+    return running.reset()
 
 
 def step(emulator: Emulator, module: str, **params: t.Any) -> Json:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import typing as t
 
+import pytest
 import yaml
 
 from tests.emulator import testing
@@ -105,3 +106,30 @@ def round_trips(emulator: Emulator, host: str = HOST) -> dict[str, int]:
             action = row["path"].rpartition("/")[2]
             counts[action] = counts.get(action, 0) + 1
     return counts
+
+
+def emulators(tenants: dict[str, t.Any]) -> tuple[t.Any, t.Any, t.Any, t.Any]:
+    """The fixtures ``running``, ``quick``, ``both`` and ``emulator`` of a test file, which assigns them by these names.
+
+    ``both`` is a fresh emulator, by each transport in turn; ``emulator`` is one by REST, for what no transport changes.
+    """
+
+    @pytest.fixture(scope="module", params=TRANSPORTS)
+    def running(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+        with start_emulator(tenants, request.param) as emulator:
+            yield emulator
+
+    @pytest.fixture(scope="module")
+    def quick() -> t.Iterator[Emulator]:
+        with start_emulator(tenants, "rest") as emulator:
+            yield emulator
+
+    @pytest.fixture
+    def both(running: Emulator) -> Emulator:
+        return running.reset()
+
+    @pytest.fixture
+    def emulator(quick: Emulator) -> Emulator:
+        return quick.reset()
+
+    return running, quick, both, emulator
