@@ -102,53 +102,8 @@ options:
     elements: str
 """
 
-    ACCESSES = r"""
+    TENANT_WIDE = r"""
 options:
-  accesses:
-    description:
-      - By which protocols the application gets in, with which permissions, and what limits each. They decide which
-        permissions may be declared and granted.
-      - With V(application_access_policy) those that such a policy limits. With V(mailbox_permission)
-        V(IMAP.AccessAsApp), V(POP.AccessAsApp) and V(SMTP.SendAsApp), which open nothing without a right on the
-        mailbox. With V(application_role) none, because a grant would undo the role's scope. With V(tenant_wide) those
-        that open every mailbox, if O(accept_tenant_wide) says so.
-      - If left out, an application access policy limits everything.
-      - A lookup of P(mail2fax.m365.profile#lookup) returns them under the same name.
-    type: list
-    elements: dict
-    version_added: 0.2.0
-    suboptions:
-      id:
-        description: The access's own word.
-        type: str
-        required: true
-      protocol:
-        description: How mailboxes are opened, V(ews), V(graph), V(imap), V(pop) or V(smtp).
-        type: str
-        required: true
-      permissions:
-        description: Names of Entra's application permissions.
-        type: list
-        elements: str
-        default: []
-      scoping:
-        description:
-          - The scoping model in use, V(application_access_policy), V(application_role), V(mailbox_permission) or
-            V(tenant_wide).
-        type: str
-        required: true
-      roles:
-        description: Names of Exchange's application roles, with V(application_role). They are not read.
-        type: list
-        elements: str
-        default: []
-      resource:
-        description: The API that has the permissions. It follows from O(accesses[].protocol), and is not read.
-        type: str
-      scoping_allowed:
-        description: The scoping models that the profile allows. They are not read.
-        type: list
-        elements: str
   accept_tenant_wide:
     description:
       - The words, ten characters or more, by which somebody accepts that nothing limits the application, as

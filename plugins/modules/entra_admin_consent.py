@@ -22,7 +22,8 @@ extends_documentation_fragment:
   - mail2fax.m365.connection.windows_host
   - mail2fax.m365.attributes
   - mail2fax.m365.ownership
-  - mail2fax.m365.ownership.accesses
+  - mail2fax.m365.accesses
+  - mail2fax.m365.ownership.tenant_wide
 options:
   app_id:
     description:

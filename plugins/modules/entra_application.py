@@ -25,7 +25,8 @@ extends_documentation_fragment:
   - mail2fax.m365.ownership
   - mail2fax.m365.ownership.identity
   - mail2fax.m365.ownership.permissions
-  - mail2fax.m365.ownership.accesses
+  - mail2fax.m365.accesses
+  - mail2fax.m365.ownership.tenant_wide
 options:
   unique_name:
     description:

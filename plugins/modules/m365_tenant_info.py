@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - mail2fax.m365.connection
   - mail2fax.m365.connection.network
   - mail2fax.m365.connection.windows_host
+  - mail2fax.m365.accesses
   - mail2fax.m365.attributes.info
 options:
   expected_domain:
@@ -222,41 +223,6 @@ options:
         looked at.
       - When not set, an application access policy limits everything.
       - A lookup of P(mail2fax.m365.profile#lookup) returns them under the same name.
-    type: list
-    elements: dict
-    version_added: 0.2.0
-    suboptions:
-      id:
-        description: The access's own word.
-        type: str
-        required: true
-      protocol:
-        description: How mailboxes are opened, V(ews), V(graph), V(imap), V(pop) or V(smtp).
-        type: str
-        required: true
-      permissions:
-        description: Names of Entra's application permissions.
-        type: list
-        elements: str
-        default: []
-      scoping:
-        description:
-          - The scoping model in use, V(application_access_policy), V(application_role), V(mailbox_permission) or
-            V(tenant_wide).
-        type: str
-        required: true
-      roles:
-        description: Names of Exchange's application roles, with V(application_role).
-        type: list
-        elements: str
-        default: []
-      resource:
-        description: The API that has the permissions. It follows from O(accesses[].protocol), and is not read.
-        type: str
-      scoping_allowed:
-        description: The scoping models that the profile allows. They are not read.
-        type: list
-        elements: str
   service_principal:
     description: The application in Exchange, which application roles and rights on mailboxes hang on.
     type: dict

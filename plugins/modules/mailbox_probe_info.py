@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - mail2fax.m365.connection.network
   - mail2fax.m365.connection.windows_host
   - mail2fax.m365.store
+  - mail2fax.m365.accesses
   - mail2fax.m365.attributes.info
 options:
   app_id:
@@ -63,49 +64,12 @@ options:
     description:
       - By which protocols the application gets in, with which permissions, and what limits each. Every mailbox is
         opened by each of them.
+      - The token has to carry all of O(accesses[].permissions), unless roles of Exchange stand for them. They choose
+        what Microsoft Graph is asked for; a list of messages for C(Mail.*), a day's view for C(Calendars.*).
+      - With V(application_role) in O(accesses[].scoping) the token must not carry the permissions, because a grant in
+        Entra undoes the scope.
       - When not set, O(protocol) and O(role) describe the only one.
       - A lookup of P(mail2fax.m365.profile#lookup) returns them under the same name.
-    type: list
-    elements: dict
-    version_added: 0.2.0
-    suboptions:
-      id:
-        description: The access's own word.
-        type: str
-        required: true
-      protocol:
-        description: How mailboxes are opened, V(ews), V(graph), V(imap), V(pop) or V(smtp).
-        type: str
-        required: true
-      permissions:
-        description:
-          - Names of Entra's application permissions. The token has to carry all of them, unless roles of Exchange stand
-            for them.
-          - They choose what Microsoft Graph is asked for; a list of messages for C(Mail.*), a day's view for
-            C(Calendars.*).
-        type: list
-        elements: str
-        default: []
-      scoping:
-        description:
-          - The scoping model in use, V(application_access_policy), V(application_role), V(mailbox_permission) or
-            V(tenant_wide).
-          - With V(application_role) the token must not carry the permissions, because a grant in Entra undoes the
-            scope.
-        type: str
-        required: true
-      roles:
-        description: Names of Exchange's application roles, with V(application_role). They are not read.
-        type: list
-        elements: str
-        default: []
-      resource:
-        description: The API that has the permissions. It follows from O(accesses[].protocol), and is not read.
-        type: str
-      scoping_allowed:
-        description: The scoping models that the profile allows. They are not read.
-        type: list
-        elements: str
   object_id:
     description:
       - The object ID that Exchange's service principal of the application has, as
