@@ -90,6 +90,7 @@ def alone(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[
         for name in SETTINGS
     ],
 )
+@pytest.mark.turn("many hosts")
 def test_a_tenant_comes_to_the_same_as_alone(
     tmp_path: pathlib.Path, emulator: Emulator, alone: dict[str, list[str]], name: str
 ) -> None:

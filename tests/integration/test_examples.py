@@ -103,6 +103,7 @@ def advertised() -> set[str]:
     return found
 
 
+@pytest.mark.turn("lives of a tenant")
 def test_the_examples(tmp_path: Path) -> None:
     with start_emulator(tenants()) as emulator:
         folder = Folder(tmp_path, emulator)

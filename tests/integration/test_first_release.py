@@ -22,6 +22,7 @@ def of(run: Run, app_id: str, when: str = "after") -> dict[str, t.Any]:
 
 
 @pytest.mark.parametrize("kind", sample(["made", "adopted"], 1, of="first release"))
+@pytest.mark.turn("lives of a tenant")
 def test_what_the_first_release_left_goes_on(tmp_path: pathlib.Path, kind: str) -> None:
     with left(kind, tmp_path) as site:
         before = site.stored()

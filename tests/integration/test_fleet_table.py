@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import re
 
+import pytest
 import yaml
 
 from tests.emulator.testing import start_emulator
@@ -36,6 +37,7 @@ def outcomes(run: Run) -> dict[str, str]:
     return {row[1]: row[2] for row in rows if row}
 
 
+@pytest.mark.turn("many hosts")
 def test_every_tenant_is_in_the_last_table(tmp_path: pathlib.Path) -> None:
     wanted = tenants(5)
     wanted["tenants"][1]["operators"][0]["client_secret"] = "another one"

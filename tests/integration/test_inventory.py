@@ -111,6 +111,7 @@ def test_each_host_ends_for_itself(mixed: tuple[Fleet, Run, list[Json]]) -> None
     assert "7 tenants: 6 failed, 1 changed" in run.output
 
 
+@pytest.mark.turn("many hosts")
 def test_no_blank_value_says_anything(emulator: Emulator, tmp_path: pathlib.Path) -> None:
     """Every variable that no host has to set, left blank in each way, through the whole life of a tenant."""
     place = Place(1)
@@ -213,6 +214,7 @@ def test_a_run_that_begins_in_the_middle_does_nothing(emulator: Emulator, tmp_pa
     assert emulator.journal() == []
 
 
+@pytest.mark.turn("many hosts")
 def test_every_playbook_asks_for_the_expected_domain_first(emulator: Emulator, tmp_path: pathlib.Path) -> None:
     place = Place(1)
     fleet = Fleet(tmp_path, emulator, 1)
@@ -230,6 +232,7 @@ def test_every_playbook_asks_for_the_expected_domain_first(emulator: Emulator, t
         assert (fleet.folder / "secrets" / f"{place.host}.yml").read_bytes() == before
 
 
+@pytest.mark.turn("many hosts")
 def test_relative_paths_are_the_inventorys_and_those_of_0_1_0_are_found(
     emulator: Emulator, tmp_path: pathlib.Path
 ) -> None:

@@ -425,6 +425,7 @@ def a_decommission_leaves_the_tenant_as_it_was_found(story: Story) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.turn("lives of a tenant")
 def test_requests_do_not_grow_with_the_tenant(tmp_path: pathlib.Path) -> None:
     counts = []
     for size in (50, 5000):
@@ -496,6 +497,7 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
     assert wrong.record["tenant"]["id"] is None or wrong.record["tenant"]["id"] == TENANT_ID
 
 
+@pytest.mark.turn("what others have")
 def test_what_fails_halfway_is_told_and_mended_by_the_next_run(tmp_path: pathlib.Path) -> None:
     strange = "Fax' & $(x) {{ 7 * 7 }} \u202eend"
     alias = f"incoming.faxes@{DOMAIN}"
@@ -551,6 +553,7 @@ def ews(folder: pathlib.Path) -> Story:
     return story
 
 
+@pytest.mark.turn("lives of a tenant")
 def test_a_tenant_that_keeps_ews_closed(tmp_path: pathlib.Path, subtests: pytest.Subtests) -> None:
     story = ews(tmp_path)
     for check in (closed_ews_stops_the_run_unless_it_may_be_opened, how_ews_was_found_is_kept_and_put_back):
@@ -586,6 +589,7 @@ def how_ews_was_found_is_kept_and_put_back(story: Story) -> None:
 # --- adopted applications ------------------------------------------------------------------------------------
 
 
+@pytest.mark.turn("what others have")
 def test_an_adopted_application_is_kept_with_what_others_gave_it(tmp_path: pathlib.Path) -> None:
     with start_emulator() as emulator:
         made = run("entra_application", {"unique_name": "by-hand", "display_name": "By hand"}, emulator)
@@ -619,6 +623,7 @@ def test_an_adopted_application_is_kept_with_what_others_gave_it(tmp_path: pathl
         ("decommission", {"mail2fax_cloud": "gobal", "mail2fax_confirm": True}, "must be one of: global"),
     ],
 )
+@pytest.mark.turn("typing errors")
 def test_a_typo_in_what_everything_hangs_on_leaves_a_result(
     tmp_path: pathlib.Path, playbook: str, wrong: dict[str, t.Any], said: str
 ) -> None:
@@ -636,6 +641,7 @@ def test_a_typo_in_what_everything_hangs_on_leaves_a_result(
     assert stopped.sheet == ""
 
 
+@pytest.mark.turn("what others have")
 def test_a_decommission_takes_back_what_was_added_to_things_of_others(tmp_path: pathlib.Path) -> None:
     adele = f"AdeleV@{DOMAIN}"
     group = {
@@ -674,6 +680,7 @@ def test_a_decommission_takes_back_what_was_added_to_things_of_others(tmp_path: 
     assert any("because others made it" in leftover for leftover in removed.record["leftovers"])
 
 
+@pytest.mark.turn("what others have")
 def test_a_decommission_leaves_grants_that_were_there_before(tmp_path: pathlib.Path) -> None:
     by_hand = {"displayName": "By hand", "signInAudience": "AzureADMyOrg"}
     with start_emulator() as emulator:

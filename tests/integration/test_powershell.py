@@ -500,6 +500,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         return Life(runs, emulator.state(place.id), emulator.exposures(declared=[place.fax]))
 
 
+@pytest.mark.turn("a real PowerShell")
 def test_a_tenants_life_goes_through_a_real_powershell(life: Life) -> None:
     host = fleet.places()[0].host
     assert {name: ran.code for name, ran in life.runs.items()} == dict.fromkeys(life.runs, 0), "\n".join(
@@ -535,6 +536,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("moment", sample(["drop_before", "drop_after"], 1, of="killed hosts"))
+@pytest.mark.turn("a real PowerShell")
 def test_a_process_killed_at_a_write_heals_with_one_more_run(moment: str) -> None:
     needs_powershell()
     chosen = sample(list(WRITES), 2, of="killed writes")

@@ -216,6 +216,7 @@ def rotations(folder: pathlib.Path) -> Story:
     return story
 
 
+@pytest.mark.turn("lives of a secret")
 def test_a_fleet_is_rotated(tmp_path: pathlib.Path, subtests: pytest.Subtests) -> None:
     story = rotations(tmp_path)
     for check in (
@@ -473,6 +474,7 @@ def audits(folder: pathlib.Path) -> Story:
     return story
 
 
+@pytest.mark.turn("lives of a secret")
 def test_an_audit_watches_the_clock(tmp_path: pathlib.Path, subtests: pytest.Subtests) -> None:
     story = audits(tmp_path)
     for check in (

@@ -181,6 +181,7 @@ def killed_run(world: World, scenario: Scenario, victim: int, moment: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.turn("lives of a secret")
 def test_killed_anywhere(world: World, name: str, report: Callable[[str, list[str]], None]):
     scenario = SCENARIOS[name]
     world.begin()
@@ -201,6 +202,7 @@ def test_killed_anywhere(world: World, name: str, report: Callable[[str, list[st
 
 
 @pytest.mark.slow
+@pytest.mark.turn("lives of a secret")
 def test_killed_twice_in_a_row(world: World, report: Callable[[str, list[str]], None]):
     """The run that mends is killed as well: what it mends is still mended by the one after it."""
     first, again = Scenario(due), Scenario(due)

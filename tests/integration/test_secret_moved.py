@@ -21,6 +21,7 @@ Json = dict[str, t.Any]
 
 
 @pytest.mark.slow
+@pytest.mark.turn("lives of a secret")
 def test_a_store_that_moved(tmp_path: pathlib.Path, subtests: pytest.Subtests) -> None:
     with start_emulator(tenants(1)) as emulator:
         fleet = Fleet(tmp_path, emulator)

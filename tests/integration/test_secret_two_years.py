@@ -63,6 +63,7 @@ class Fax:
     [({}, 730, 2), ({"lifetime": 30, "renew_before": 10, "overlap": 7}, 200, 10)],
     ids=["two years as it comes", "short lives"],
 )
+@pytest.mark.turn("lives of a secret")
 def test_the_fax_server_is_never_without(world: World, options: Json, days: int, renewals: int):
     world.begin()
     network = RequestsTransport(world.emulator.env())

@@ -211,6 +211,7 @@ SAMPLE = ("another_unique_name", "restored_in_the_portal_between")
 
 
 @pytest.mark.parametrize("name", SAMPLE)
+@pytest.mark.turn("what others have")
 def test_a_change_before_a_removal(tmp_path: pathlib.Path, name: str) -> None:
     taken_back(tmp_path, WAYS[name])
 
