@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.manager import VariableManager
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _argspec
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _blanks,
     _clash,
@@ -69,7 +70,7 @@ class ActionModule(ActionBase):
             broken=broken,
             own=own,
             borrowed=_borrowed(said, own, {*outside} - {*extra}),
-            environment=os.environ,
+            environment=_argspec.surroundings(os.environ),
             count=len(found.get("ansible_play_hosts_all") or [name]),
             ini=_is_ini(str(found.get("inventory_file") or "")),
         )
@@ -115,12 +116,13 @@ class ActionModule(ActionBase):
             store=_places.store(store, folder) if isinstance(store, dict) else {},
             recorded_tenant=str((record.record.document.get("tenant") or {}).get("id") or ""),
         )
+        around = _argspec.surroundings(os.environ)
         claimed["borrows_a_secret"] = bool(
             claimed["client_id"]
             and not any(
                 f"mail2fax_{way}" in said for way in (*_inventory.WITH_AN_ID, "managed_identity", "access_token")
             )
-            and any((os.environ.get(f"M365_{way.upper()}") or "").strip() for way in _inventory.WITH_AN_ID)
+            and any(f"M365_{way.upper()}" in around for way in _inventory.WITH_AN_ID)
         )
         stored = (record.record.document.get("secret") or {}).get("stored_in")
         moved = _places.moved_store(store, folder, stored) if isinstance(store, dict) else None

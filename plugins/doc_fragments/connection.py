@@ -23,7 +23,8 @@ options:
   client_secret:
     description:
       - The operator's client secret.
-      - If not set, the environment variable E(M365_CLIENT_SECRET) is used.
+      - If not set, the environment variable E(M365_CLIENT_SECRET) is used, or the content of the file that
+        E(M365_CLIENT_SECRET_FILE) names.
     type: str
   certificate_path:
     description:
@@ -34,7 +35,8 @@ options:
   certificate_passphrase:
     description:
       - The passphrase of the private key in O(certificate_path). Not used with another way to sign in.
-      - If not set, the environment variable E(M365_CERTIFICATE_PASSPHRASE) is used.
+      - If not set, the environment variable E(M365_CERTIFICATE_PASSPHRASE) is used, or the content of the file that
+        E(M365_CERTIFICATE_PASSPHRASE_FILE) names.
     type: str
   federated_token_path:
     description:
@@ -70,7 +72,8 @@ options:
 notes:
   - What a task and C(module_defaults) leave out of the connection is taken from the variables of its host, which bear
     the option's name with C(mail2fax_) in front, such as C(mail2fax_tenant), and then from the environment.
-  - An environment variable that is blank counts as not set.
+  - An environment variable counts as not set if it is blank, if it names a file with nothing in it, and if it is
+    exactly C(False), as a box of a credential of AWX is that nobody has ticked. To switch something off write C(no).
   - Exactly one way to sign in is needed, O(client_secret), O(certificate_path), O(federated_token_path),
     O(managed_identity) or O(access_token).
 """
@@ -112,7 +115,8 @@ options:
   winrm_password:
     description:
       - The user's password.
-      - If not set, the environment variable E(M365_WINRM_PASSWORD) is used.
+      - If not set, the environment variable E(M365_WINRM_PASSWORD) is used, or the content of the file that
+        E(M365_WINRM_PASSWORD_FILE) names.
     type: str
   winrm_certificate_path:
     description:

@@ -60,15 +60,17 @@ options:
       token:
         description:
           - For V(hashi_vault), the token. If not set, the environment variable E(VAULT_TOKEN) is used, or the file
-            C(~/.vault-token).
+            that E(VAULT_TOKEN_FILE) names, or the file C(~/.vault-token).
         type: str
       role_id:
         description:
           - For V(hashi_vault), sign in with this AppRole instead of a token. The tasks of one run sign in once, and the
-            token ends with the run.
+            token ends with the run. If not set, the environment variable E(VAULT_ROLE_ID) is used.
         type: str
       secret_id:
-        description: For V(hashi_vault), the secret ID of O(store.role_id).
+        description:
+          - For V(hashi_vault), the secret ID of O(store.role_id). If not set, the environment variable
+            E(VAULT_SECRET_ID) is used, or the file that E(VAULT_SECRET_ID_FILE) names.
         type: str
       ca_path:
         description:

@@ -68,17 +68,8 @@ def fleet_table(hosts: t.Any, variables: t.Any, width: int = 90, shape: str = "a
     """See DOCUMENTATION."""
     if isinstance(hosts, str) or not isinstance(hosts, t.Iterable) or not isinstance(variables, t.Mapping):
         raise AnsibleFilterError("mail2fax.m365.fleet_table takes names of hosts, and a dictionary of their variables")
-    rows = []
-    for host in hosts:
-        known = variables.get(host, {})
-        document = (known.get("handover_result") or {}).get("document")
-        begun = known.get("mail2fax_inventory") or {}
-        # A rotation may leave a tenant out, for what its last result says.
-        left_out = (begun.get("playbook") == "rotate" and begun.get("record")) or known.get("handover_last")
-        stopped = known.get("mail2fax_stopped") or {}
-        rows.append(_fleet.row(str(host), document, None if document or stopped else left_out, stopped=stopped))
     try:
-        return _lines.laid_out(_fleet.table(rows, int(width)), shape)
+        return _lines.laid_out(_fleet.table(_fleet.rows(hosts, variables), int(width)), shape)
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.fleet_table: {exc}") from exc
 

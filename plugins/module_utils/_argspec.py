@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible.module_utils.common.parameters import env_fallback
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 Spec = dict[str, dict[str, t.Any]]
@@ -57,16 +57,88 @@ def _copied(value: t.Any) -> t.Any:
     return value
 
 
+UNTOUCHED = "False"
+"""What AWX makes of a box of a credential that nobody has ticked: it says no more than a field left empty."""
+
+IN_A_FILE = "_FILE"
+"""Ends the name of a variable that names a file with the value, so that a runner may show its environment."""
+
+LONGEST_SECRET = 64 * 1024
+
+
 def _from(variable: str, **rest: t.Any) -> dict[str, t.Any]:
-    return {"fallback": (said, [variable]), **rest}
+    if rest.get("no_log"):
+        return {"fallback": (said, [variable, variable + IN_A_FILE]), **rest}
+    return {"fallback": (said_path if rest["type"] == "path" else said, [variable]), **rest}
 
 
-def said(variable: str) -> str:
-    """Ansible's ``env_fallback``, to which a blank variable means "not said": a survey leaves such ones."""
-    value: str = env_fallback(variable)
-    if not value.strip():
-        raise AnsibleFallbackNotFound
-    return value
+def said(*variables: str) -> str:
+    """Ansible's ``env_fallback`` for the first of the variables that says something."""
+    return _first(variables, path=False)
+
+
+def said_path(*variables: str) -> str:
+    """The same for the path of a file, which says nothing where there is nothing in the file."""
+    return _first(variables, path=True)
+
+
+def _first(variables: t.Sequence[str], *, path: bool) -> str:
+    for variable in variables:
+        found = outer(variable, os.environ, path=path)
+        if found is not None:
+            return found
+    raise AnsibleFallbackNotFound
+
+
+def outer(variable: str, environment: t.Mapping[str, str], *, path: bool = False) -> str | None:
+    """What a variable of the environment says; None for nothing, as an untouched field of a credential leaves it.
+
+    AWX makes a variable of every field: a blank one, ``False`` for a box, a file without anything in it for a file.
+    ``path``: it names a file. The value of a variable that ends in ``_FILE`` is what the file holds.
+    """
+    value = environment.get(variable)
+    if value is None or not value.strip() or value.strip() == UNTOUCHED:
+        return None
+    if variable.endswith(IN_A_FILE):
+        return _content(value)
+    return None if path and _is_empty(value) else value
+
+
+def surroundings(environment: t.Mapping[str, str]) -> dict[str, str]:
+    """What the environment says of the connection: by the name of the variable that stands for each option."""
+    found: dict[str, str] = {}
+    for option in CONNECTION.options.values():
+        fallback, variables = option.get("fallback", (None, ()))
+        for variable in variables:
+            value = outer(variable, environment, path=fallback is said_path)
+            if value is not None:
+                found.setdefault(variables[0], value)
+    return found
+
+
+def _content(path: str) -> str | None:
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            text = file.read(LONGEST_SECRET)
+    except (OSError, ValueError):
+        return None
+    # The line break that ends a file belongs to the file.
+    text = text.removesuffix("\n").removesuffix("\r")
+    return text if text.strip() else None
+
+
+def _is_empty(path: str) -> bool:
+    """Whether a file is there, and has not as much as a letter and the end of a line in it."""
+    # What is no plain file, such as a pipe, can be read once.
+    place = os.path.expanduser(path)
+    if not os.path.isfile(place):
+        return False
+    try:
+        with open(place, "rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return False
+    return len(head) < 2 or not head.strip()
 
 
 NETWORK = ArgumentSpec(

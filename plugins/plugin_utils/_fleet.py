@@ -74,6 +74,20 @@ def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None =
     )
 
 
+def rows(hosts: t.Iterable[t.Any], variables: t.Mapping[str, t.Any]) -> list[Row]:
+    """The tenants of a run of ours, from what it keeps among their variables."""
+    found = []
+    for host in hosts:
+        known = variables.get(host, {})
+        document = (known.get("handover_result") or {}).get("document")
+        begun = known.get("mail2fax_inventory") or {}
+        # A rotation may leave a tenant out, for what its last result says.
+        left_out = (begun.get("playbook") == "rotate" and begun.get("record")) or known.get("handover_last")
+        stopped = known.get("mail2fax_stopped") or {}
+        found.append(row(str(host), document, None if document or stopped else left_out, stopped=stopped))
+    return found
+
+
 def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
     """Lines no wider than ``width``, but for the last one: how many of each kind, a line per tenant, how to take the
     bad ones again."""

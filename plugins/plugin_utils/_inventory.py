@@ -47,8 +47,8 @@ class Host:
     ``broken``. ``names``: of every variable that the host has, whatever set it. ``outside``: of those that the
     inventory, group_vars and host_vars hold. ``extra``: of extra variables. ``own``: values of ``mail2fax_tenant`` and
     ``mail2fax_expected_domain`` as the inventory has them without any extra variable; ``borrowed``: of these two, what
-    refers in the inventory to extra variables. ``count``: hosts of the run. ``ini``: the host stands in an
-    inventory file in INI form.
+    refers in the inventory to extra variables. ``environment``: what that says of the connection, as ``surroundings``
+    tells it. ``count``: hosts of the run. ``ini``: the host stands in an inventory file in INI form.
     """
 
     name: str
@@ -325,7 +325,7 @@ def _sign_in(host: Host) -> t.Iterator[str]:
         return PREFIX + name in host.said
 
     def outer(name: str) -> str:
-        return (host.environment.get(f"M365_{name.upper()}") or "").strip()
+        return host.environment.get(f"M365_{name.upper()}", "").strip()
 
     ways = [way for way in WAYS if way != "access_token" and variable(way)]
     if len(ways) > 1:

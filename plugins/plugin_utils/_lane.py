@@ -28,7 +28,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact, _run, _secret_options
+from ansible_collections.mail2fax.m365.plugins.module_utils import _argspec, _redact, _run, _secret_options
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import WAYS, ReadyTokens, SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput, M365Error
@@ -181,7 +181,8 @@ class LaneAction(ActionBase):
 
         The modules look at their own options; this looks at what later tasks are going to declare as well.
         """
-        said = {name: args.get(name) or os.environ.get(f"M365_{name.upper()}") for name in self.door.base.options}
+        around = _argspec.surroundings(os.environ)
+        said = {name: args.get(name) or around.get(f"M365_{name.upper()}") for name in self.door.base.options}
         live = live_secrets(self.door, {**said, **args})
         by_text = {text: option for option, texts in live.items() for text in texts}
         if not by_text:

@@ -10,10 +10,11 @@ Nothing secret is sent but to the server that was named: over TLS, and nowhere e
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _redact
+from ansible_collections.mail2fax.m365.plugins.module_utils import _argspec, _redact
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Blocked,
     Conflict,
@@ -82,6 +83,9 @@ class VaultClient:
             session=session(settings),
             adapter=_adapter(hvac.adapters.JSONAdapter),
         )
+        if settings.role_id is None and settings.token is None and _argspec.outer("VAULT_TOKEN", os.environ) is None:
+            # What hvac took from a variable that says nothing.
+            self.hvac.token = "" if os.environ.get("VAULT_TOKEN") else self.hvac.token
         if settings.role_id is None and not self.hvac.token:
             raise InvalidInput(
                 "nobody signs in to the vault",

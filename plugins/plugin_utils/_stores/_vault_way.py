@@ -13,8 +13,11 @@ import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils import _argspec, _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+
+SIGN_IN = {"token": "VAULT_TOKEN", "role_id": "VAULT_ROLE_ID", "secret_id": "VAULT_SECRET_ID"}
+"""The options that say how to sign in, with the variables that stand for them. Each may name a file instead (_FILE)."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +36,39 @@ class Settings:
         """What is not set comes from the variables that Vault's own client reads. Raises InvalidInput."""
 
         def said(option: str, variable: str | None = None) -> str | None:
-            value = str(options.get(option) or "").strip() or (environment.get(variable or "") or "").strip()
-            return value or None
+            value = str(options.get(option) or "").strip()
+            if value or variable is None:
+                return value or None
+            around = _argspec.outer(variable, environment, path=option == "ca_path")
+            if around is None and option in SIGN_IN:
+                around = _argspec.outer(variable + _argspec.IN_A_FILE, environment)
+            return (around or "").strip() or None
 
         url = said("url", "VAULT_ADDR")
         if url is None:
             raise InvalidInput(
                 "the store lacks url", cure="set store.url, or VAULT_ADDR of the run", options=("store",)
             )
-        _names.decrypted(environment.get("VAULT_TOKEN"), "store", "VAULT_TOKEN")
+        token, role_id, secret_id = (said(option, variable) for option, variable in SIGN_IN.items())
+        for variable, value in zip(SIGN_IN.values(), (token, role_id, secret_id), strict=True):
+            _names.decrypted(value, "store", variable)
+        if said("token"):
+            # Who says a token gets no other way to sign in from the environment.
+            role_id, secret_id = said("role_id"), said("secret_id")
+        elif token and role_id and not said("role_id"):
+            raise InvalidInput(
+                "VAULT_TOKEN and VAULT_ROLE_ID are two ways to sign in to the vault, and one is needed",
+                cure="leave one of them, or say in store.token or store.role_id which is meant",
+                options=("store",),
+            )
         ca_path = said("ca_path", "VAULT_CACERT")
         return cls(
             address(url),
             (said("namespace", "VAULT_NAMESPACE") or "").strip("/") or None,
             os.path.expanduser(ca_path) if ca_path else None,
-            said("token", "VAULT_TOKEN"),
-            said("role_id"),
-            said("secret_id"),
+            token,
+            role_id,
+            secret_id,
         )
 
     def __repr__(self) -> str:
