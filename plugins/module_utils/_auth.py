@@ -64,6 +64,11 @@ class Token:
         return None if end is None else end - spare_s > clock.now().timestamp()
 
     @property
+    def ends_at(self) -> float | None:
+        """In seconds since the epoch, by the service's clock; None when nobody tells."""
+        return _seconds(self.claims.get("exp"))
+
+    @property
     def roles(self) -> frozenset[str]:
         return frozenset(self.claims.get("roles") or ())
 

@@ -32,7 +32,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     M365Error,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._handed import Taken
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NotYet, Plan, Resource, Settled
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Lasting, NotYet, Plan, Resource, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import RetryPolicy
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
@@ -67,6 +67,7 @@ def _execute(door: Door, task: Task, opened: Tenant) -> Json:
     done: list[str] = []
     lost: str | None = None
     first: Plan | None = None
+    resource: Resource | None = None
     try:
         resource = door.open(opened, task)
         waiting = opened.patience.begin("an answer to what was sent")
@@ -104,7 +105,11 @@ def _execute(door: Door, task: Task, opened: Tenant) -> Json:
         if first is not None and first.added and (exc.done or isinstance(exc, AnswerLost)):
             # It was not there, and by now it may be: whoever takes it back has to know whose it is.
             told["added"] = first.added
-        return told
+        return {**told, **_lasting(resource)}
+
+
+def _lasting(resource: object) -> Json:
+    return resource.lasting() if isinstance(resource, Lasting) else {}
 
 
 def _waited(opened: Tenant) -> Json:

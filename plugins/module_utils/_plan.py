@@ -109,6 +109,14 @@ class Resource(t.Protocol):
         """After the steps: read the own writes back with patience (``_settle``). A mapping stands for its values."""
 
 
+@t.runtime_checkable
+class Lasting(t.Protocol):
+    """A resource some of whose deeds have to be known of a task that failed, too."""
+
+    def lasting(self) -> Json:
+        """Result values. Asks nothing of any service, and raises nothing."""
+
+
 class ReadOnly:
     """The half of a resource that changes nothing."""
 

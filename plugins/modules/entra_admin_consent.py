@@ -241,14 +241,19 @@ revoked:
       sample: []
 tokens_until:
   description: >-
-    Until when tokens may live that were issued under an application permission which this task revoked (ISO 8601, UTC).
-    What limited them has to stay until then. Null where none was revoked.
-  returned: success
+    Until when tokens may live that were issued under an application permission which this task revoked (ISO 8601, UTC),
+    or would revoke in check mode. What limited them has to stay until then. Null where none was revoked.
+  returned: success, and on failure where something may have been revoked
   type: str
 tokens_until_reason:
   description: Why until then.
   returned: when an application permission was revoked
   type: str
+revoked_at:
+  description: When it was revoked (ISO 8601, UTC), by the service's clock.
+  returned: when an application permission was revoked
+  type: str
+  version_added: 0.2.0
 by_hand:
   description: With O(consent=by_hand) what a person has to do, null when nothing is left to grant.
   returned: when O(consent=by_hand)

@@ -74,8 +74,9 @@ options:
     default: fail
   not_before:
     description:
-      - With O(state=absent), the instant before which the policy stays, and the outcome is V(pending) (ISO 8601, UTC).
-        Tokens that were issued before the consent was revoked live until then.
+      - The instant before which nothing goes that may be all that limits tokens which were issued before a consent was
+        revoked (ISO 8601, UTC). Until then the outcome is V(pending).
+      - With O(state=absent) that is the policy; with O(state=present) a policy that is made anew, or one that denies.
     type: str
   consent_revoked:
     description:

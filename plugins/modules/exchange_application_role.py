@@ -251,11 +251,17 @@ in_force_by:
   returned: when something was changed
   type: str
 tokens_until:
-  description: When the last token is dead that may have been issued with what was revoked (ISO 8601, UTC).
+  description: >-
+    When the last token is dead that may have been issued with what was revoked, or would be in check mode (ISO 8601,
+    UTC). A task that fails after a revocation tells it as well.
   returned: when something was revoked
   type: str
 tokens_until_reason:
   description: Why then.
+  returned: when something was revoked
+  type: str
+revoked_at:
+  description: When it was revoked (ISO 8601, UTC), by the service's clock.
   returned: when something was revoked
   type: str
 pending:

@@ -550,6 +550,23 @@ permissions_in_force:
       description: Names of delegated permissions.
       type: list
       elements: str
+token_lifetimes:
+  description: >-
+    Where O(steps) has V(decommission), the token lifetime policies that decide how long an issued token may live: of
+    the tenant, and on Exchange Online and Microsoft Graph. Null where they were not asked for or are not readable.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What the policy is called.
+      type: str
+    resource:
+      description: Application ID of the resource that it is set on, null for the tenant's default.
+      type: str
+    minutes:
+      description: How long a token lives.
+      type: int
 app_management_policy:
   description: What the tenant's app-management policy allows, or the application's own.
   returned: success

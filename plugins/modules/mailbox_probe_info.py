@@ -226,6 +226,20 @@ token_length:
   returned: success
   type: int
   sample: 1684
+tokens:
+  description: >-
+    How long the tokens live that this proof got, and so others may that were issued beside them. None of their values.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: What they are for, C(exchange_online) or C(microsoft_graph).
+      type: str
+    minutes:
+      description: For how many minutes one was issued.
+      type: int
+  version_added: 0.2.0
 probes:
   description: One entry per mailbox; empty in check mode when there is no application or no secret yet.
   returned: success

@@ -26,6 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     group,
     held,
     host,
+    lifetimes,
     mailboxes,
     operator,
     pointer,
@@ -66,6 +67,7 @@ class State:
     held: held.Facts = field(default_factory=held.Facts)
     protocols: protocols.Facts = field(default_factory=protocols.Facts)
     host: host.Facts = field(default_factory=host.Facts)
+    lifetimes: lifetimes.Facts = None
     refusal: Forbidden | None = None
     unreadable: tuple[str, ...] = ()
 
@@ -94,6 +96,7 @@ class TenantInfo(ReadOnly):
                 "scope": scope.calls(desired, apart=first),
                 "held": held.calls(desired),
                 "protocols": protocols.calls(desired),
+                "lifetimes": lifetimes.calls(desired),
             }
         )
         settings = ews.take(answers["ews"])
@@ -116,6 +119,7 @@ class TenantInfo(ReadOnly):
             held=has,
             protocols=protocols.take(answers["protocols"]),
             host=host.take(self._tenant, ask.host_problem),
+            lifetimes=lifetimes.take(answers["lifetimes"]),
             refusal=ask.refusal,
             unreadable=tuple(ask.unreadable),
         )
@@ -179,6 +183,7 @@ def plan(current: State, desired: Desired, now: dt.datetime) -> Plan:
         "application": registration.shown,
         "permissions": None if desired.permissions is None else [item.as_dict() for item in desired.permissions],
         "permissions_in_force": granted.shown(current.granted, current.application.offers),
+        "token_lifetimes": lifetimes.shown(current.lifetimes),
         "app_management_policy": policy.shown,
         "mailboxes": declared.shown,
         "control_mailboxes": controls.shown,

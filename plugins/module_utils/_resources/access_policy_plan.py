@@ -144,10 +144,14 @@ def _present(
         )
         if found is not None:
             # Exchange keeps one policy for an application and a group, so the old one goes first.
-            if not _bridged(found, others, current, desired):
-                plan.blocked = _no_bridge(found, desired, current)
-                plan.summary = plan.blocked.message
-                return
+            if not _bridged(others):
+                if not _needless(found, current, desired):
+                    plan.blocked = _no_bridge(found, desired, current)
+                    plan.summary = plan.blocked.message
+                    return
+                if _waits(plan, desired, now, "the policy stays as it is"):
+                    plan.summary = f"policy stays as it is until {plan.pending_until}"
+                    return
             plan.steps.append(_removal(found))
         plan.steps.append(
             Create(
@@ -160,7 +164,7 @@ def _present(
                 },
             )
         )
-    if (problem := _settle_others(plan, current, desired, others)) is not None:
+    if (problem := _settle_others(plan, current, desired, others, now)) is not None:
         plan.steps.clear()
         plan.blocked = problem
         plan.summary = problem.message
@@ -185,11 +189,14 @@ def _description(found: Policy | None, desired: Desired) -> str:
     return found.description if found is not None else ""
 
 
-def _bridged(found: Policy, others: t.Iterable[Policy], current: State, desired: Desired) -> bool:
+def _bridged(others: t.Iterable[Policy]) -> bool:
     """Whether the application opens no more while its policy on the group is made anew: another valid one limits it
-    meanwhile; or, for one that is not valid and so may limit nothing, it holds nothing that a policy limits."""
-    if any(policy.access_right == RESTRICT and policy.is_valid for policy in others):
-        return True
+    meanwhile."""
+    return any(policy.access_right == RESTRICT and policy.is_valid for policy in others)
+
+
+def _needless(found: Policy, current: State, desired: Desired) -> bool:
+    """Whether a policy that is not valid, and so may limit nothing, can go: nothing is held that a policy limits."""
     if found.is_valid:
         return False
     return current.holding is not None and limiter.removal_problem(current.holding, "", **_said(desired)) is None
@@ -199,7 +206,9 @@ def _said(desired: Desired) -> dict[str, bool]:
     return {"revoked": desired.consent_revoked, "check_mode": desired.check_mode}
 
 
-def _settle_others(plan: Plan, current: State, desired: Desired, others: list[Policy]) -> Blocked | None:
+def _settle_others(
+    plan: Plan, current: State, desired: Desired, others: list[Policy], now: dt.datetime
+) -> Blocked | None:
     """Steps that remove what contradicts, a warning for what stays, or the reason to stop."""
     contradicting = [policy for policy in others if _contradicts(policy, desired)]
     if not contradicting:
@@ -217,9 +226,16 @@ def _settle_others(plan: Plan, current: State, desired: Desired, others: list[Po
     if desired.on_other_policies == "remove":
         # A policy for every application is not this application's to remove.
         kept = [policy for policy in contradicting if policy.app_id == EVERY_APPLICATION]
-        going = [policy for policy in contradicting if policy not in kept]
-        if desired.access_right == DENY and (problem := _removal_problem(current, desired, going)) is not None:
-            return problem
+        # What denies goes last, so that nothing opens on the way that another of them still grants.
+        going = sorted(
+            (policy for policy in contradicting if policy not in kept), key=lambda policy: policy.access_right == DENY
+        )
+        opens = desired.access_right == DENY or (kept and any(policy.access_right == DENY for policy in going))
+        if opens and going:
+            if (problem := _removal_problem(current, desired, going)) is not None:
+                return problem
+            if _waits(plan, desired, now, "the other policies stay"):
+                return None
         plan.steps.extend(_removal(policy) for policy in going)
     if kept:
         plan.warnings.append(f"Other access policies count as well: {'; '.join(map(str, kept))}. {EVALUATION}.")
@@ -254,9 +270,7 @@ def _absent(
         )
         plan.summary = plan.blocked.message
         return
-    if desired.not_before is not None and now < desired.not_before:
-        plan.pending = "the policy stays until no token can be alive that was issued before the consent was revoked"
-        plan.pending_until = _time.iso(desired.not_before)
+    if _waits(plan, desired, now, "the policy stays"):
         plan.summary = f"policy stays until {plan.pending_until}"
         return
     plan.blocked = _removal_problem(current, desired, [found])
@@ -267,6 +281,15 @@ def _absent(
     plan.after = {}
     plan.result["policy"] = None
     plan.summary = "policy removed"
+
+
+def _waits(plan: Plan, desired: Desired, now: dt.datetime, what: str) -> bool:
+    """Whether tokens may be alive that were issued before a consent was revoked, and that only a policy limits."""
+    if desired.not_before is None or now >= desired.not_before:
+        return False
+    plan.pending = f"{what} until no token can be alive that was issued before the consent was revoked"
+    plan.pending_until = _time.iso(desired.not_before)
+    return True
 
 
 def _removal_problem(current: State, desired: Desired, going: list[Policy]) -> Blocked | None:

@@ -42,6 +42,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources.applicati
     assigns,
     grants,
     plan,
+    revoked_by,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_role_removal import (
     absent,
@@ -104,6 +105,7 @@ class ApplicationRole:
         self._desired = _desired(task)
         self._grace: int | None = task.params["token_grace_minutes"]
         self._revoked: list[Held] = []
+        self._foreseen: Json = {}
         self._added: list[Json] = []
         self._seen: set[str] = set()
 
@@ -122,6 +124,8 @@ class ApplicationRole:
         if desired.app_id != _names.ZERO_GUID and state.holder is not None and grants(state, desired):
             self._desired = replace(desired, trust=_claim.signed_in(self._tenant, desired.trust))
             state = replace(state, claim=_claim.look(self._tenant, desired.app_id))
+        if desired.check_mode and (going := revoked_by(plan(state, desired, self._tenant.now()))):
+            self._foreseen = self._outlived(going)
         return state
 
     def _named(self) -> State:
@@ -189,6 +193,13 @@ class ApplicationRole:
         if self._desired.state == "absent":
             return absent(current, self._desired)
         planned = plan(current, self._desired, self._tenant.now())
+        if self._foreseen:
+            planned.result.update(self._foreseen)
+            if self._foreseen["tokens_until"] > _time.iso(self._tenant.now()):
+                planned.pending = _ALIVE.format(told=", ".join(map(str, revoked_by(planned))))
+                planned.pending_until = max(self._foreseen["tokens_until"], planned.pending_until or "")
+            else:
+                planned.warnings.append(token_life.NOT_WAITED_FOR)
         # What a plan that was made anew after a lost answer no longer shows.
         self._added = self._added or (planned.added if isinstance(planned.added, list) else [])
         return planned
@@ -226,17 +237,19 @@ class ApplicationRole:
     def _revoke(self, step: Revoke) -> None:
         held = step.held
         path = f"/servicePrincipals/{held.principal_id}/appRoleAssignments/{held.id}"
+        if held not in self._revoked:
+            self._revoked.append(held)  # Whatever comes of it: an answer that is lost may have said that it was done.
         try:
             with contextlib.suppress(NotFound):
                 self._tenant.graph.delete(path, step.title)
         except Forbidden as exc:
+            self._revoked.remove(held)
             exc.cure = (
                 "give the operator's application AppRoleAssignment.ReadWrite.All (Microsoft Graph) and admin consent "
                 "to it, or revoke the permission by hand"
             )
             exc.who = "a Privileged Role Administrator"
             raise
-        self._revoked.append(held)
 
     def _customize(self, step: Customize) -> None:
         try:
@@ -336,7 +349,7 @@ class ApplicationRole:
         now = self._tenant.now()
         values: Json = {**as_found(self._look(), self._desired), **self._what_was_revoked(), "ready": False}
         why = f"Exchange takes {problems.HOW_LONG} after the organization was customized until it assigns roles"
-        until = max(_time.iso(now + CUSTOMIZED_AFTER), str(values.get("tokens_until") or ""))
+        until = max(_time.iso(now + CUSTOMIZED_AFTER), str(values.get("tokens_until") or ""), self._awaited())
         scopes = [entry for entry in self._added if entry["kind"] == "scope" and values["scope"]]
         return NotYet(Settled(values, pending=why, pending_until=until), scopes)
 
@@ -367,20 +380,36 @@ class ApplicationRole:
             return Settled(values)
         if values["tokens_until"] <= _time.iso(self._tenant.now()):
             return Settled(values, warnings=(token_life.NOT_WAITED_FOR,))
-        told = ", ".join(map(str, self._revoked))
         return Settled(
             values,
-            pending=f"tokens that were issued with {told} may still be alive, and open what the scope keeps shut",
-            pending_until=values["tokens_until"],
+            pending=_ALIVE.format(told=", ".join(map(str, self._revoked))),
+            pending_until=max(values["tokens_until"], self._awaited()),
         )
+
+    def lasting(self) -> Json:
+        """A revocation may have been done: until when tokens may outlive it is not forgotten."""
+        if not self._revoked:
+            return {}
+        return token_life.told_unread(self._tenant.now(), _resources(self._revoked), self._grace)
 
     def _what_was_revoked(self) -> Json:
         if not self._revoked:
             return {}
-        resources = sorted({one.resource or GRAPH for one in self._revoked})
-        until, why = token_life.of_revoked(self._tenant.graph, self._tenant.now(), resources, self._grace)
-        revoked = entra_grants.by_resource(self._revoked)
-        return {"revoked": revoked, "tokens_until": _time.iso(until), "tokens_until_reason": why}
+        return {"revoked": entra_grants.by_resource(self._revoked), **self._outlived(self._revoked)}
+
+    def _outlived(self, held: t.Iterable[Held]) -> Json:
+        return token_life.told(self._tenant.graph, self._tenant.now(), _resources(held), self._grace)
+
+    def _awaited(self) -> str:
+        """Until when the tokens of an earlier revocation may live; "" where none is waited for."""
+        return _time.iso(self._desired.tokens_until) if self._desired.tokens_until else ""
+
+
+_ALIVE = "tokens that were issued with {told} may still be alive, and open what the scope keeps shut"
+
+
+def _resources(held: t.Iterable[Held]) -> list[str]:
+    return sorted({one.resource or GRAPH for one in held})
 
 
 def _with_application(state: State, told: t.Sequence[Output], desired: Desired) -> State:

@@ -150,6 +150,11 @@ def assigns(current: State, desired: Desired) -> bool:
     return any(isinstance(step, Assign) for step in made.steps)
 
 
+def revoked_by(made: Plan) -> list[Held]:
+    """What a plan takes back in Entra."""
+    return [step.held for step in made.steps if isinstance(step, Revoke)]
+
+
 def grants(current: State, desired: Desired) -> bool:
     """Whether the application would get into something: reason to look who can sign in as it."""
     return _grants(plan(current, desired, dt.datetime.min.replace(tzinfo=dt.UTC)))

@@ -22,7 +22,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import (
     _permissions,
     _settle,
     _texts,
-    _time,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._directory import all_items
@@ -139,10 +138,11 @@ class Consent:
         self._check_mode = task.check_mode
         self._desired = _desired(task)
         self._steps: list[Write] = []
-        self._sent = False
+        self._sent = self._wrote = False
         self._limits = consent_limits.limits_of(task, self._desired.app_id)
         self._grace = task.params["token_grace_minutes"]
         self._revoked: list[Json] | None = None
+        self._foreseen: Json = {}
 
     def read(self) -> State:
         """One batch; one more when something was granted on a resource that is not declared."""
@@ -175,6 +175,8 @@ class Consent:
             return self._unborn(state.offers)
         if self._desired.consent == BY_HAND and not self._check_mode and self.plan(state).pending is not None:
             self._see_the_limit()  # a person is asked to grant: not before the limit stands
+        if self._check_mode and (gone := _resources(plan(state, self._desired, self._tenant.now()).result)):
+            self._foreseen = token_life.told(self._tenant.graph, self._tenant.now(), gone, self._grace)
         return state
 
     def _unborn(self, offers: Offers) -> State:
@@ -231,10 +233,11 @@ class Consent:
 
     def plan(self, current: State) -> Plan:
         planned = plan(current, self._desired, self._tenant.now())
-        self._steps, self._sent = planned.steps, False
+        self._steps, self._sent, self._wrote = planned.steps, False, self._wrote or self._sent
         # A plan that was made anew after a lost answer no longer shows what was revoked.
         if self._revoked is None:
             self._revoked = planned.result.get("revoked")
+        planned.result.update(self._foreseen)
         if self._grace == 0 and any(item["application"] for item in self._revoked or ()):
             planned.warnings.append(token_life.NOT_WAITED_FOR)
         return planned
@@ -324,16 +327,24 @@ class Consent:
 
     def settle(self, plan: Plan) -> Json:
         values: Json = {"revoked": self._revoked or []}
-        gone = [
-            _permissions.resource_id(item["resource"], "resource")
-            for item in self._revoked or ()
-            if item["application"]
-        ]
         _settle.read_back(self._tenant, self).require("the application's consent")
-        if gone:
-            until, why = token_life.of_revoked(self._tenant.graph, self._tenant.now(), gone, self._grace)
-            values |= {"tokens_until": _time.iso(until), "tokens_until_reason": why}
+        if gone := _resources(values):
+            values |= token_life.told(self._tenant.graph, self._tenant.now(), gone, self._grace)
         return values
+
+    def lasting(self) -> Json:
+        """A revocation may have been done: until when tokens may outlive it is not forgotten."""
+        gone = _resources({"revoked": self._revoked}) if self._sent or self._wrote else []
+        return token_life.told_unread(self._tenant.now(), gone, self._grace) if gone else {}
+
+
+def _resources(values: t.Mapping[str, t.Any]) -> list[str]:
+    """The application ids of the resources of which an application permission was revoked, or would be."""
+    return [
+        _permissions.resource_id(item["resource"], "resource")
+        for item in values.get("revoked") or ()
+        if item["application"]
+    ]
 
 
 def _replicates(step: Write, error: ServiceError) -> bool:

@@ -131,6 +131,9 @@ class MailboxProbe(ReadOnly):
 
     def plan(self, current: State) -> Plan:
         planned = plan(current, self._desired, self._tenant.now())
+        planned.result["tokens"] = [
+            {"resource": resource, "minutes": minutes} for resource, minutes in sorted(current.lives.items())
+        ]
         planned.result["token_length"] = mailbox_probe_client.longest(current)
         planned.warnings.extend(mailbox_probe_client.warnings(current, self._desired))
         return planned

@@ -11,6 +11,7 @@ says: a refusal that is asked for every few seconds lives on.
 
 from __future__ import annotations
 
+import math
 import typing as t
 import uuid
 from dataclasses import dataclass, replace
@@ -77,6 +78,15 @@ class Tokens:
         held = self._held.get(audience)
         return held is not None and self._clock.monotonic() - held.taken > TOKEN_GOOD_FOR_S
 
+    def left(self, now: float) -> dict[str, float]:
+        """How many seconds each token lived, or will, since it came; of those that say when they end."""
+        here = self._clock.monotonic()
+        return {
+            audience: held.token.ends_at - (now - (here - held.taken))
+            for audience, held in self._held.items()
+            if held.token.ends_at is not None
+        }
+
     def all(self) -> list[Token]:
         return [held.token for held in self._held.values()]
 
@@ -125,12 +135,21 @@ class Rounds:
             next((token.tenant_id for token in tokens if token.tenant_id), None),
             carried=(carried := {name: self._token(name).roles for name in self._asked}),
             lengths={name: len(self._token(name).value) for name in self._asked},
+            lives=self._lives(),
             undone={
                 name: undone(self._ways[name], self._ways.values(), desired.app_id, carried[name])
                 for name in self._asked
                 if desired.accesses
             },
         )
+
+    def _lives(self) -> dict[str, int]:
+        """Counted from when the token came: its claims have begun some minutes before that."""
+        found: dict[str, int] = {}
+        for audience, left in self._tokens.left(self._tenant.now().timestamp()).items():
+            resource = "microsoft_graph" if audience == self._tenant.cloud.graph_audience else "exchange_online"
+            found[resource] = max(found.get(resource, 0), math.ceil(left / 60))
+        return found
 
     def _token(self, name: str) -> Token:
         audience = self._audiences[name]

@@ -175,3 +175,5 @@ class State:
     carried: t.Mapping[str, t.Collection[str]] = field(default_factory=dict)
     undone: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     lengths: t.Mapping[str, int] = field(default_factory=dict)
+    lives: t.Mapping[str, int] = field(default_factory=dict)
+    """For how many minutes a token was issued, by the resource's well-known name."""

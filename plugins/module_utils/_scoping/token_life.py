@@ -17,8 +17,11 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions, _time
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error, NoLongerWanted
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph
+
+Json = dict[str, t.Any]
 
 EXCHANGE = _permissions.WELL_KNOWN["exchange_online"]
 GRAPH = _permissions.WELL_KNOWN["microsoft_graph"]
@@ -33,6 +36,9 @@ _NAMES: t.Mapping[str, str] = {EXCHANGE: "Exchange Online", GRAPH: "Microsoft Gr
 _SPAN = re.compile(
     r"(?:(?P<days>\d{1,4})\.)?(?P<hours>\d{1,2}):(?P<minutes>\d{1,2})(?::(?P<seconds>\d{1,2})(?:\.\d+)?)?"
 )
+
+
+_PURPOSE = "read the token lifetime policies"
 
 
 @dataclass(frozen=True)
@@ -61,19 +67,24 @@ def lifetime_policies(
     return found
 
 
+def calls(resources: t.Sequence[str]) -> list[Call]:
+    """The parts of a batch: the tenant's policies, then those on each resource (application ids)."""
+    return [
+        Call("GET", "/policies/tokenLifetimePolicies", _PURPOSE),
+        *(
+            Call("GET", f"/servicePrincipals(appId={_names.odata(resource)})/tokenLifetimePolicies", _PURPOSE)
+            for resource in resources
+        ),
+    ]
+
+
 def read(graph: Graph, resources: t.Sequence[str]) -> list[LifetimePolicy] | None:
     """The policies that decide for tokens of these resources (application ids); None where one could not be read.
 
     They only tell how long to wait: what cannot be read is said, and the usual life holds.
     """
-    purpose = "read the token lifetime policies"
     known = [resource for resource in resources if _names.is_guid(resource)]
-    calls = [Call("GET", "/policies/tokenLifetimePolicies", purpose)]
-    calls += [
-        Call("GET", f"/servicePrincipals(appId={_names.odata(resource)})/tokenLifetimePolicies", purpose)
-        for resource in known
-    ]
-    organization, *on_resources = graph.batch(calls, purpose=purpose)
+    organization, *on_resources = graph.batch(calls(known), purpose=_PURPOSE)
     if any(part.error is not None for part in (organization, *on_resources)):
         return None
     policies = lifetime_policies(organization.value().get("value") or [])
@@ -95,12 +106,14 @@ def tokens_until(
     said_minutes: int | None = None,
     lifetime_policies: t.Iterable[LifetimePolicy] | None = (),
     exps: t.Iterable[dt.datetime] = (),
+    lives: t.Mapping[str, dt.timedelta] | None = None,
 ) -> tuple[dt.datetime, str]:
     """When every token issued until ``revoked_at`` is dead, and why then, in words.
 
     ``resources``: the application ids of the resources on which a grant was revoked. ``said_minutes``: what the
     inventory says, which alone decides (0: no waiting). ``lifetime_policies`` None: they could not be read, which is
-    said, and the defaults hold. ``exps``: ends of tokens that were really seen. All instants are aware.
+    said, and the defaults hold. ``exps``: ends of tokens that were really seen; ``lives``: how long tokens for a
+    resource were seen to live, which others that were issued later may, too. All instants are aware.
     """
     if said_minutes is not None:
         if said_minutes < 0:
@@ -116,6 +129,10 @@ def tokens_until(
     for policy in lifetime_policies or ():
         if asked and (policy.resource is None or policy.resource.lower() in asked):
             ends.append((revoked_at + policy.life, f"the token lifetime policy {policy.name!r} says {policy.life}"))
+    for resource, life in (lives or {}).items():
+        if resource.lower() in asked:
+            named = _NAMES.get(resource.lower(), resource)
+            ends.append((revoked_at + life, f"a token for {named} that the proof got lived {_minutes(life)} minutes"))
     ends += [(exp, "a token that was issued for the proof lives that long") for exp in exps]
     until, why = max(ends, key=lambda end: end[0], default=(revoked_at, "nothing was granted"))
     until = max(until, revoked_at)
@@ -130,11 +147,35 @@ def of_revoked(
     """As ``tokens_until``, with the tenant's lifetime policies read where the inventory does not decide."""
     if said_minutes is not None:
         return tokens_until(revoked_at, resources, said_minutes)
-    return tokens_until(revoked_at, resources, lifetime_policies=read(graph, resources))
+    try:
+        policies = read(graph, resources)
+    except NoLongerWanted:
+        raise
+    except M365Error:
+        policies = None
+    return tokens_until(revoked_at, resources, lifetime_policies=policies)
+
+
+def told(graph: Graph, revoked_at: dt.datetime, resources: t.Sequence[str], said_minutes: int | None) -> Json:
+    """The same as results of a module: ``revoked_at``, ``tokens_until``, ``tokens_until_reason``."""
+    return _told(revoked_at, *of_revoked(graph, revoked_at, resources, said_minutes))
+
+
+def told_unread(revoked_at: dt.datetime, resources: t.Sequence[str], said_minutes: int | None) -> Json:
+    """The same of a task that failed: nothing more is asked."""
+    return _told(revoked_at, *tokens_until(revoked_at, resources, said_minutes, None))
+
+
+def _told(revoked_at: dt.datetime, until: dt.datetime, why: str) -> Json:
+    return {"revoked_at": _time.iso(revoked_at), "tokens_until": _time.iso(until), "tokens_until_reason": why}
+
+
+def _minutes(life: dt.timedelta) -> int:
+    return -int(-life.total_seconds() // 60)
 
 
 def _words(resource: str) -> str:
-    minutes = int(LIFE.get(resource, OTHER_LIFE).total_seconds() // 60)
+    minutes = _minutes(LIFE.get(resource, OTHER_LIFE))
     return f"{minutes} minutes" if minutes % 60 else f"{minutes // 60} hours"
 
 

@@ -15,6 +15,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
     ours,
     steps,
     times,
+    token_lives,
     watched,
 )
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import SCHEMA, read
@@ -78,7 +79,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "exchange": None if state == "removed" else facts.exchange(run),
         "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
-        **_tokens_until(run, state),
+        **_tokens(run, state),
         "proof_by": None if state == "removed" else facts.proof_by(run),
         "ours": _ours(run, state),
         "removing": _removing(run, state),
@@ -129,10 +130,23 @@ def _ours(run: Run, state: str) -> list[Json] | None:
     return ours.merged(before or [], [entry for step in run.step_names for entry in ours.added(step, run.of(step))])
 
 
-def _tokens_until(run: Run, state: str) -> Json:
-    """Until when tokens may live that were issued with what was revoked beside application roles; none: not there."""
-    until = run.of("application_role").get("tokens_until") or run.previous.get("tokens_until")
-    return {} if state == "removed" or not until else {"tokens_until": str(until)}
+def _tokens(run: Run, state: str) -> Json:
+    """Until when tokens may live that were issued with what runs revoked, also those that failed then; and how long
+    tokens were seen to live, where that is longer than they usually do. Nothing where neither is known."""
+    if state == "removed":
+        return {}
+    found: Json = {}
+    told = [run.previous]
+    if run.mode == "apply":
+        told += [run.of(step) for step in ("admin_consent", "application_role")]
+    ends = [row for row in told if times.instant(row.get("tokens_until"))]
+    if ends:
+        last = max(ends, key=lambda row: times.instant(row["tokens_until"]) or run.at)
+        since = last.get("revoked_at") or last.get("tokens_since")
+        found["tokens_until"] = str(last["tokens_until"])
+        found |= {"tokens_since": str(since)} if since else {}
+    lives = token_lives.longer(run.previous.get("token_lives"), run.of("mailbox_probe").get("tokens"))
+    return {**found, **({"token_lives": lives} if lives else {})}
 
 
 def _removing(run: Run, state: str) -> Json | None:

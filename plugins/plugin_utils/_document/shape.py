@@ -9,7 +9,18 @@ from __future__ import annotations
 
 import typing as t
 
-_DICTIONARIES = ("tenant", "ids", "application", "group", "secret", "removing", "accepted", "ews_found", "profile")
+_DICTIONARIES = (
+    "tenant",
+    "ids",
+    "application",
+    "group",
+    "secret",
+    "removing",
+    "accepted",
+    "ews_found",
+    "profile",
+    "token_lives",
+)
 _LISTS: dict[str, tuple[str, ...]] = {
     "steps": ("step", "outcome"),
     "mailboxes": ("mailbox", "expected", "verdict"),

@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _permissions, _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import token_lives
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
 
@@ -222,20 +223,56 @@ class _Removal:
         """When what limited a grant may go; None: at once."""
         consent: Json = self._found.get("consent") or {}
         grace = self._found.get("token_grace_minutes")
-        ends = [
-            moment for moment in (instant(consent.get("tokens_until")), self._recorded_end(grace)) if moment is not None
-        ]
-        if not ends and not self._never_granted():
+        told = [instant(consent.get("tokens_until")), self._recorded_end(grace), self._seen_to_live(consent, grace)]
+        ends = [moment for moment in told if moment is not None]
+        if told[0] is None and (not ends or self._was_restored()) and not self._never_granted():
             since = self._deleted_at() or instant(self._tenant.get("now") or self._found.get("now"))
             if since is not None:
-                ends.append(token_life.tokens_until(since, self._resources(), grace)[0])
+                ends.append(self._until(since, self._resources(), grace))
+        # Of what a provisioning revoked beside what it declared.
+        ends += [moment for moment in (self._before_that(grace),) if moment is not None]
         now = instant(self._tenant.get("now"))
         # Judged by the services' clock, which a task that goes by way of a Windows host may not have seen.
         return iso(max(ends)) if ends and (now is None or max(ends) > now) else None
 
+    def _until(self, since: dt.datetime, resources: t.Sequence[str], grace: int | None) -> dt.datetime:
+        """When tokens for these resources are dead that were issued until then, by all that is known of their lives."""
+        told = self._tenant.get("token_lifetimes")
+        policies = None
+        if told is not None:
+            policies = [
+                token_life.LifetimePolicy(
+                    dt.timedelta(minutes=int(row["minutes"])), str(row.get("name") or ""), row.get("resource")
+                )
+                for row in told
+            ]
+        lives = token_lives.by_resource(self._record.get("token_lives"))
+        return token_life.tokens_until(since, resources, grace, policies, lives=lives)[0]
+
+    def _seen_to_live(self, consent: Json, grace: int | None) -> dt.datetime | None:
+        """What the life of tokens that earlier proofs got adds to what the revocation told."""
+        since, lives = instant(consent.get("revoked_at")), self._record.get("token_lives")
+        if since is None or not lives or grace is not None:
+            return None
+        return self._until(since, [_permissions.WELL_KNOWN.get(name, name) for name in lives], grace)
+
+    def _before_that(self, grace: int | None) -> dt.datetime | None:
+        """When the tokens are dead that outlived what an earlier run revoked, whatever it was for."""
+        until, since = instant(self._record.get("tokens_until")), instant(self._record.get("tokens_since"))
+        if until is None or grace is None or since is None:
+            return until
+        return self._until(since, (), grace)
+
+    def _was_restored(self) -> bool:
+        """Whether somebody brought back what a removal had deleted: since then it may have held anything."""
+        return bool(self._record.get("removing")) and self._exists and not self._stays
+
     def _recorded_end(self, grace: int | None) -> dt.datetime | None:
         """When the wait that an earlier run began is over. What is said of the tokens' life now alone decides."""
         removing: Json = self._record.get("removing") or {}
+        if not removing and self._record.get("kind") == "decommission":
+            # A removal that stopped after the revocation.
+            return self._before_that(grace)
         # The services' clock, where it tells; the application went after its grants.
         since = self._deleted_at() or instant(removing.get("since"))
         if not removing or grace is None or since is None:
@@ -256,6 +293,11 @@ class _Removal:
 
     def _resources(self) -> list[str]:
         """The application ids of the resources on which a limited grant was, or may have been."""
+        consent: Json = self._found.get("consent") or {}
+        told = consent and not consent.get("failed") and not consent.get("skipped")
+        if told and not any(item.get("application") for item in consent.get("revoked") or ()):
+            # Somebody took the grants back before, and perhaps others than those that are known.
+            return [token_life.EXCHANGE, token_life.GRAPH]
         names = {entry["resource"] for entry in self._of_it("consent") if entry["type"] == "application"} or {
             str(item["resource"]) for item in self._found.get("permissions") or [] if item.get("application")
         }

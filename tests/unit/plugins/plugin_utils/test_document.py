@@ -364,6 +364,34 @@ def test_how_long_tokens_live_of_what_was_revoked_beside_roles_is_kept() -> None
     assert "tokens_until" not in compose(results())
 
 
+def test_a_run_that_fails_after_a_revocation_does_not_forget_it() -> None:
+    until, since = "2026-11-22T13:00:00Z", "2026-11-21T12:00:00Z"
+    failed = {"failed": True, "outcome": "failed", "msg": "no", "tokens_until": until, "revoked_at": since}
+    first = compose(results(admin_consent=failed), kind="decommission")
+    assert (first["tokens_until"], first["tokens_since"]) == (until, since)
+    # A later revocation whose tokens end before cuts nothing short, and a removal that went through forgets it.
+    sooner = {**failed, "tokens_until": "2026-11-21T13:30:00Z"}
+    again = compose(results(admin_consent=sooner), previous=json.dumps(first))
+    assert (again["tokens_until"], again["tokens_since"]) == (until, since)
+    gone = compose({"preflight": results()["preflight"]}, kind="decommission", previous=json.dumps(first))
+    assert (gone["state"], "tokens_until" in gone) == ("removed", False)
+    # A prediction has revoked nothing.
+    assert "tokens_until" not in compose(results(admin_consent=failed), mode="check")
+
+
+def test_what_the_proofs_tokens_say_of_the_others_is_kept_where_it_is_more_than_usual() -> None:
+    def proof(**minutes: int) -> Json:
+        tokens = [{"resource": name, "minutes": number} for name, number in minutes.items()]
+        return results(mailbox_probe={**results()["mailbox_probe"], "tokens": tokens})
+
+    usual = compose(proof(exchange_online=90, microsoft_graph=1440))
+    assert "token_lives" not in usual
+    long = compose(proof(exchange_online=480, microsoft_graph=90))
+    assert long["token_lives"] == {"exchange_online": 480}
+    assert compose(proof(exchange_online=75), previous=json.dumps(long))["token_lives"] == {"exchange_online": 480}
+    assert record.read(json.dumps({**long, "token_lives": [1]})).refused
+
+
 def test_an_audit_tells_drift_as_a_reason_to_stop() -> None:
     document = compose(
         results(client_secret={**results()["client_secret"], "changed": False, "outcome": "ok"}), mode="audit"

@@ -261,3 +261,63 @@ def test_without_a_record_the_profile_tells_what_there_may_be() -> None:
     assert any("so they stay as they are" in text for text in decided["kept"])
     assert decided["roles"]["own_scopes"] is None
     assert decide({}, "absent", app_id="", chosen=BY_ROLE)["roles"]["goes"] is False
+
+
+# --- every end that is known counts --------------------------------------------------------------------------
+
+
+DAY = "2026-11-22T13:00:00Z"
+NOTHING_LEFT: Json = {"revoked": [], "tokens_until": None}
+
+
+def test_what_a_provisioning_revoked_beside_outlives_the_removal_of_the_rest() -> None:
+    known = record(tokens_until=DAY, tokens_since=NOW)
+    assert decide(known, consent={"revoked": FULL, "tokens_until": SOON})["policy"]["not_before"] == DAY
+    assert decide(known)["policy"]["not_before"] == DAY
+    hasty = decide(known, token_grace_minutes=10, consent={"revoked": FULL, "tokens_until": SOON})
+    assert hasty["policy"]["not_before"] == SOON
+    # One of long ago is no word on what was revoked since.
+    known = record(tokens_until="2026-11-01T00:00:00Z", tokens_since="2026-10-31T00:00:00Z")
+    assert decide(known)["policy"]["not_before"] == SOON
+
+
+def test_a_removal_that_stopped_after_the_revocation_has_not_forgotten_it() -> None:
+    half = record(kind="decommission", state="draft", tokens_until=LATER, tokens_since=NOW)
+    assert decide(half, consent=NOTHING_LEFT)["policy"]["not_before"] == LATER
+    grace = decide(half, consent=NOTHING_LEFT, token_grace_minutes=45)
+    assert grace["policy"]["not_before"] == "2026-11-21T12:45:00Z"
+
+
+def test_where_the_grants_are_gone_and_nobody_noted_which_they_were_all_count() -> None:
+    assert decide(record(), consent=NOTHING_LEFT)["policy"]["not_before"] == DAY
+    only_delegated = {"revoked": [{"resource": "microsoft_graph", "application": [], "delegated": ["User.Read"]}]}
+    assert decide(record(), consent={**NOTHING_LEFT, **only_delegated})["policy"]["not_before"] == DAY
+
+
+def test_what_was_restored_after_a_removal_may_have_held_anything() -> None:
+    over = record(
+        kind="decommission",
+        state="removing",
+        removing={"since": "2026-11-01T00:00:00Z", "until": "2026-11-02T00:00:00Z"},
+    )
+    assert decide(over, "deleted")["policy"]["not_before"] == "2026-11-02T00:00:00Z"
+    assert decide(over, consent=NOTHING_LEFT)["policy"]["not_before"] == DAY
+
+
+@pytest.mark.parametrize("resource", [None, "00000002-0000-0ff1-ce00-000000000000"])
+def test_the_tenants_policies_count_where_the_revocation_is_not_todays(resource: str | None) -> None:
+    application = {"state": "present", "app_id": APP}
+    lives = [{"name": "A day", "resource": resource, "minutes": 1440}]
+    found = {"permissions": FULL, "now": NOW, "tenant": {"application": application, "token_lifetimes": lives}}
+    assert take_back(record(), found)["policy"]["not_before"] == "2026-11-22T12:00:00Z"
+    other = [{"name": "A day", "resource": "00000003-0000-0000-c000-000000000000", "minutes": 1440}]
+    found["tenant"]["token_lifetimes"] = other
+    assert take_back(record(), found)["policy"]["not_before"] == SOON
+
+
+def test_the_life_of_the_proofs_own_token_counts() -> None:
+    known = record(token_lives={"exchange_online": 480})
+    told = {"revoked": FULL, "tokens_until": SOON, "revoked_at": NOW}
+    assert decide(known, consent=told)["policy"]["not_before"] == "2026-11-21T20:00:00Z"
+    assert decide(known)["policy"]["not_before"] == "2026-11-21T20:00:00Z"
+    assert decide(known, consent=told, token_grace_minutes=30)["policy"]["not_before"] == SOON

@@ -590,3 +590,30 @@ def test_an_application_to_be_made_passes_in_check_mode():
 def test_only_a_policy_that_was_not_there_is_added():
     assert made().added == [{"kind": "policy", "of": APP, "id": FAX.guid}]
     assert made([OURS]).added == {}
+
+
+# ---- old tokens -----------------------------------------------------------------------------------------------------
+
+SOON = NOW + dt.timedelta(minutes=90)
+ANYBODYS = policy(group("everybody"), app_id=EVERY_APPLICATION)
+
+
+def test_a_policy_that_limits_nothing_is_made_anew_once_old_tokens_are_dead():
+    plan = made([INVALID], replace(WANTED, not_before=SOON), holding=NOTHING)
+    assert (plan.outcome, plan.steps, plan.pending_until) == ("pending", [], "2026-11-21T13:30:00Z")
+    assert steps(made([INVALID], replace(WANTED, not_before=NOW), holding=NOTHING))[0][0] == "remove"
+    stopped(made([INVALID], replace(WANTED, not_before=SOON), holding=OPEN))
+    # What another one limits meanwhile needs no waiting.
+    assert steps(made([INVALID, WIDER], replace(WANTED, on_other_policies="keep", not_before=SOON)))[0][0] == "remove"
+
+
+def test_a_denial_of_others_goes_last_and_not_before_old_tokens_are_dead():
+    denies = policy(group("vip"), DENY)
+    wanted = replace(WANTED, on_other_policies="remove")
+    assert [step for step, _what in steps(made([denies, WIDER], wanted))] == ["create", "remove", "remove"]
+    assert steps(made([denies, WIDER], wanted))[-1] == ("remove", denies.identity)
+    # What a policy for every application grants is all that it denies: then it goes as the last limit does.
+    stopped(made([denies, ANYBODYS], wanted, holding=OPEN))
+    assert steps(made([denies, ANYBODYS], wanted, holding=NOTHING))[-1] == ("remove", denies.identity)
+    waits = made([denies, ANYBODYS], replace(wanted, not_before=SOON), holding=NOTHING)
+    assert (waits.outcome, steps(waits)) == ("pending", [CREATE])

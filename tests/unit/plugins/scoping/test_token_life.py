@@ -99,3 +99,11 @@ def test_a_token_of_the_proof_that_lives_longer_counts() -> None:
 
 def test_nothing_ends_before_it_was_revoked() -> None:
     assert tokens_until(REVOKED, [], None, (), [REVOKED - dt.timedelta(hours=4)])[0] == REVOKED
+
+
+def test_what_a_token_was_seen_to_live_another_may_live() -> None:
+    lives = {EXCHANGE: dt.timedelta(hours=8), GRAPH: dt.timedelta(hours=26)}
+    assert minutes(tokens_until(REVOKED, [EXCHANGE], lives=lives)[0]) == 480
+    assert minutes(tokens_until(REVOKED, [EXCHANGE], 5, lives=lives)[0]) == 5
+    until, why = tokens_until(REVOKED, [GRAPH.upper()], lives=lives)
+    assert (minutes(until), "that the proof got" in why) == (26 * 60, True)
