@@ -40,6 +40,8 @@ if t.TYPE_CHECKING:
     from .windows_host import WindowsHost
 
 _READING_CMDLETS = ("get-", "test-")
+Hosted = t.Callable[["Services", Document, asyncio.Event], None]
+"""Told when all is ready: the services, what else would be printed, and what ends it all when it is set."""
 
 
 def load_texts() -> Document:
@@ -102,7 +104,7 @@ class Services:
         except Exception:
             traceback.print_exc()  # a mistake of the emulator's own
             answer = Answer(500, {"error": {"code": "EmulatorFailure", "message": traceback.format_exc(limit=-1)}})
-        await _response(call, answer, self.world.clock.now())(scope, receive, send)
+        await response_of(call, answer, self.world.clock.now())(scope, receive, send)
 
     async def call_of(self, request: Request) -> Call:
         raw_path = request.scope.get("raw_path") or request.url.path.encode()
@@ -303,7 +305,7 @@ class Services:
         return found.id if found else None
 
 
-def _response(call: Call, answer: Answer, now: dt.datetime) -> Response:
+def response_of(call: Call, answer: Answer, now: dt.datetime) -> Response:
     """``now``: the world's time, which is what a service's answer tells, however far the clock was moved."""
     headers = {"Date": email.utils.format_datetime(now, usegmt=True), **answer.headers}
     names = {name.lower() for name in headers}
@@ -443,13 +445,17 @@ async def serve(
     profile: str = "calm",
     parent: int | None = None,
     stdin: bool = False,
+    hosted: Hosted | None = None,
 ) -> None:
-    """Serve until a signal, the end of ``parent`` or of standard input. Prints one JSON line when ready."""
+    """Serve until a signal, the end of ``parent`` or of standard input. Prints one JSON line when ready.
+
+    ``hosted`` is told instead of that, by a process that does more than this: signals and memory stay its own.
+    """
     store = Store(state)
     services = Services(tenants.read(tenants_file), store, profile)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT) if hosted is None else ():
         loop.add_signal_handler(number, stop.set)
     with tempfile.TemporaryDirectory(prefix="m365-emulator-") as folder:
         authority = trustme.CA(organization_name="Tenant emulator")
@@ -476,8 +482,9 @@ async def serve(
         while not all(server.started for server in servers):
             await asyncio.sleep(0.001)
         watch = asyncio.create_task(_until_gone(parent, stdin, stop))
-        gc.collect()
-        gc.freeze()
+        if hosted is None:
+            gc.collect()
+            gc.freeze()
         ready: Document = {
             "proxy": f"http://127.0.0.1:{proxy_port}",
             "ca": str(ca_path),
@@ -490,8 +497,11 @@ async def serve(
             ready["winrm"], winrm_servers = await _windows_hosts(services, tenants_file, authority, folder)
             for host in services.windows_hosts:
                 host.surroundings = {"HTTPS_PROXY": ready["proxy"], "SSL_CERT_FILE": ready["ca"]}
-        sys.stdout.write(json.dumps(ready) + "\n")
-        sys.stdout.flush()
+        if hosted is not None:
+            hosted(services, ready, stop)
+        else:
+            sys.stdout.write(json.dumps(ready) + "\n")
+            sys.stdout.flush()
         await stop.wait()
         watch.cancel()
         await relay.stop()

@@ -9,6 +9,7 @@ import json
 import pathlib
 import random
 import re
+import subprocess
 import typing as t
 import uuid
 from dataclasses import dataclass, field
@@ -148,6 +149,8 @@ class Site:
     world: World
     variables: Json = field(default_factory=dict)
     winrm: bool = False
+    player: t.Callable[..., subprocess.CompletedProcess[str]] = play
+    """How a playbook is run: ``inprocess.play_in_process`` where a process of its own would take too long."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -187,15 +190,17 @@ class Site:
         found = self.emulator.exposures(declared=self.world.fax)
         return [one for one in found if one["appId"] != OPERATOR["client_id"]]
 
-    def play(self, playbook: str, *words: str, **variables: t.Any) -> Run:
+    def play(self, playbook: str, *words: str, by: t.Mapping[str, t.Any] | None = None, **variables: t.Any) -> Run:
+        """``by``: further options of the player."""
         self.emulator.clear_journal()
         before = self.state()
-        answer = play(
+        answer = self.player(
             self.folder,
             self.emulator,
             playbook,
             words,
             variables,
+            **(by or {}),
             M365_CLIENT_ID=OPERATOR["client_id"],
             M365_CLIENT_SECRET=OPERATOR["client_secret"],
         )
