@@ -214,10 +214,11 @@ def _let_ansible_find_the_collection() -> None:
     if AnsibleCollectionConfig.collection_finder is not None:
         return
     init_plugin_loader()
-    root = "ansible_collections.mail2fax.m365"
-    packages = [root.rpartition(".")[0].rpartition(".")[0], root.rpartition(".")[0], root]
-    imported = [sys.modules.pop(name) for name in packages]
-    for name, before in zip(packages, imported, strict=True):
+    named = [name for name in sys.modules if name.partition(".")[0] == "ansible_collections"]
+    # Folders without a file of their own, from the top.
+    packages = sorted(name for name in named if getattr(sys.modules[name], "__file__", "") is None)
+    imported = [(name, sys.modules.pop(name)) for name in packages]
+    for name, before in imported:
         package = importlib.import_module(name)
         for inner, value in vars(before).items():
             if isinstance(value, types.ModuleType) and f"{name}.{inner}" in sys.modules:

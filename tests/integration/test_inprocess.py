@@ -38,6 +38,7 @@ def alike(text: str) -> str:
 
 def told(run: Run, folder: pathlib.Path) -> Json:
     files = [path for path in sorted((folder / "handover").rglob("*")) if path.is_file()]
+    assert "STEP  " in run.output, run.output
     return {
         "code": run.code,
         "asked": alike(
