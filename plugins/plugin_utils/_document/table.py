@@ -105,7 +105,7 @@ def columns(rows: t.Sequence[t.Sequence[str]], width: int, lines_each: int | Non
 
     ``lines_each``: what is longer than so many lines is cut.
     """
-    cells = [[_plain(cell) for cell in row] for row in rows]
+    cells = [[plain(cell) for cell in row] for row in rows]
     count = len(cells[0])
     widest = [max(_cells(row[column]) for row in cells) for column in range(count)]
     rest = sum(widest[1 : count - 1]) + 2 * (count - 1)
@@ -124,7 +124,7 @@ def columns(rows: t.Sequence[t.Sequence[str]], width: int, lines_each: int | Non
 
 
 def wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(_plain(text), width, break_on_hyphens=False) or [""]
+    return textwrap.wrap(plain(text), width, break_on_hyphens=False) or [""]
 
 
 def _cut(text: str, width: int) -> str:
@@ -145,7 +145,7 @@ def _cells(text: str) -> int:
     )
 
 
-def _plain(text: t.Any) -> str:
+def plain(text: t.Any) -> str:
     """One line without anything that moves the cursor or turns the reading direction: such characters are spelled."""
     return "".join(
         char if char.isprintable() else " " if char in "\r\n\t" else char.encode("unicode_escape").decode()

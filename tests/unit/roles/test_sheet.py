@@ -79,7 +79,7 @@ def tried(address: str, expected: str, **seen: str) -> dict[str, t.Any]:
 class Reader(HTMLParser):
     """The elements, whether they are closed in order, and the text as a person sees it."""
 
-    VOID: t.ClassVar = {"meta", "br", "img", "link"}
+    VOID: t.ClassVar = {"meta", "br", "img", "link", "input"}
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.words.append(data)
 
     @property

@@ -1,0 +1,361 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of reach: its verdict, what became wider or narrower, its table, and a page in which nothing is markup."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import typing as t
+
+import pytest
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach, reach_changes
+from tests.unit.reach_reports import (
+    ADELE,
+    ARCHIVE,
+    AT,
+    BUSY,
+    CALENDAR,
+    FAX,
+    HOSTILE,
+    MANAGER,
+    OURS,
+    TENANT,
+    application,
+    compose,
+    opening,
+    right,
+    way,
+    wide,
+)
+from tests.unit.roles.test_sheet import Reader
+
+LAST = "2026-11-21T07:00:00Z"
+
+
+# --- the verdict -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_declared_and_no_more_is_ok() -> None:
+    report = compose(opening(FAX.upper()), ARCHIVE, MANAGER)
+    assert report.document["outcome"] == report.step["outcome"] == "ok"
+    assert report.document["wider"] == {"mailboxes": [], "everything": False, "powers": []}
+    assert report.step["summary"] == "the application opens exactly 1 mailbox: FAX@CONTOSO.COM"
+    assert (report.step["reach"]["others_everything"], report.step["reach"]["others_mighty"]) == (1, 1)
+
+
+def test_one_mailbox_more_is_blocked_and_named_with_its_way() -> None:
+    report = compose(opening(FAX, ADELE))
+    assert report.document["wider"]["mailboxes"] == [ADELE]
+    assert report.step["outcome"] == "blocked"
+    assert f"opens {ADELE} (EWS with full_access_as_app (access policy: Imagicle Digital Fax))" in report.step["msg"]
+    assert "What to do" in report.step["msg"]
+    assert "What to do" not in report.step["summary"]
+
+
+def test_a_dormant_way_opens_nothing() -> None:
+    dormant = {"address": ADELE, "ways": [way(alive=False, why="the assignment is disabled")]}
+    report = compose(opening(FAX, mailboxes=[dormant]))
+    assert report.document["outcome"] == "ok"
+    assert "dormant: the assignment is disabled" in Reader(reach.page(report.document)).text
+
+
+def test_every_mailbox_is_blocked_unless_that_very_permission_was_accepted() -> None:
+    everything = application(everything=True, everything_by=[wide()])
+    assert compose(everything).document["wider"]["everything"]
+    accepted = {"tenant_wide": "agreed with the board", "tenant_wide_permissions": ["Mail.ReadWrite"]}
+    report = compose(everything, about=accepted)
+    assert report.document["outcome"] == "ok"
+    assert report.step["summary"].endswith(
+        "every mailbox of the tenant, accepted with the words: agreed with the board"
+    )
+    more = application(everything=True, everything_by=[wide(), wide("ews", "full_access_as_app")])
+    assert compose(more, about=accepted).document["outcome"] == "blocked"
+    # Without a word on what opens it, the words for the whole decide.
+    unnamed = application(everything=True)
+    assert compose(unnamed).document["outcome"] == "blocked"
+    assert compose(unnamed, about=accepted).document["outcome"] == "ok"
+
+
+@pytest.mark.parametrize("opens", ["everything", "itself", "others"])
+def test_a_power_by_which_it_could_widen_itself_is_blocked_unless_the_inventory_names_it(opens: str) -> None:
+    power = {"permission": "Application.ReadWrite.All", "what": "", "opens": opens}
+    report = compose(opening(FAX, powers=[power]))
+    assert report.document["wider"]["powers"] == ["Application.ReadWrite.All"]
+    assert "mail2fax_extra_permissions" in report.step["msg"]
+    named = {"extra_permissions": ["application.readwrite.all"]}
+    assert compose(opening(FAX, powers=[power]), about=named).document["outcome"] == "ok"
+
+
+def test_what_the_module_calls_wider_knows_aliases() -> None:
+    declared = {"declared": ["telefax@contoso.com"]}
+    assert compose(opening(FAX), about=declared).document["outcome"] == "blocked"
+    told = {"mailboxes": [], "everything": False}
+    assert compose(opening(FAX), about=declared, wider=told).document["outcome"] == "ok"
+
+
+def test_what_others_reach_is_listed_and_blocks_nothing() -> None:
+    assert compose(ARCHIVE, MANAGER, CALENDAR).document["outcome"] == "ok"
+    report = compose(ARCHIVE, about={"app_id": ""})
+    assert report.document["application_id"] is None
+    assert report.step["summary"] == "there is no application yet"
+
+
+def test_what_could_not_be_read_blocks_nothing_and_is_told() -> None:
+    report = compose(opening(FAX, complete=False, missing=["rights on mailboxes that nobody has named"]))
+    assert report.document["outcome"] == "ok"
+    assert report.step["summary"].startswith("the application opens at least 1 mailbox")
+    text = Reader(reach.page(report.document)).text
+    assert "AS DECLARED, AS FAR AS COULD BE READ" in text
+    assert "What could not be read rights on mailboxes that nobody has named" in text
+
+
+# --- the last report -------------------------------------------------------------------------------------------
+
+
+def changes(before: list[dict[str, t.Any]], now: list[dict[str, t.Any]], **about: t.Any) -> list[tuple[str, str, str]]:
+    last = json.dumps(compose(*before, at=LAST, about={k: v for k, v in about.items() if k != "missing"}).document)
+    missing = {"missing": about.pop("missing")} if "missing" in about else {}
+    report = compose(*now, about={**about, "previous": last}, **missing)
+    assert all(entry["since"] == LAST for entry in report.document["changes"])
+    return [(one["became"], one["kind"], one["what"]) for one in report.document["changes"]]
+
+
+def test_the_first_report_has_nothing_to_compare_with() -> None:
+    report = compose(*BUSY)
+    assert (report.changed, report.document["changes"], report.document["compared_with"]) == (True, [], None)
+    assert report.shown["before"] == {}
+    assert "This is the first report" in Reader(reach.page(report.document)).text
+
+
+def test_a_mailbox_more_is_wider_and_one_less_is_narrower() -> None:
+    by = "EWS with full_access_as_app (access policy: Imagicle Digital Fax)"
+    assert changes([opening(FAX)], [opening(FAX, ADELE)]) == [("wider", "mailbox", f"opens {ADELE}, by {by}")]
+    assert changes([opening(FAX, ADELE)], [opening(FAX)]) == [
+        ("narrower", "mailbox", f"does not open {ADELE} any more")
+    ]
+
+
+def test_what_is_not_seen_while_something_was_not_read_is_not_narrower() -> None:
+    blind = opening(FAX, complete=False, missing=["Exchange refused"])
+    assert changes([opening(FAX, ADELE)], [blind]) == [
+        ("unknown", "mailbox", f"does not open {ADELE} any more, as far as could be read"),
+        ("unknown", "reading", "is not known exactly any more: Exchange refused"),
+    ]
+    assert changes([blind], [opening(FAX)]) == [("known", "reading", "is known exactly now")]
+    gone = changes([opening(FAX), ARCHIVE], [opening(FAX)], missing=["the list of applications was cut short"])
+    assert [entry[:2] for entry in gone] == [("unknown", "application")]
+
+
+def test_a_second_way_is_wider_and_a_way_that_wakes_up_too() -> None:
+    both = opening(FAX, mailboxes=[{"address": FAX, "ways": [way(), right()]}])
+    asleep = opening(FAX, mailboxes=[{"address": FAX, "ways": [way(), right(alive=False)]}])
+    wider = [("wider", "way", f"opens {FAX} by IMAP with IMAP.AccessAsApp (right on the mailbox) as well")]
+    assert changes([opening(FAX)], [both]) == changes([asleep], [both]) == wider
+    assert changes([opening(FAX)], [asleep]) == []
+    assert [entry[0] for entry in changes([both], [opening(FAX)])] == ["narrower"]
+
+
+def test_everything_is_told_once_and_not_mailbox_by_mailbox() -> None:
+    everything = application(everything=True, everything_by=[wide()], mailboxes=[])
+    by = "Microsoft Graph with Mail.ReadWrite (limited by nothing)"
+    assert changes([opening(FAX)], [everything]) == [
+        ("wider", "everything", f"opens every mailbox of the tenant, by {by}")
+    ]
+    assert changes([everything], [opening(FAX)]) == [
+        ("narrower", "everything", "does not open every mailbox any more: exactly 1 mailbox")
+    ]
+    assert changes([everything], [{**everything, "everything_by": [wide(), wide("ews")]}]) == [
+        ("wider", "way", "opens every mailbox by EWS with Mail.ReadWrite (limited by nothing) as well")
+    ]
+
+
+def test_powers_people_and_applications_count() -> None:
+    seen = [entry[:2] for entry in changes([opening(FAX), ARCHIVE], [BUSY[0], MANAGER])]
+    assert seen == [
+        *[("wider", "mailbox"), ("wider", "power"), ("wider", "person"), ("wider", "application")],
+        ("narrower", "application"),
+    ], "ours first"
+
+
+def test_a_report_of_one_application_says_nothing_of_the_others() -> None:
+    last = json.dumps(compose(opening(FAX), ARCHIVE, at=LAST).document)
+    one = compose(opening(FAX), about={"previous": last, "all_applications": False})
+    assert one.document["changes"] == []
+    last = json.dumps(one.document)
+    assert compose(opening(FAX), ARCHIVE, about={"previous": last}).document["changes"] == []
+
+
+def test_nothing_new_but_times_is_no_change_whatever_the_order() -> None:
+    first = compose(*BUSY, at=LAST)
+    again = compose(*reversed(BUSY), about={"previous": json.dumps(first.document)})
+    assert not again.changed
+    assert again.document["changes"] == []
+    assert again.shown["before"] == again.shown["after"]
+    text = Reader(reach.page(again.document)).text
+    assert "Nothing became wider or narrower since the report of 21 Nov 2026, 07:00 UTC" in text
+    # Another declaration is another report, though the tenant is the same.
+    assert compose(*BUSY, about={"previous": json.dumps(first.document), "declared": [FAX, ADELE]}).changed
+
+
+def test_what_was_seen_first_keeps_its_time() -> None:
+    first = compose(opening(FAX), at=LAST).document
+    second = compose(opening(FAX, ADELE), about={"previous": json.dumps(first)}).document
+    seen = {row["address"]: row["ways"][0]["seen_since"] for row in second["applications"][0]["mailboxes"]}
+    assert seen == {FAX: LAST, ADELE: AT}
+
+
+def test_a_diff_shows_the_change_and_since_when() -> None:
+    first = compose(opening(FAX), at=LAST).document
+    shown = compose(opening(FAX, ADELE), about={"previous": json.dumps(first)}).shown
+    added = set(shown["after"]["applications"][f"Mail2DigitalFax ({OURS})"]) - set(
+        shown["before"]["applications"][f"Mail2DigitalFax ({OURS})"]
+    )
+    assert added == {
+        "opens exactly 2 mailboxes",
+        f"{ADELE}: EWS with full_access_as_app (access policy: Imagicle Digital Fax)",
+    }
+    assert shown["after"]["changes"][0].startswith(f"wider since 21 Nov 2026, 07:00 UTC: Mail2DigitalFax opens {ADELE}")
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a report"),
+        ('{"host": "contoso"}', "not a report"),
+        ('{"host": "contoso", "applications": [{"app_id": "x", "mailboxes": [{"ways": 1}]}]}', "not a report"),
+        ('{"host": "contoso", "applications": [{"app_id": "x", "powers": ["y"]}]}', "not a report"),
+        ('{"host": "fabrikam", "applications": []}', "belongs to 'fabrikam'"),
+        ('{"host": "contoso", "applications": [], "schema": 99}', "later version"),
+        ('{"host": "contoso", "applications": [], "tenant": {"id": "x"}}', "belongs to the tenant x"),
+    ],
+)
+def test_a_report_that_cannot_be_used_is_refused_and_never_taken_for_none(text: str, refused: str) -> None:
+    assert refused in reach.read(text, "contoso", TENANT).refused
+
+
+def test_no_report_is_none_and_a_bare_one_is_taken() -> None:
+    assert reach.read("", "contoso") == reach.read(None, "contoso") == reach.Last()
+    bare = '{"host": "contoso", "tenant": {"id": null}, "at": "x", "declared": [], "applications": []}'
+    assert not reach.read(bare, "contoso", TENANT).refused
+
+
+# --- the table -------------------------------------------------------------------------------------------------
+
+
+def rows(document: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(reach.table(document))))
+
+
+def test_the_table_has_a_row_for_each_way_power_person_and_gap() -> None:
+    found = rows(compose(*BUSY).document)
+    assert [(row["kind"], row["mailbox"]) for row in found if row["ours"] == "yes"] == [
+        *[("way", ADELE), ("way", FAX), ("way", FAX), ("power", ""), ("person", "")],
+    ]
+    assert {row["state"] for row in found if row["kind"] == "way"} == {"alive", "dormant"}
+    assert [row["mailbox"] for row in found if row["application"] == "Mail archive"][:2] == ["(every mailbox)"] * 2
+    assert [row["detail"] for row in found if row["kind"] == "not read"] == CALENDAR["missing"]
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\u200b=", "\N{FULLWIDTH EQUALS SIGN}"])
+def test_no_cell_begins_a_formula(begin: str) -> None:
+    bad = f'{begin}cmd|"/c calc"!A1'
+    power = {"permission": bad, "what": bad, "opens": bad}
+    person = {"id": bad, "name": bad, "what": bad}
+    ways = [{"address": bad, "ways": [way(bad, bad, model=bad, limited_by=[bad], why=bad)]}]
+    one = application(bad, bad, mailboxes=ways, powers=[power], people=[person], missing=[bad], complete=False)
+    document = {**compose(one, missing=[bad]).document, "host": bad, "tenant": {"id": bad}}
+    cells = [cell for row in rows(document) for cell in row.values() if bad in cell]
+    assert len(cells) > 20
+    assert all(cell.startswith("'") for cell in cells)
+
+
+# --- the page --------------------------------------------------------------------------------------------------
+
+
+def test_the_page_tells_its_three_parts() -> None:
+    text = Reader(reach.page(compose(*BUSY).document)).text
+    assert f"WIDER THAN DECLARED It opens {ADELE}, and nobody declared that" in text
+    first, second, third = re.split(r"\d\. What ", text)[1:]
+    assert first.startswith("can open the fax mailbox")
+    assert "Mail2DigitalFax" in first
+    assert "Mail archive" in first, "what opens everything opens the fax mailbox"
+    assert "Meeting rooms" not in first
+    assert re.search(rf"{ADELE} NO EWS .* {FAX} yes EWS", second)
+    assert "Lidia Holloway, owner of the group Imagicle Digital Fax" in second
+    assert re.search(r"Mail archive \S+ opens every mailbox now .*Exchange automation \S+ can open every", third)
+    assert re.search(r"Other applications with power over mail .*Meeting rooms \S+ at least 8 mailboxes", third)
+
+
+def test_nothing_of_a_tenant_is_markup_and_only_the_page_s_own_script_runs() -> None:
+    person = {"id": HOSTILE, "name": HOSTILE, "what": HOSTILE}
+    power = {"permission": HOSTILE, "what": HOSTILE, "opens": HOSTILE}
+    ways = [{"address": HOSTILE, "ways": [way(HOSTILE, HOSTILE, model=HOSTILE, limited_by=[HOSTILE], why=HOSTILE)]}]
+    bad = {"mailboxes": ways, "powers": [power], "people": [person], "missing": [HOSTILE], "complete": False}
+    apps = [
+        application(name=HOSTILE, **bad),
+        application("2", HOSTILE, everything=True, everything_by=[wide(HOSTILE, HOSTILE)], **bad),
+        application("3", HOSTILE, **{**bad, "powers": []}),
+    ]
+    tenant = {"id": TENANT, "domain": HOSTILE, "name": f"{HOSTILE}2"}
+    about = {"host": HOSTILE, "tenant": tenant, "declared": [HOSTILE], "tenant_wide": HOSTILE}
+    last = compose(application(), at=LAST, about=about).document
+    document = compose(*apps, missing=[HOSTILE], about={**about, "previous": json.dumps(last)}).document
+    page = reach.page({**document, "at": HOSTILE, "compared_with": HOSTILE})
+    reader = Reader(page)
+    assert page.count("<script") == 1
+    assert page.count(HOSTILE) == 0
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert not [name for name, _value in reader.attributes if name.startswith("on") or name in ("src", "href")]
+    [script] = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+    assert "{{" not in script
+
+
+def test_characters_that_turn_the_reading_direction_are_spelled() -> None:
+    page = reach.page(compose(opening(FAX, display_name="Mail\u202exaf\u0000")).document)
+    assert "\u202e" not in page
+    assert "\\u202e" in page
+
+
+def test_a_page_of_what_the_design_names_alone() -> None:
+    bare = {
+        "host": "contoso",
+        "tenant": {"id": TENANT},
+        "at": AT,
+        "declared": [FAX],
+        "applications": [
+            {
+                **{"app_id": OURS, "display_name": "Fax", "complete": True, "missing": [], "everything": False},
+                "mailboxes": [{"address": FAX, "ways": [{"protocol": "ews", "permission": "x", "model": "y"}]}],
+                **{"powers": [], "people": []},
+            }
+        ],
+    }
+    text = Reader(reach.page(bare)).text
+    assert "AS DECLARED It opens exactly 1 mailbox" in text
+    assert rows(bare)[0]["mailbox"] == FAX
+    assert "OPENS NOTHING" in Reader(reach.page({"host": "contoso", "applications": []})).text
+    assert reach_changes.compare({}, bare) == []
+
+
+def test_a_time_zone_that_is_none_is_an_error() -> None:
+    with pytest.raises((ValueError, KeyError)):
+        reach.page(compose(*BUSY).document, zone="Mars/Olympus")
+
+
+def test_large_tenants_are_no_trouble() -> None:
+    many = [f"user{number}@contoso.com" for number in range(1500)]
+    first = compose(opening(*many), at=LAST)
+    again = compose(opening(*many), about={"previous": json.dumps(first.document)})
+    assert not again.changed
+    assert len(again.step["summary"]) < 600
+    assert len(first.step["msg"]) < 2000
