@@ -90,6 +90,7 @@ class ActionModule(ActionBase):
             "record": known["document"],
             "record_refused": known["refused"],
             "known": _records.known(known["document"]),
+            "migration": known["document"].get("migration") or {},
             "record_path": known["path"],
             "record_source": known["source"],
             # A folder that nobody meant is not made for the sake of a complaint.

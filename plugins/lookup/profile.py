@@ -31,6 +31,14 @@ options:
         profile has to allow it (C(scoping_allowed)). Nothing, or an empty text, is the profile's own.
     type: raw
     version_added: 0.2.0
+  migration:
+    description:
+      - The migration that the record of a run keeps. While one stands, what is returned is the old way in and the new
+        one together, whichever of both is named; after it is done, the new one with the names that the application
+        keeps.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   complaint:
     description: >-
       Return, instead of the profile, why it cannot be used, in words; nothing if it can.
@@ -129,6 +137,10 @@ _raw:
     sunset:
       description: When a service that the profile needs ends.
       type: dict
+    migrating:
+      description: While a migration stands, what a run has to heed besides, and both profiles by themselves.
+      type: dict
+      returned: while a migration stands
 """
 
 import typing as t
@@ -136,7 +148,8 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _places, _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _places, _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 
 class LookupModule(LookupBase):
@@ -160,8 +173,12 @@ class LookupModule(LookupBase):
                 )
             return found
 
+        def load(term: str, scoping: t.Any) -> dict[str, t.Any]:
+            return _profile.load(term, find, scoping)
+
+        migration = plain(kwargs.get("migration") or {})
         try:
-            found = [_profile.load(str(term), find, kwargs.get("scoping")) for term in terms]
+            found = [_both.declared(str(term), kwargs.get("scoping"), migration, load) for term in terms]
         except _profile.ProfileError as exc:
             if kwargs.get("complaint"):
                 return [str(exc)]

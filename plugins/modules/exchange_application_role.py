@@ -133,6 +133,18 @@ options:
         O(group), or of one group where O(group) is left out.
     type: list
     elements: str
+  own_assignments:
+    description:
+      - With O(state=absent), names of the assignments that go, and no other, as RV(added) of earlier runs told them. So
+        one of two ways in is taken back and the other stays.
+    type: list
+    elements: str
+  keep_own:
+    description:
+      - Whether assignments of the application that this module named stay although this task does not declare them.
+      - While an application moves from one group to another it has roles on both.
+    type: bool
+    default: false
   state:
     description:
       - Whether the roles are assigned.

@@ -471,6 +471,10 @@ def _desired(task: Task) -> Desired:
         if params["token_grace_minutes"] == 0
         else _names.instant_said(params["tokens_until"], "tokens_until"),
         own_scopes=None if own is None else tuple(str(name) for name in own if name),
+        own_assignments=None
+        if params["own_assignments"] is None
+        else tuple(str(name) for name in params["own_assignments"] if name),
+        keep_own=params["keep_own"],
         state=params["state"],
         trust=_ownership.trust_of(params),
         check_mode=task.check_mode,
@@ -492,6 +496,8 @@ SPEC = ArgumentSpec(
         "token_grace_minutes": {"type": "int", "no_log": False},
         "tokens_until": {"type": "str", "no_log": False},
         "own_scopes": {"type": "list", "elements": "str"},
+        "own_assignments": {"type": "list", "elements": "str"},
+        "keep_own": {"type": "bool", "default": False},
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
         **_ownership.TRUST_OPTIONS,
     }

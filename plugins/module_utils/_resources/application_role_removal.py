@@ -60,6 +60,8 @@ def absent(current: State, desired: Desired) -> Plan:
 
 
 def _goes(one: Assignment, desired: Desired) -> bool:
+    if desired.own_assignments is not None:
+        return one.name.casefold() in {name.casefold() for name in desired.own_assignments}
     return desired.made(one) or (desired.exclusive and opens_mail(one.role))
 
 

@@ -146,7 +146,8 @@ class State:
 class Desired:
     """``roles``: names of roles, each once. ``mailboxes``: those that the group may hold, None where that is not said.
 
-    ``own_scopes``: names of scopes that were made here, None where nobody says so. ``declared``:
+    ``own_scopes`` and ``own_assignments``: names of those that were made here, None where nobody says so.
+    ``keep_own``: assignments that this collection named stay, whatever they are and wherever they are. ``declared``:
     permissions that other accesses of the application take by consent.
     """
 
@@ -161,6 +162,8 @@ class Desired:
     customize: bool = False
     declared: frozenset[Permission] = frozenset()
     own_scopes: tuple[str, ...] | None = None
+    own_assignments: tuple[str, ...] | None = None
+    keep_own: bool = False
     tokens_until: dt.datetime | None = None
     """How long tokens may live that were issued with what an earlier run revoked."""
     state: str = "present"
@@ -216,6 +219,8 @@ def sort(current: State, desired: Desired, refiltered: str = "") -> Sorted:
         fits = desired.wants(one) and any(one.is_on(scope) for scope in good)
         if fits:
             found["right" if one.enabled else "asleep"].append(one)
+        elif desired.keep_own and desired.made(one):
+            continue  # of another way in, which somebody else looks after
         elif desired.wants(one) and desired.made(one):
             found["stale"].append(one)
         else:

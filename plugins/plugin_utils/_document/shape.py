@@ -20,6 +20,7 @@ _DICTIONARIES = (
     "ews_found",
     "profile",
     "token_lives",
+    "migration",
 )
 _LISTS: dict[str, tuple[str, ...]] = {
     "steps": ("step", "outcome"),

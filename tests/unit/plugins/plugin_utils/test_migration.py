@@ -1,0 +1,252 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From where a migration leads where, and what comes next."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import pytest
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import iso
+
+Json = dict[str, t.Any]
+A, B, C, D = _migration.A, _migration.B, _migration.C, _migration.D
+NOW = dt.datetime(2026, 11, 28, 8, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+
+
+def load(profile: str, scoping: t.Any = None) -> Json:
+    return _profile.load(profile, scoping=scoping)
+
+
+def current(profile: str = "imagicle_ews", scoping: t.Any = None, **more: t.Any) -> Json:
+    resolved = load(profile, scoping)
+    return {
+        "profile": profile,
+        "scoping": {access["id"]: access["scoping"] for access in resolved["accesses"]},
+        "group_alias": resolved["names"]["group_alias"],
+        "group_name": resolved["names"]["group"],
+        "scope_name": resolved["names"]["scope"],
+        **more,
+    }
+
+
+LEADS = [
+    (("imagicle_ews", A), ("imagicle_ews", B)),
+    (("imagicle_ews", A), ("imagicle_imap_smtp", None)),
+    (("imagicle_ews", A), ("imap_smtp_least", None)),
+    (("imagicle_ews", A), ("graph_mail", None)),
+    (("graph_mail", A), ("graph_mail", B)),
+    (("graph_mail", A), ("imagicle_imap_smtp", None)),
+    (("imagicle_ews", B), ("imagicle_imap_smtp", None)),
+    (("graph_mail", B), ("imagicle_imap_smtp", None)),
+    (("smtp_send", B), ("smtp_send", C)),
+    (("smtp_send", B), ("imagicle_imap_smtp", None)),
+    (("smtp_send", C), ("smtp_send", B)),
+    (("imagicle_imap_smtp", None), ("imap_smtp_least", None)),
+    (("imap_smtp_least", None), ("imagicle_imap_smtp", None)),
+    (("imap_smtp_least", None), ("smtp_send", None)),
+    (("graph_mail", B), ("smtp_send", B)),
+]
+LEADS_NOWHERE = [
+    (("imagicle_ews", A), ("imagicle_ews", A), "nothing to move"),
+    (("imagicle_ews", B), ("imagicle_ews", A), "on the way out"),
+    (("imagicle_imap_smtp", None), ("imagicle_ews", A), "on the way out"),
+    (("graph_mail", B), ("imagicle_ews", A), "on the way out"),
+    (("imagicle_ews", A), ("imagicle_ews", D), "tenant_wide"),
+    (("imagicle_ews", D), ("imagicle_ews", B), "decommission"),
+    (("imagicle_imap_smtp", None), ("graph_mail", None), "for SMTP only"),
+    (("imagicle_imap_smtp", None), ("imagicle_ews", B), "for SMTP only"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), LEADS)
+def test_there_is_a_path(old: tuple[str, t.Any], new: tuple[str, t.Any]) -> None:
+    said = {"profile": new[0], **({"scoping": new[1]} if new[1] else {})}
+    begin, end = _migration.target(said, current(*old), load)
+    assert begin["profile"] == old[0]
+    assert end["profile"] == new[0]
+    resolved = load(end["profile"], end["scoping"])
+    assert bool(end["group_alias"]) == bool({A, B} & set(resolved["models"]))
+
+
+@pytest.mark.parametrize(("old", "new", "words"), LEADS_NOWHERE)
+def test_anything_else_is_refused_in_words(old: tuple[str, t.Any], new: tuple[str, t.Any], words: str) -> None:
+    said = {"profile": new[0], **({"scoping": new[1]} if new[1] else {})}
+    with pytest.raises(_migration.Refused, match=words) as refused:
+        _migration.target(said, current(*old), load)
+    assert "What to do:" in str(refused.value)
+
+
+@pytest.mark.parametrize("model", [A, B])
+def test_another_group_is_a_path_and_the_same_one_is_none(model: str) -> None:
+    known = current("graph_mail", model)
+    begin, end = _migration.target({"group_alias": "another.group"}, known, load)
+    assert (begin["group_alias"], end["group_alias"]) == ("mail2fax.graph", "another.group")
+    assert begin["group_name"] != end["group_name"]
+    assert model == A or begin["scope_name"] != end["scope_name"]
+    with pytest.raises(_migration.Refused, match="nothing to move"):
+        _migration.target({"group_alias": "MAIL2FAX.graph"}, known, load)
+
+
+def test_the_group_stays_where_both_need_one_and_none_is_named() -> None:
+    begin, end = _migration.target("imap_smtp_least", current(), load)
+    assert end["group_alias"] == begin["group_alias"] == "imagicle.digital.fax"
+    assert end["group_name"] == begin["group_name"]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("", "says nothing"),
+        (None, "says nothing"),
+        ({}, "says nothing"),
+        ({"profile": ""}, "says nothing"),
+        ({"scopng": B}, "write scoping"),
+        ("imagicle_ewz", "imagicle_ews"),
+        ({"scoping": "aplication_role"}, "mail2fax_migrate_to.scoping"),
+        ({"scoping": {"smtp": B}}, "mail2fax_migrate_to.scoping"),
+        ({"profile": "imagicle_imap_smtp", "group_alias": "x"}, "need none"),
+    ],
+)
+def test_what_says_nothing_is_told_how_to_say_it(said: t.Any, words: str) -> None:
+    with pytest.raises(_migration.Refused, match=words):
+        _migration.target(said, current(), load)
+
+
+def begun(profile: str, scoping: t.Any, said: t.Any, **more: t.Any) -> tuple[Json, Json, Json]:
+    """(migration, old, new)."""
+    begin, end = _migration.target(said, current(profile, scoping), load)
+    old, new = load(begin["profile"], begin["scoping"]), load(end["profile"], end["scoping"])
+    migration = {
+        "from": begin,
+        "to": end,
+        "phase": "prepare",
+        "held": _migration.held_back(old, new),
+        "names": _both.kept(old),
+        **more,
+    }
+    return migration, old, new
+
+
+def test_a_migration_goes_on_as_far_as_clocks_and_people_let_it() -> None:
+    migration, old, new = begun("imagicle_ews", A, "imagicle_imap_smtp")
+    migration = _migration.next(migration, old, new, _migration.Facts(NOW, changed=True, granted=True))
+    assert (migration["phase"], migration["until"]) == ("prove", iso(NOW + HOUR))
+    migration = _migration.next(migration, old, new, _migration.Facts(NOW + HOUR, began="prove"))
+    # A token that was issued right before the consent lives for 90 minutes.
+    assert (migration["phase"], migration["until"]) == ("hand_over", iso(NOW + 1.5 * HOUR))
+    later = NOW + 2 * HOUR
+    # The word counts only of somebody who could read the sheet.
+    migration = _migration.next(migration, old, new, _migration.Facts(later, began="hand_over", confirmed=True))
+    assert migration["phase"] == "confirm"
+    assert "mail2fax_migrate_confirm" in migration["awaits"]
+    migration = _migration.next(migration, old, new, _migration.Facts(later, began="confirm"))
+    assert migration["phase"] == "confirm"
+    migration = _migration.next(migration, old, new, _migration.Facts(later, began="confirm", confirmed=True))
+    assert migration["phase"] == "retire"
+    assert _migration.next(migration, old, new, _migration.Facts(later, began="retire")) == migration
+
+
+def test_a_month_later_everything_but_the_person_is_there() -> None:
+    migration, old, new = begun("imagicle_ews", A, {"scoping": B})
+    migration = _migration.next(migration, old, new, _migration.Facts(NOW, changed=True))
+    assert migration["until"] == iso(NOW + 2 * HOUR)
+    migration = _migration.next(migration, old, new, _migration.Facts(NOW + 30 * 24 * HOUR, began="prove"))
+    assert migration["phase"] == "confirm"
+
+
+def test_what_was_mended_meanwhile_is_waited_for_again() -> None:
+    migration, old, new = begun("imagicle_ews", A, {"scoping": B})
+    migration = _migration.next(migration, old, new, _migration.Facts(NOW, changed=True))
+    later = NOW + 30 * 24 * HOUR
+    migration = _migration.next(migration, old, new, _migration.Facts(later, began="prove", changed=True))
+    assert (migration["phase"], migration["until"]) == ("prove", iso(later + 2 * HOUR))
+
+
+def test_for_smtp_the_rights_are_in_force_before_the_claim_is_granted() -> None:
+    migration, old, new = begun("smtp_send", B, {"scoping": C})
+    assert migration["held"] == ["SMTP.SendAsApp"]
+    both = _both.definition(old, new, migration)
+    assert both["permissions"] == []
+    migration = _migration.next(migration, old, new, _migration.Facts(NOW, changed=True))
+    assert (migration["phase"], migration["until"]) == ("prepare", iso(NOW + HOUR))
+    assert _migration.released(migration, NOW + HOUR / 2)["held"]
+    migration = _migration.released(migration, NOW + HOUR)
+    assert not migration["held"]
+    both = _both.definition(old, new, migration)
+    assert both["permissions"] == [{"resource": "exchange_online", "application": ["SMTP.SendAsApp"], "delegated": []}]
+    # Tokens without the claim live on, and need the role.
+    migration = _migration.next(migration, old, new, _migration.Facts(NOW + HOUR, began="prepare", granted=True))
+    assert (migration["phase"], migration["until"]) == ("hand_over", iso(NOW + 2.5 * HOUR))
+
+
+@pytest.mark.parametrize(
+    ("unused", "phase"), [(True, "retire"), (False, "confirm"), (None, "confirm")], ids=["unused", "used", "unknown"]
+)
+def test_unused_is_believed_only_where_it_can_be_read(unused: bool | None, phase: str) -> None:
+    migration, old, new = begun("graph_mail", A, "imagicle_imap_smtp", phase="confirm", in_force_by=iso(NOW))
+    facts = _migration.Facts(NOW, began="confirm", when_unused=True, unused=unused, why="no licence")
+    found = _migration.next({**migration, "fresh_by": iso(NOW)}, old, new, facts)
+    assert found["phase"] == phase
+    assert ("mail2fax_migrate_confirm" in found["awaits"]) == (unused is None)
+
+
+def test_a_person_who_grants_is_waited_for() -> None:
+    migration, old, new = begun("imagicle_ews", A, "imagicle_imap_smtp")
+    found = _migration.next(migration, old, new, _migration.Facts(NOW, changed=True, by_hand=True))
+    assert found["phase"] == "prepare"
+    assert found["awaits"]
+
+
+@pytest.mark.parametrize("phase", _migration.PHASES[:4])
+@pytest.mark.parametrize(("old", "new"), LEADS)
+def test_both_are_declared_until_the_old_one_is_retired(
+    old: tuple[str, t.Any], new: tuple[str, t.Any], phase: str
+) -> None:
+    said = {"profile": new[0], **({"scoping": new[1]} if new[1] else {})}
+    migration, before, behind = begun(*old, said, phase=phase)
+    migration["held"] = []
+    both = _both.declared(new[0], new[1], migration, load)
+    for key in ("models", "protocols", "switches", "steps", "roles"):
+        assert set(both[key]) >= {*before[key], *behind[key]}, key
+    names = _migration.names_of
+    assert names(both["permissions"]) == names(before["permissions"]) | names(behind["permissions"])
+    ids = [access["id"] for access in both["accesses"]]
+    assert len(ids) == len(set(ids))
+    proven = both["migrating"]["proven"]
+    # A role is not proven beside a consent for the same protocol.
+    by_consent = {one["protocol"] for one in both["accesses"] if one["scoping"] != B}
+    assert not [one for one in proven if one["scoping"] == B and one["protocol"] in by_consent]
+
+
+@pytest.mark.parametrize(("old", "new"), LEADS)
+def test_what_is_retired_is_declared_no_more(old: tuple[str, t.Any], new: tuple[str, t.Any]) -> None:
+    said = {"profile": new[0], **({"scoping": new[1]} if new[1] else {})}
+    migration, before, behind = begun(*old, said, phase="retire", revoked=True)
+    found = _both.declared(old[0], old[1], migration, load)
+    assert found["permissions"] == behind["permissions"]
+    assert found["roles"] == behind["roles"]
+    assert found["names"]["secret"] == before["names"]["secret"]
+    assert found["names"]["unique_name"] == before["names"]["unique_name"]
+
+
+def test_rights_that_old_tokens_need_stay_for_as_long() -> None:
+    migration, _old, _new = begun("imagicle_imap_smtp", None, "imap_smtp_least", phase="retire", revoked=True)
+    assert _both.declared("imap_smtp_least", None, migration, load)["send_as"]
+    assert not _both.declared("imap_smtp_least", None, {**migration, "ending": True}, load)["send_as"]
+
+
+def test_the_application_keeps_its_names_when_all_is_done() -> None:
+    migration, before, _new = begun("imagicle_ews", A, "imap_smtp_least", phase="done")
+    found = _both.declared("imap_smtp_least", None, migration, load)
+    assert found["name"] == "imap_smtp_least"
+    assert found["names"]["application"] == before["names"]["application"]
+    assert found["names"]["group_alias"] == before["names"]["group_alias"]
+    assert "migrating" not in found
+    # What else the inventory names is that alone.
+    assert _both.declared("imagicle_ews", None, migration, load) == before
