@@ -4,12 +4,50 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.handover_file import DOOR
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._kept import kept
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._shelves import VARIABLE, is_elsewhere, open_shelf
+
+Json = dict[str, t.Any]
 
 
 class ActionModule(LaneAction):
-    """The module of the same name, without a process of its own."""
+    """The module of the same name, without a process of its own. Only from here a record store can be reached."""
 
     door = DOOR
     writes_results = True
+
+    def _run(self, variables: Json) -> Json:
+        self._variables = variables
+        self._store = self._store_of(variables)
+        return super()._run(variables)
+
+    def _store_of(self, variables: Json) -> Json:
+        """Where the document is kept, as the task or else the host's variable says; empty where that is a folder."""
+        said = self._task.args.get("store")
+        if said is None and self._task.args.get("document") and VARIABLE in variables:
+            said = self._rendered(VARIABLE, variables)
+        said = plain(said)
+        # What is no mapping is refused elsewhere, and the result that says so is a file.
+        return dict(said) if isinstance(said, t.Mapping) and is_elsewhere(said) else {}
+
+    def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
+        return bool(self._store)
+
+    def _connection_of_the_host(self, variables: Json) -> Json:
+        known = {name: value for name, value in self._store.items() if not _blanks.blank(value)}
+        return {**super()._connection_of_the_host(variables), **({"store": known} if known else {})}
+
+    def services(self, params: Json) -> Json:
+        if not self._store:
+            return {}
+        shelf = self._closing.enter_context(
+            open_shelf(params["store"], folder="", controller=self.controller(params), patient=bool(params["content"]))
+        )
+        name = str(params["document"] or "record")
+        return {"kept": kept(shelf, self._inventory_name, name, self._variables.get(_held.BEGUN))}

@@ -7,21 +7,28 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible import constants
 from ansible.inventory.host import Host as InventoryHost
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _argspec
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput, M365Error
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _blanks,
     _clash,
     _held,
     _inventory,
+    _locked,
     _places,
     _records,
+    _shelves,
+    _volatile,
 )
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import variables
 
 Json = dict[str, t.Any]
@@ -34,8 +41,8 @@ YAML_ENDINGS = (".yml", ".yaml", ".json")
 
 
 class ActionModule(ActionBase):
-    """Looks at variables, and at the last result; sends nothing. What is wrong is returned, not raised, so that each
-    host can end for itself where its result is written."""
+    """Looks at variables, and at the last result; sends nothing to a tenant. What is wrong is returned, not raised, so
+    that each host can end for itself where its result is written."""
 
     _supports_check_mode = True
     _supports_diff = True
@@ -58,7 +65,7 @@ class ActionModule(ActionBase):
         name = str(found["inventory_hostname"])
         extra = dict(load_extra_vars(self._loader) or {})
         outside = self._inventory_of(name)
-        said, broken = self._said(found)
+        said, broken, locked = self._said(found)
         own = self._own(outside, extra, found)
         host = _inventory.Host(
             name=name,
@@ -68,6 +75,7 @@ class ActionModule(ActionBase):
             outside=frozenset(outside),
             extra=frozenset(extra),
             broken=broken,
+            locked=locked,
             own=own,
             borrowed=_borrowed(said, own, {*outside} - {*extra}),
             environment=_argspec.surroundings(os.environ),
@@ -75,10 +83,16 @@ class ActionModule(ActionBase):
             ini=_is_ini(str(found.get("inventory_file") or "")),
         )
         refused = _inventory.complaints(host)
-        known: Json = {"document": {}, "refused": "", "path": "", "source": ""}
+        blocked = [*locked.values()]
+        known: Json = {"document": {}, "refused": "", "path": "", "source": "", "folder": ""}
         claimed: Json = {}
         try:
             known, claimed = self._whereabouts(name, said, found)
+        except InvalidInput as exc:
+            refused.append(str(exc))
+        except M365Error as exc:
+            # Nothing is known of what the last run left, so nothing may be begun.
+            blocked.append(str(exc))
         except (ValueError, OSError) as exc:
             refused.append(f"the folder of the results cannot be used: {_reason(exc)}.")
         answer: Json = {
@@ -93,6 +107,10 @@ class ActionModule(ActionBase):
             "migration": known["document"].get("migration") or {},
             "record_path": known["path"],
             "record_source": known["source"],
+            "record_version": known.get("version"),
+            "folder": known["folder"],
+            "blocked": blocked,
+            "volatile": self._volatile(host, known, found),
             # A folder that nobody meant is not made for the sake of a complaint.
             "writes": bool(known["path"]) and not any("mail2fax_handover_dir" in text for text in refused),
             "moves": known.get("moves", []),
@@ -105,15 +123,21 @@ class ActionModule(ActionBase):
 
     def _whereabouts(self, name: str, said: Json, found: Json) -> tuple[Json, Json]:
         folder = _places.base(found.get("inventory_dir"))
-        text = self._option(found, "handover_dir") or str(said.get("mail2fax_handover_dir") or "handover")
-        place = _places.resolve(text, folder)
-        tenant = str(said.get("mail2fax_tenant") or "")
-        record = _records.find(place, name, old_folder=_old_folder(text), tenant=tenant)
-        file = self._option(found, "handover_name") or _places.file_name(name)
         store = said.get("mail2fax_secret_store")
+        options = said.get(_shelves.VARIABLE)
+        options = options if isinstance(options, dict) else None
+        text = self._option(found, "handover_dir") or _shelves.folder_of(options, said.get("mail2fax_handover_dir"))
+        place = _places.resolve(text or "handover", folder)
+        tenant = str(said.get("mail2fax_tenant") or "")
+        record = _records.find(place, name, old_folder=_old_folder(text or "handover"), tenant=tenant)
+        if _shelves.is_elsewhere(options):
+            controller = Controller(self._loader, {}, of_this_run())
+            with _shelves.open_shelf(options, folder=place, controller=controller) as shelf:
+                record = _records.find_kept(shelf, name, record)
+        file = self._option(found, "handover_name") or _places.file_name(name)
         claimed = _clash.claim(
             said,
-            file=os.path.join(place, f"{file}.json"),
+            file=os.path.join(place, f"{file}.json") if record.version is None else record.path,
             store=_places.store(store, folder) if isinstance(store, dict) else {},
             recorded_tenant=str((record.record.document.get("tenant") or {}).get("id") or ""),
         )
@@ -133,6 +157,8 @@ class ActionModule(ActionBase):
             "refused": record.record.refused,
             "path": record.path,
             "source": record.source,
+            "version": None if record.version is None else record.version.as_mapping(),
+            "folder": place,
             "moves": [{"source": source, "destination": there} for source, there in moves],
         }
         return known, claimed
@@ -142,22 +168,51 @@ class ActionModule(ActionBase):
         value = self._templar.template(found[name]) if name in found else None
         return "" if _blanks.blank(value) else str(value)
 
-    def _said(self, found: Json) -> tuple[Json, set[str]]:
-        """Rendered values of what is known and not blank; and the names of what cannot be rendered."""
+    def _volatile(self, host: _inventory.Host, known: Json, found: Json) -> list[str]:
+        """Why what this run leaves would not be there for the next one, in sentences; none where it lasts."""
+        said = host.said
+        if not _volatile.is_a_job(host.names, os.environ) or _blanks.truth_of(said.get(_volatile.VARIABLE)):
+            return []
+        places = []
+        options, store = said.get(_shelves.VARIABLE), said.get("mail2fax_secret_store")
+        options = options if isinstance(options, dict) else {}
+        if not _shelves.is_elsewhere(options) and known["folder"]:
+            variable = _shelves.VARIABLE if options.get("path") else "mail2fax_handover_dir"
+            written = self._option(found, "handover_dir") or _shelves.folder_of(
+                options, said.get("mail2fax_handover_dir")
+            )
+            places.append(_volatile.Place("The record", variable, written, known["folder"]))
+        if isinstance(store, dict) and store.get("backend") == "vault_file" and store.get("path"):
+            path = str(store["path"]).strip()
+            there = _places.resolve(path, _places.base(found.get("inventory_dir")))
+            places.append(_volatile.Place("The client secret", "mail2fax_secret_store", path, there))
+        folders = _volatile.folders_of_the_job(
+            os.environ, found.get("inventory_dir"), found.get("playbook_dir"), constants.DEFAULT_LOCAL_TMP
+        )
+        return _volatile.complaints(places, folders)
+
+    def _said(self, found: Json) -> tuple[Json, set[str], dict[str, str]]:
+        """Rendered values of what is known and not blank; the names of what cannot be rendered; and, in a sentence
+        each, what the run's vault passwords do not open."""
         said: Json = {}
         broken: set[str] = set()
+        locked: dict[str, str] = {}
         for name in variables():
             if name not in found or _blanks.blank(found[name]):
                 continue
             try:
                 value = plain_but_dates(self._templar.template(found[name]))
-            except Exception:
+            except Exception as exc:
                 # Whatever a look-up raises. Its text may quote what it looked at.
                 broken.add(name)
+                if _locked.by_vault(exc):
+                    locked[name] = _locked.unopened(name, found[name])
                 continue
-            if not _blanks.blank(value):
+            if _locked.still_encrypted(value):
+                locked[name] = _locked.taken_as_it_is(name)
+            elif not _blanks.blank(value):
                 said[name] = value
-        return said, broken
+        return said, {*broken, *locked}, locked
 
     def _own(self, outside: Json, extra: Json, found: Json) -> Json:
         """What the inventory itself says of whose tenant it is, as it would read without any extra variable."""

@@ -7,19 +7,76 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: handover_file
-short_description: Write one file of a tenant's hand-over
+short_description: Write one document of a tenant's hand-over
 version_added: 0.1.0
 description:
   - Writes a text to a file, whole or not at all, with the mode C(0640). Missing folders are made with the mode C(0750).
+  - With O(document) it goes where C(mail2fax_record_store) of the host says, which may be the KV of a HashiCorp Vault
+    or an OpenBao instead of a file. There it is written with check-and-set, from where Ansible itself runs.
+  - A record that another run has written meanwhile is not written over. What this run added to the tenant is noted in
+    it, and the task fails.
   - The role P(mail2fax.m365.handover#role) uses it for the sheet and the result of each tenant. Where Ansible itself
     runs it needs no process, which M(ansible.builtin.template) and M(ansible.builtin.copy) do several times per file.
 author:
   - The mail2fax.m365 authors (@mail2fax)
 options:
   path:
-    description: Path of the file.
+    description: Path of the file, where the document is kept in a folder.
     type: path
     required: true
+  document:
+    description:
+      - What the document is called in a record store. V(record) is the result of a run, V(audit) that of an audit,
+        V(sheet) the hand-over sheet, V(sheet.txt) the same as text; any other is what its file ends in, such as
+        V(reach.json).
+      - Without it O(path) is written, whatever C(mail2fax_record_store) says.
+    type: str
+    version_added: 0.2.0
+  store:
+    description: Where documents are kept. C(mail2fax_record_store) of the host, if it is not given.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      backend:
+        description: >-
+          V(folder) is O(path) of this module. V(hashi_vault) is a KV version 2 mount of a HashiCorp Vault or OpenBao.
+        type: str
+        required: true
+        choices: [folder, hashi_vault]
+      path:
+        description: >-
+          With V(folder), the folder, which the role makes O(path) of. With V(hashi_vault), below which path of the
+          mount each tenant has its documents, C(mail2fax/records) if it is not given.
+        type: path
+      url:
+        description: The server's address. C(VAULT_ADDR) of the run, if it is not given.
+        type: str
+      mount:
+        description: The mount, C(secret) if it is not given.
+        type: str
+      namespace:
+        description: The namespace. C(VAULT_NAMESPACE) of the run, if it is not given.
+        type: str
+      token:
+        description: >-
+          A token. C(VAULT_TOKEN) of the run or C(~/.vault-token), if neither it nor O(store.role_id) is given.
+        type: str
+      role_id:
+        description: The role of an AppRole sign-in.
+        type: str
+      secret_id:
+        description: The secret ID of an AppRole sign-in.
+        type: str
+      ca_path:
+        description: The authority that issued the server's certificate. C(VAULT_CACERT) of the run, if it is not given.
+        type: path
+  or_file:
+    description: >-
+      Whether O(path) takes the text where the record store refuses it, but for one that another run has written. A
+      warning tells it, and the next run on the same machine takes it over.
+    type: bool
+    default: false
+    version_added: 0.2.0
   content:
     description: The whole text of the file. Without it nothing is written; the task fails if the file could not be.
     type: str
@@ -70,11 +127,17 @@ EXAMPLES = r"""
   mail2fax.m365.handover_file:
     path: handover/{{ inventory_hostname }}.json
     content: "{{ handover_result.document | to_nice_json }}"
+
+- name: Keep a report where the tenant's record is kept
+  mail2fax.m365.handover_file:
+    path: handover/{{ inventory_hostname }}.reach.json
+    document: reach.json
+    content: "{{ report | to_nice_json }}"
 """
 
 RETURN = r"""
 file:
-  description: Path of the file.
+  description: Path of the file, or where the document is kept, in words.
   returned: success
   type: str
 outcome:

@@ -11,7 +11,8 @@ short_description: Look whether the variables of a host can be what is meant
 version_added: 0.2.0
 description:
   - The first task of every playbook of this collection. It looks at the host's variables whose names begin with
-    C(mail2fax_), and reads the result of the last run. No request is sent, and nothing is written.
+    C(mail2fax_), and reads the result of the last run, from wherever C(mail2fax_record_store) keeps it. No request is
+    sent to a tenant, and nothing is written.
   - Complaints are returned, not raised, so that each host can end for itself after its result has been written. The
     task fails only where an extra variable has a name under which the playbooks keep what they find.
   - It runs where Ansible itself runs, whatever the host's connection is.
@@ -94,6 +95,28 @@ record_source:
   description: Where it was read, which is another place if version 0.1.0 left it.
   returned: without O(hosts)
   type: str
+record_version:
+  description: Which version of it was read, where C(mail2fax_record_store) is no folder.
+  returned: without O(hosts)
+  type: dict
+folder:
+  description: The folder of the results, absolute, whether they are kept there or not.
+  returned: without O(hosts)
+  type: str
+blocked:
+  description: >-
+    Sentences that tell why no run may begin, none if one may: a store of records that does not answer, a variable that
+    no vault password of the run opens.
+  returned: without O(hosts)
+  type: list
+  elements: str
+volatile:
+  description: >-
+    Sentences that tell why what a run finds and makes would be forgotten, none if it would not: a place that goes with
+    the job.
+  returned: without O(hosts)
+  type: list
+  elements: str
 moves:
   description: Files that version 0.1.0 left, with C(source) and C(destination).
   returned: without O(hosts)

@@ -44,11 +44,12 @@ class Host:
     """What one host's variables say.
 
     ``said``: rendered values by name, of variables that are known and not blank; what could not be rendered is in
-    ``broken``. ``names``: of every variable that the host has, whatever set it. ``outside``: of those that the
-    inventory, group_vars and host_vars hold. ``extra``: of extra variables. ``own``: values of ``mail2fax_tenant`` and
-    ``mail2fax_expected_domain`` as the inventory has them without any extra variable; ``borrowed``: of these two, what
-    refers in the inventory to extra variables. ``environment``: what that says of the connection, as ``surroundings``
-    tells it. ``count``: hosts of the run. ``ini``: the host stands in an inventory file in INI form.
+    ``broken``, and what no vault password of the run opens in ``locked`` as well. ``names``: of every variable that the
+    host has, whatever set it. ``outside``: of those that the inventory, group_vars and host_vars hold. ``extra``: of
+    extra variables. ``own``: values of ``mail2fax_tenant`` and ``mail2fax_expected_domain`` as the inventory has them
+    without any extra variable; ``borrowed``: of these two, what refers in the inventory to extra variables.
+    ``environment``: what that says of the connection, as ``surroundings`` tells it. ``count``: hosts of the run.
+    ``ini``: the host stands in an inventory file in INI form.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Host:
     outside: t.Collection[str] = ()
     extra: t.Collection[str] = ()
     broken: t.Collection[str] = ()
+    locked: t.Collection[str] = ()
     own: t.Mapping[str, t.Any] = field(default_factory=dict)
     borrowed: t.Collection[str] = ()
     environment: t.Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +78,7 @@ def complaints(host: Host) -> list[str]:
         *_unknown(host),
         *(
             f"{name} cannot be worked out: its template fails. What to do: look up what it refers to."
-            for name in sorted(host.broken)
+            for name in sorted({*host.broken} - {*host.locked})
         ),
         *_values(host),
         *_needed(host),

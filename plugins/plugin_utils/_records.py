@@ -16,17 +16,22 @@ from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _places
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import record
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.united import united
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._shelves import RECORD, Shelf, Version
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Found:
-    """``path`` is where the record belongs, ``source`` where it was read, which is another only before it is moved."""
+    """``path`` is where the record belongs, in words where that is no folder; ``source`` where it was read, which is
+    another only before it is moved."""
 
     path: str
     source: str
     record: record.Record
+    version: Version | None = None
+    """On a shelf; None in a folder."""
 
 
 def find(folder: str, host: str, *, old_folder: str | None = None, tenant: str = "", ending: str = ".json") -> Found:
@@ -50,9 +55,36 @@ def find(folder: str, host: str, *, old_folder: str | None = None, tenant: str =
     return Found(path, path, record.Record())
 
 
+def find_kept(shelf: Shelf, host: str, in_folder: Found) -> Found:
+    """The record of ``host`` on a shelf; what a folder has of it is taken over.
+
+    That is so before the first run that writes there, and after one whose shelf refused at its end: then the folder has
+    what is newer. Raises M365Error.
+    """
+    kept = shelf.read(host, RECORD)
+    place, known = shelf.place(host, RECORD), record.read(kept.text, host)
+    left = in_folder.record
+    if known.refused:
+        return Found(place, place, known, kept.version)
+    if not known.document and (left.document or left.refused):
+        return Found(in_folder.source if left.refused else place, in_folder.source, left, kept.version)
+    if left.document and _later(left.document, known.document) and _agrees(left.document, _tenant(known.document)):
+        both = record.Record(united(left.document, known.document))
+        return Found(place, in_folder.source, both, kept.version)
+    return Found(place, place, known, kept.version)
+
+
+def _later(one: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool:
+    return str(one.get("at") or "") > str(other.get("at") or "")
+
+
+def _tenant(document: t.Mapping[str, t.Any]) -> str:
+    return str((document.get("tenant") or {}).get("id") or "")
+
+
 def moves(found: Found) -> list[tuple[str, str]]:
     """What has to be moved so that the record lies where it belongs, with what lies beside it: from where, to where."""
-    if found.source == found.path:
+    if found.source == found.path or found.version is not None:
         return []
     before, after = (path.removesuffix(".json") for path in (found.source, found.path))
     return [(before + ending, after + ending) for ending in (".json", ".html", ".audit.json")]
@@ -91,7 +123,7 @@ def _mailboxes(document: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _agrees(document: t.Mapping[str, t.Any], tenant: str) -> bool:
-    belongs = str((document.get("tenant") or {}).get("id") or "")
+    belongs = _tenant(document)
     return not (belongs and _ID.fullmatch(tenant)) or belongs.lower() == tenant.lower()
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""One file of a hand-over: whole or not at all, and nobody's to read but the owner's and the group's."""
+"""One document of a hand-over: a file, whole or not at all, and nobody's to read but the owner's and the group's; or
+what ``_shelf`` keeps."""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ from dataclasses import dataclass
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput, M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Resource, Settled, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._shelf import FOLDER, SHELF_OPTIONS, Kept
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
@@ -100,15 +102,16 @@ class HandoverFile:
         path, content = str(task.params["path"]), task.params["content"]
         if not path or path.endswith("/"):
             raise InvalidInput(f"path {path!r} does not name a file", cure="give the path of the file itself")
-        if task.params["refused"]:
-            raise InvalidInput(" ".join(map(str, task.params["refused"])))
-        if task.params.get("blocked"):
-            raise Blocked(" ".join(map(str, task.params["blocked"])))
+        _refuse(task)
         self._desired = Desired(
             pathlib.Path(path).absolute(),
             None if content is None else str(content).encode("utf-8", "surrogateescape"),
             tuple((str(move["source"]), str(move["destination"])) for move in task.params.get("moves") or []),
         )
+
+    @property
+    def path(self) -> pathlib.Path:
+        return self._desired.path
 
     def read(self) -> State:
         path = self._desired.path
@@ -195,12 +198,97 @@ class HandoverFile:
         )
 
 
+def _refuse(task: Task) -> None:
+    if task.params["refused"]:
+        raise InvalidInput(" ".join(map(str, task.params["refused"])))
+    if task.params.get("blocked"):
+        raise Blocked(" ".join(map(str, task.params["blocked"])))
+
+
+class KeptElsewhere:
+    """A document that is kept in no folder. ``instead``: the file that takes it where that place refuses."""
+
+    def __init__(self, kept: Kept, task: Task, instead: HandoverFile | None) -> None:
+        if task.params["refused"]:
+            _refuse(task)
+        self._kept = kept
+        self._task = task
+        self._instead = instead
+        self._warnings: list[str] = []
+        content = task.params["content"]
+        self._content = None if content is None else str(content)
+
+    def read(self) -> State:
+        if self._content is None:
+            # The server's own reason comes first: it tells more than that something could not be read.
+            self._kept.probe()
+            _refuse(self._task)
+            return State()
+        if self._instead is not None:
+            return State()
+        text = self._kept.read()
+        return State(None if text is None else text.encode("utf-8", "surrogateescape"), FILE_MODE)
+
+    def plan(self, current: State) -> Plan:
+        place, result = self._kept.place, {"file": self._kept.place}
+        if self._content is None:
+            return Plan(result=result, summary=f"{place} can be written")
+        content = self._content.encode("utf-8", "surrogateescape")
+        if current.content == content:
+            return Plan(result=result, summary=f"{place} is as it should be")
+        return Plan(
+            before=_for_people(current.content),
+            after=_for_people(content),
+            steps=[Write(f"write {place}")],
+            result=result,
+            summary=f"{place} written",
+        )
+
+    def perform(self, step: Write) -> None:
+        try:
+            self._warnings = self._kept.write(self._content or "")
+        except Conflict:
+            raise
+        except M365Error as exc:
+            if self._instead is None:
+                raise
+            try:
+                self._instead.perform(step)
+            except M365Error:
+                raise exc from None
+            self._warnings = [
+                f"{exc} Until then {self._instead.path} has it; the next run on this machine takes it over."
+            ]
+
+    def settle(self, plan: Plan) -> Settled:
+        return Settled({}, warnings=tuple(self._warnings))
+
+
+def handover(tenant: Tenant, task: Task) -> Resource:
+    """A file, or a document on a shelf: ``kept`` among the task's services."""
+    kept = task.services.get("kept")
+    if kept is None:
+        store = task.params.get("store") or {}
+        if store.get("backend") not in (None, FOLDER):
+            raise InvalidInput(
+                "store is a place that only the action plugin reaches, where Ansible itself runs",
+                cure="leave ansible_connection: local, and become and async away",
+                options=("store",),
+            )
+        return HandoverFile(tenant, task)
+    instead = HandoverFile(tenant, task) if task.params["or_file"] else None
+    return KeptElsewhere(t.cast("Kept", kept), task, instead)
+
+
 SPEC = ArgumentSpec(
     {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
         "refused": {"type": "list", "elements": "str", "default": []},
         "blocked": {"type": "list", "elements": "str", "default": []},
+        "document": {"type": "str"},
+        "store": {"type": "dict", "options": SHELF_OPTIONS},
+        "or_file": {"type": "bool", "default": False},
         "moves": {
             "type": "list",
             "elements": "dict",
@@ -212,4 +300,4 @@ SPEC = ArgumentSpec(
         },
     }
 )
-DOOR = Door(HandoverFile, SPEC, base=ArgumentSpec())
+DOOR = Door(handover, SPEC, base=ArgumentSpec())

@@ -69,6 +69,7 @@ class VaultClient:
         self.settings = settings
         self.errors = hvac.exceptions
         self._logins = logins
+        self.pauses_s: tuple[float, ...] = PAUSES_S
         self._pause = pause
         self._login: Login | None = None
         self._renewed = False
@@ -147,7 +148,7 @@ class VaultClient:
         """
         import requests
 
-        for pause in (*PAUSES_S, None):
+        for pause in (*self.pauses_s, None):
             try:
                 return work()
             except (requests.exceptions.RequestException, self.errors.VaultError, ValueError, Redirected) as exc:
@@ -215,14 +216,14 @@ def _meaning(kind: str, exc: Exception, policy: str) -> tuple[str, str, str, str
         return (
             kind,
             "it refuses the entry for having too many texts (1,000 a request)",
-            "remove what others have put beside the secret on that path, or choose a path of its own",
+            "remove what others have put beside it on that path, or choose a path of its own",
             "",
         )
     if _says(exc, *TOO_LARGE):
         return (
             kind,
             "it refuses the entry for being too large (1 MiB)",
-            "remove what others have put beside the secret on that path, or choose a path of its own",
+            "remove what others have put beside it on that path, or choose a path of its own",
             "",
         )
     if kind == "VaultDown":

@@ -154,7 +154,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again(vault):
         raise requests.exceptions.SSLError("canary")
 
     with pytest.raises(Blocked, match="not trusted"):
-        store._said("read", untrusted)
+        store._kv._said("read", untrusted)
     assert len(tries) == 1
 
 
@@ -174,7 +174,7 @@ def test_whatever_hvac_raises_becomes_an_error_of_ours(vault):
             raise kind("canary")
 
         with pytest.raises(M365Error) as caught:
-            store._said("read the stored secret", fail)
+            store._kv._said("read the stored secret", fail)
         assert "canary" not in str(caught.value)
 
 

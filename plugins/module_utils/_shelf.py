@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""Where documents of a tenant are kept beyond a run, when that is no folder: the interface, not a place.
+
+The places themselves are in ``plugin_utils/_shelves``: they belong to the controller.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Kept(t.Protocol):
+    """One document of one tenant. Every refusal is a Blocked that says what to do; none quotes content."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words that may be printed anywhere."""
+
+    def probe(self) -> None:
+        """Prove, without changing anything, that a write would succeed."""
+
+    def read(self) -> str | None:
+        """The text, None when there is none. What cannot be read raises; it is never None."""
+
+    def write(self, text: str) -> list[str]:
+        """Replace it in one go; refuse with Conflict when somebody else changed it since it was read. Warnings."""
+
+
+_BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
+    "folder": {
+        "path": {"type": "path"},
+    },
+    "hashi_vault": {
+        "path": {"type": "path"},
+        "url": {"type": "str"},
+        "mount": {"type": "str"},
+        "namespace": {"type": "str"},
+        "token": {"type": "str", "no_log": True},
+        "role_id": {"type": "str"},
+        "secret_id": {"type": "str", "no_log": True},
+        "ca_path": {"type": "path"},
+    },
+}
+"""The options of each back end; ``plugin_utils/_shelves`` has the back ends themselves."""
+
+FOLDER = "folder"
+SHELF_OPTIONS: dict[str, dict[str, t.Any]] = {
+    "backend": {"type": "str", "required": True, "choices": list(_BACKENDS)},
+    **{name: spec for options in _BACKENDS.values() for name, spec in options.items()},
+}
+
+
+def misplaced(options: t.Mapping[str, t.Any]) -> list[str]:
+    """Options that are set and do not belong to the chosen back end."""
+    fitting = {"backend", *_BACKENDS.get(str(options.get("backend")), ())}
+    return sorted(name for name, value in options.items() if value is not None and name not in fitting)
