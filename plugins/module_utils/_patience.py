@@ -83,8 +83,9 @@ class Watch:
         self._began = patience.clock.monotonic()
         self._tell_at = TOLD_AFTER_S
 
-    def look(self) -> None:
-        """To be called now and then."""
+    def look(self, what: str | None = None) -> None:
+        """To be called now and then; ``what`` it is by now."""
+        self._what = self._what if what is None else what
         passed = self._patience.clock.monotonic() - self._began
         if passed >= self._tell_at:
             self._tell_at = passed + TOLD_AGAIN_S

@@ -22,6 +22,7 @@ from .exchange_directory import TEXTS, ews_gate, member_addresses, new_group, ne
 from .model import Answer, Document, Principal, Tenant, World
 
 importlib.import_module(".exchange_rbac_cmdlets", __package__)  # registers its cmdlets
+importlib.import_module(".exchange_role_groups", __package__)
 
 __all__ = [
     "cmdlet_of",

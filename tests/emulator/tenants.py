@@ -29,6 +29,7 @@ a tenant, all but ``id`` and ``domains`` optional:
   ``management_scopes``: ``name`` with ``filter`` or ``group``; ``role_assignments``: ``name``, ``app_id``, ``role``,
   ``scope`` (null: the whole organization); ``mailbox_permissions``: ``mailbox``, ``app_id``, ``sid`` or ``user``,
   ``rights`` (FullAccess, SendAs, ...), ``deny``
+* ``role_groups``: ``name``, ``members`` (client ids), ``roles`` (those that it has from the start, unless said)
 * ``transport_config``, ``dehydrated`` (a tenant that was never customized), ``switches`` (how this tenant behaves where
   real ones differ: the table in README.md)
 * ``organization_config``
@@ -61,7 +62,7 @@ TENANT_KEYS = {
     *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources", "quota"),
     "token_lifetime_policies",
     *("exchange_service_principals", "management_scopes", "role_assignments", "mailbox_permissions", "switches"),
-    *("transport_config", "dehydrated"),
+    *("transport_config", "dehydrated", "role_groups"),
 }
 
 
@@ -122,6 +123,7 @@ def build(world: World, entry: Document) -> Tenant:
         builder.assignment(assignment)
     for permission in entry.get("mailbox_permissions") or []:
         builder.permission(permission)
+    builder.role_groups(entry.get("role_groups") or [])
     tenant.settings["organization_config"] = {
         "EwsEnabled": None,
         "EwsAllowedAppIDs": None,
@@ -433,6 +435,15 @@ class _Builder:
         held = self.tenant.role_assignments[made["Name"].lower()]
         held["_in_force_at"] = None
         self.tenant.role_assignments[made["Name"].lower()] = held
+
+    def role_groups(self, groups: list[Document]) -> None:
+        items = []
+        for group in groups:
+            principals = [directory.service_principal_of(self.tenant, str(name)) for name in group.get("members") or []]
+            if None in principals:
+                raise TenantsFileError(f"role group {group['name']}: a member has no service principal")
+            items.append({**group, "members": [principal["id"] for principal in principals if principal]})
+        self.tenant.settings["role_groups"] = {"items": items}
 
     def permission(self, keys: Document) -> None:
         who = str(keys.get("app_id") or keys.get("sid") or keys.get("user"))

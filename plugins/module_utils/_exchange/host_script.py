@@ -84,6 +84,7 @@ $AllowedCmdlets = @(
     'Get-OrganizationConfig'
     'Get-Recipient'
     'Get-RecipientPermission'
+    'Get-RoleGroup'
     'Get-RoleGroupMember'
     'Get-ServicePrincipal'
     'Get-TransportConfig'

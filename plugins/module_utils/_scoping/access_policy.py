@@ -22,7 +22,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     Recipient,
     by_properties,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant, Inside, Permission
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import (
+    Grant,
+    Inside,
+    Permission,
+    is_whole,
+)
 
 Json = dict[str, t.Any]
 
@@ -208,17 +213,18 @@ def grants_of(app_id: str, held: t.Iterable[Permission], policies: t.Iterable[Po
     if any(policy.is_valid for policy in restricting):
         only = frozenset()
     but: frozenset[str] = frozenset()
-    complete = all(policy.is_valid for policy in hers)
+    complete, unsure = all(policy.is_valid for policy in hers), False
     for policy in hers:
         members = inside(policy.entra_id or policy.sid or policy.scope_identity) if policy.is_valid else frozenset()
-        complete = complete and members is not None
+        complete = complete and is_whole(members)
         if policy.access_right == DENY:
             but |= members or frozenset()
+            unsure = unsure or not is_whole(members)
         elif only is not None:
             only |= members or frozenset()
     limits = tuple(str(policy) for policy in hers if policy.is_valid)
     return [
-        Grant(AccessPolicies.name, one.name, protocol(one.name), only, but, limits, complete)
+        Grant(AccessPolicies.name, one.name, protocol(one.name), only, but, limits, complete, unsure)
         for one in held
         if is_limited(one.resource, one.name)
     ]

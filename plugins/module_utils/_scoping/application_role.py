@@ -20,7 +20,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Inval
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import pointer as pointers
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import recipient_filter
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Grant, Inside, Permission
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import (
+    Grant,
+    Inside,
+    Permission,
+    is_whole,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.recipient_filter import RecipientFilter
 
@@ -327,6 +332,11 @@ def grants_of(assignments: t.Iterable[Assignment], scopes: t.Iterable[Scope], in
     ]
 
 
+def unit_key(unit: str) -> str:
+    """The key by which the mailboxes of an administrative unit are asked for; those of a filter, by its text."""
+    return f"administrative unit {unit.casefold()}"
+
+
 def _permissions_of(role: str) -> list[tuple[str, str]]:
     known = ROLES.get(_BY_FOLD.get(role.casefold(), ""))
     if known is None:
@@ -343,13 +353,16 @@ def _opened(
         return None, (), True
     limits = (one.limit,)
     if one.kind != CUSTOM:
-        members = inside(one.scope) if one.kind == GROUP else None
-        return members or nobody, limits, members is not None
+        members = inside(one.scope if one.kind == GROUP else unit_key(one.scope))
+        return members or nobody, limits, is_whole(members)
     scope = next((scope for scope in scopes if one.is_on(scope)), None)
     if scope is None:
         return nobody, limits, False
     if scope.filter.is_empty:
         return None, (), True
+    evaluated = inside(scope.filter.text)
+    if evaluated is not None:
+        return evaluated, limits, is_whole(evaluated)
     groups = [inside(dn) for dn in sorted(scope.filter.groups or ())]
-    complete = bool(groups) and None not in groups
+    complete = bool(groups) and all(map(is_whole, groups))
     return nobody.union(*(group for group in groups if group is not None)), limits, complete

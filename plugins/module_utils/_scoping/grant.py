@@ -25,7 +25,8 @@ class Grant:
 
     ``only``: all that is opened, None for every mailbox of the tenant; ``but`` is taken off either. ``limited_by`` says
     what narrows it, for people. ``complete`` is False where something that decides could not be read: then ``only`` and
-    ``but`` are what is known, and more may be open.
+    ``but`` are what is known, and more may be open. ``unsure`` is True where something that may take mailboxes off
+    could not be read: then ``but`` may be too little, and nobody can say of a mailbox that it is open.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Grant:
     but: frozenset[str] = frozenset()
     limited_by: tuple[str, ...] = ()
     complete: bool = True
+    unsure: bool = False
 
     def opens(self, mailbox: str) -> bool:
         """Whether the mailbox (its Guid) is known to be open."""
@@ -46,11 +48,21 @@ class Grant:
         return self.only is None
 
 
+class Partly(frozenset[str]):
+    """What is known of something of which a part could not be read."""
+
+
+def is_whole(members: frozenset[str] | None) -> bool:
+    """Whether that is all there is."""
+    return members is not None and not isinstance(members, Partly)
+
+
 EVERY_MAILBOX = "*"
 """The key that stands for all mailboxes of the tenant."""
 
 Inside = t.Callable[[str], "frozenset[str] | None"]
 """By the key of a group (as the model's limiter names it: a management scope by its distinguished name, folded): the
-Guids of the mailboxes in it at any depth, None where they cannot be read. A scope holds direct members only; whoever
-answers for it with more than those errs on the safe side. The Name of a mailbox is the key of that mailbox alone, and
-EVERY_MAILBOX of all that there are."""
+Guids of the mailboxes in it at any depth, None where they cannot be read, ``Partly`` where only some could. A scope
+holds direct members only; whoever answers for it with more than those errs on the safe side. The text of a scope's
+filter may be a key as well. The Name of a mailbox is the key of that mailbox alone, and EVERY_MAILBOX of all that there
+are."""
