@@ -4,14 +4,21 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.handover_file import DOOR
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held, _volatile
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._kept import kept
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._shelves import VARIABLE, is_elsewhere, open_shelf
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._sheet_text import as_text
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._shelves import (
+    SHEET,
+    VARIABLE,
+    is_elsewhere,
+    open_shelf,
+)
 
 Json = dict[str, t.Any]
 
@@ -25,11 +32,16 @@ class ActionModule(LaneAction):
     def _run(self, variables: Json) -> Json:
         self._variables = variables
         self._store = self._store_of(variables)
-        return super()._run(variables)
+        result = super()._run(variables)
+        page = self._task.args.get("content")
+        if page and self._task.args.get("document") == SHEET and _volatile.is_a_job(variables, os.environ):
+            # Whoever cannot get at files reads the log.
+            result["as_text"] = as_text(str(page))
+        return result
 
     def _store_of(self, variables: Json) -> Json:
         """Where the document is kept, as the task or else the host's variable says; empty where that is a folder."""
-        said = self._task.args.get("store")
+        said = self._task.args.get("record_store")
         if said is None and self._task.args.get("document") and VARIABLE in variables:
             said = self._rendered(VARIABLE, variables)
         said = plain(said)
@@ -41,13 +53,15 @@ class ActionModule(LaneAction):
 
     def _connection_of_the_host(self, variables: Json) -> Json:
         known = {name: value for name, value in self._store.items() if not _blanks.blank(value)}
-        return {**super()._connection_of_the_host(variables), **({"store": known} if known else {})}
+        return {**super()._connection_of_the_host(variables), **({"record_store": known} if known else {})}
 
     def services(self, params: Json) -> Json:
         if not self._store:
             return {}
         shelf = self._closing.enter_context(
-            open_shelf(params["store"], folder="", controller=self.controller(params), patient=bool(params["content"]))
+            open_shelf(
+                params["record_store"], folder="", controller=self.controller(params), patient=bool(params["content"])
+            )
         )
         name = str(params["document"] or "record")
         return {"kept": kept(shelf, self._inventory_name, name, self._variables.get(_held.BEGUN))}

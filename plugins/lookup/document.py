@@ -25,7 +25,7 @@ options:
   host:
     description: The inventory's name of the tenant. That of the host that the task is for, if it is not given.
     type: str
-  store:
+  record_store:
     description: Another place than what C(mail2fax_record_store) says.
     type: dict
   folder:
@@ -70,7 +70,7 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         known = variables or {}
         try:
-            store = self._said("store", _shelves.VARIABLE, known)
+            store = self._said("record_store", _shelves.VARIABLE, known)
             if store is not None and not isinstance(store, dict):
                 raise AnsibleLookupError(f"mail2fax.m365.document: {_shelves.VARIABLE} is not a mapping")
             folder = self.get_option("folder") or _shelves.folder_of(

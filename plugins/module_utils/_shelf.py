@@ -20,6 +20,10 @@ class Kept(t.Protocol):
     def place(self) -> str:
         """Where it is, in words that may be printed anywhere."""
 
+    @property
+    def by_hand(self) -> str:
+        """How a person puts a text there, in a sentence."""
+
     def probe(self) -> None:
         """Prove, without changing anything, that a write would succeed."""
 

@@ -32,7 +32,7 @@ options:
       - Without it O(path) is written, whatever C(mail2fax_record_store) says.
     type: str
     version_added: 0.2.0
-  store:
+  record_store:
     description: Where documents are kept. C(mail2fax_record_store) of the host, if it is not given.
     type: dict
     version_added: 0.2.0
@@ -59,7 +59,7 @@ options:
         type: str
       token:
         description: >-
-          A token. C(VAULT_TOKEN) of the run or C(~/.vault-token), if neither it nor O(store.role_id) is given.
+          A token. C(VAULT_TOKEN) of the run or C(~/.vault-token), if neither it nor O(record_store.role_id) is given.
         type: str
       role_id:
         description: The role of an AppRole sign-in.
@@ -140,6 +140,15 @@ file:
   description: Path of the file, or where the document is kept, in words.
   returned: success
   type: str
+by_hand:
+  description: How to put the document where it belongs, where O(path) took it instead.
+  returned: with O(or_file), where the record store refused
+  type: str
+as_text:
+  description: The sheet as lines of text, for the end of the log.
+  returned: for the document V(sheet), where AWX or ansible-runner started the run
+  type: list
+  elements: str
 outcome:
   description: What became of the step.
   returned: always

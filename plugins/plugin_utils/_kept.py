@@ -18,7 +18,14 @@ from dataclasses import dataclass
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Conflict
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import record
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.united import united
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._shelves import RECORD, Shelf, Version
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._sheet_text import as_text
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._shelves import (
+    RECORD,
+    SHEET,
+    SHEET_TEXT,
+    Shelf,
+    Version,
+)
 
 TRIES = 5
 
@@ -36,6 +43,10 @@ class KeptDocument:
     def place(self) -> str:
         return self.shelf.place(self.host, self.name)
 
+    @property
+    def by_hand(self) -> str:
+        return self.shelf.by_hand(self.host, self.name)
+
     def probe(self) -> None:
         self.shelf.probe(self.host, self.name)
 
@@ -43,6 +54,13 @@ class KeptDocument:
         return self.shelf.read(self.host, self.name).text
 
     def write(self, text: str) -> list[str]:
+        warnings = self._write(text)
+        if self.name == SHEET:
+            # To be read by whoever has nothing but the server's own client.
+            self.shelf.write(self.host, SHEET_TEXT, "\n".join([*as_text(text), ""]))
+        return warnings
+
+    def _write(self, text: str) -> list[str]:
         for tries_left in reversed(range(TRIES)):
             try:
                 return self.shelf.write(self.host, self.name, text, self.before)

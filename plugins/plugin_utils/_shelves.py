@@ -23,6 +23,7 @@ import hmac
 import json
 import os
 import re
+import shlex
 import stat
 import tempfile
 import typing as t
@@ -91,14 +92,19 @@ class Shelf(t.Protocol):
     def place(self, host: str, name: str) -> str:
         """Where the document is, in words that may be printed anywhere."""
 
+    def by_hand(self, host: str, name: str) -> str:
+        """How a person puts a text there, in a sentence."""
+
     def probe(self, host: str, name: str) -> None:
         """Prove, as well as the place allows and without changing anything, that it could be written."""
 
     def read(self, host: str, name: str) -> Document:
         """What is there. What cannot be read raises; it is never taken for nothing."""
 
-    def write(self, host: str, name: str, text: str, before: Version | None = None, run: str = RUN) -> list[str]:
-        """Replace the document in one go, in the name of a run; what there is to warn of.
+    def write(
+        self, host: str, name: str, text: str, before: Version | None = None, run: str | None = None
+    ) -> list[str]:
+        """Replace the document in one go, in the name of this run or of another one; what there is to warn of.
 
         ``before`` is the version that the text builds on: Conflict where another run has written since. Without it the
         last writer wins.
@@ -113,6 +119,9 @@ class FolderShelf:
 
     def place(self, host: str, name: str) -> str:
         return os.path.join(self._folder, _places.file_name(host) + ENDINGS.get(name, f".{name}"))
+
+    def by_hand(self, host: str, name: str) -> str:
+        return f"Write it into the file {self.place(host, name)}."
 
     def probe(self, host: str, name: str) -> None:
         path = self.place(host, name)
@@ -130,7 +139,9 @@ class FolderShelf:
     def read(self, host: str, name: str) -> Document:
         return Document(text_of(self.place(host, name)))
 
-    def write(self, host: str, name: str, text: str, before: Version | None = None, run: str = RUN) -> list[str]:
+    def write(
+        self, host: str, name: str, text: str, before: Version | None = None, run: str | None = None
+    ) -> list[str]:
         path = self.place(host, name)
         with _refusals(path, "written"):
             os.makedirs(self._folder, mode=0o750, exist_ok=True)
@@ -182,6 +193,16 @@ class VaultShelf:
     def place(self, host: str, name: str) -> str:
         return place_of(self._client.settings, self._mount, self._of(host, name)).words
 
+    def by_hand(self, host: str, name: str) -> str:
+        namespace = self._client.settings.namespace
+        words = ["bao kv put", f"-mount={shlex.quote(self._mount)}"]
+        words += [f"-namespace={shlex.quote(namespace)}"] if namespace else []
+        words += [shlex.quote(self._of(host, name)), "text=@FILE"]
+        return (
+            f"Before the next run from another machine put the {called(name)} into a file and that into the store: "
+            f"{' '.join(words)} (or vault kv put)."
+        )
+
     def probe(self, host: str, name: str) -> None:
         with named():
             self._kv(host, name).probe()
@@ -190,9 +211,11 @@ class VaultShelf:
         with named():
             return self._read(self._kv(host, name), host, name)
 
-    def write(self, host: str, name: str, text: str, before: Version | None = None, run: str = RUN) -> list[str]:
+    def write(
+        self, host: str, name: str, text: str, before: Version | None = None, run: str | None = None
+    ) -> list[str]:
         with named():
-            kv = self._kv(host, name)
+            kv, run = self._kv(host, name), run or RUN
             found = self._read(kv, host, name)
             if before is not None and found.version != before and found.run != run:
                 raise kv.changed_meanwhile()
@@ -216,7 +239,7 @@ class VaultShelf:
                 f"{self.place(host, name)} holds something that is not a document of this collection",
                 attempted=f"read the {called(name)}",
                 cure="choose another path in store.path, or move what is there away",
-                options=("store",),
+                options=("record_store",),
             )
         return Document(text, version, str(data.get("run") or ""))
 
@@ -288,6 +311,7 @@ def named() -> t.Iterator[None]:
             text = re.sub(r"\bstore\.(?=[a-z_])", f"{VARIABLE}.", getattr(exc, name))
             setattr(exc, name, text.replace("the store lacks", f"{VARIABLE} lacks"))
         exc.args = (exc.message,)
+        exc.options = tuple("record_store" if option == "store" else option for option in exc.options)
         raise
 
 
@@ -302,7 +326,9 @@ def folder_of(options: t.Mapping[str, t.Any] | None, handover_dir: t.Any) -> str
     own = str((options or {}).get("path") or "").strip() if not is_elsewhere(options) else ""
     if own and said and own != said:
         raise InvalidInput(
-            f"{VARIABLE} and mail2fax_handover_dir name two folders", cure="leave one of them", options=("store",)
+            f"{VARIABLE} and mail2fax_handover_dir name two folders",
+            cure="leave one of them",
+            options=("record_store",),
         )
     return own or said
 
@@ -316,23 +342,23 @@ def checked(options: t.Mapping[str, t.Any]) -> Json:
         raise InvalidInput(
             f"{VARIABLE} has no option {', '.join(unknown)}",
             cure=f"leave it; it knows {', '.join(SHELF_OPTIONS)}",
-            options=("store",),
+            options=("record_store",),
         )
     if known.get("backend") not in backends:
         raise InvalidInput(
             f"{VARIABLE}.backend is {_names.quoted(known.get('backend'))}",
             cure=f"choose one of {', '.join(backends)}",
-            options=("store",),
+            options=("record_store",),
         )
     for name, spec in SHELF_OPTIONS.items():
         if spec.get("no_log"):
-            _names.decrypted(known.get(name), "store", f"{VARIABLE}.{name}")
+            _names.decrypted(known.get(name), "record_store", f"{VARIABLE}.{name}")
     wrong = misplaced(known)
     if wrong:
         raise InvalidInput(
             f"{VARIABLE} with the back end {known['backend']} has no option {', '.join(wrong)}",
             cure="remove it, or choose the back end that it belongs to",
-            options=("store",),
+            options=("record_store",),
         )
     return known
 

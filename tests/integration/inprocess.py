@@ -55,12 +55,14 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._dial import Dialer, Line
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Request, Response
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _shelves
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 from tests.emulator.hosted import ConnectionDropped, HostedEmulator
 
@@ -284,6 +286,9 @@ def _own_process(folder: pathlib.Path, environment: t.Mapping[str, str]) -> t.It
             )
         )
         stack.enter_context(mock.patch.object(VaultSecretsContext, "_current", None))
+        # Ansible keeps on that function what it was once given.
+        stack.enter_context(mock.patch.object(load_extra_vars, "extra_vars", {}, create=True))
+        stack.enter_context(mock.patch.object(_shelves, "RUN", os.urandom(8).hex()))
         for name in said:
             stack.enter_context(mock.patch.object(display, name, set()))
         stack.enter_context(contextlib.redirect_stdout(printed))

@@ -215,6 +215,7 @@ class KeptElsewhere:
         self._task = task
         self._instead = instead
         self._warnings: list[str] = []
+        self._by_hand: Json = {}
         content = task.params["content"]
         self._content = None if content is None else str(content)
 
@@ -256,24 +257,25 @@ class KeptElsewhere:
                 self._instead.perform(step)
             except M365Error:
                 raise exc from None
+            self._by_hand = {"by_hand": self._kept.by_hand}
             self._warnings = [
                 f"{exc} Until then {self._instead.path} has it; the next run on this machine takes it over."
             ]
 
     def settle(self, plan: Plan) -> Settled:
-        return Settled({}, warnings=tuple(self._warnings))
+        return Settled(self._by_hand, warnings=tuple(self._warnings))
 
 
 def handover(tenant: Tenant, task: Task) -> Resource:
     """A file, or a document on a shelf: ``kept`` among the task's services."""
     kept = task.services.get("kept")
     if kept is None:
-        store = task.params.get("store") or {}
+        store = task.params.get("record_store") or {}
         if store.get("backend") not in (None, FOLDER):
             raise InvalidInput(
-                "store is a place that only the action plugin reaches, where Ansible itself runs",
+                "record_store is a place that only the action plugin reaches, where Ansible itself runs",
                 cure="leave ansible_connection: local, and become and async away",
-                options=("store",),
+                options=("record_store",),
             )
         return HandoverFile(tenant, task)
     instead = HandoverFile(tenant, task) if task.params["or_file"] else None
@@ -287,7 +289,7 @@ SPEC = ArgumentSpec(
         "refused": {"type": "list", "elements": "str", "default": []},
         "blocked": {"type": "list", "elements": "str", "default": []},
         "document": {"type": "str"},
-        "store": {"type": "dict", "options": SHELF_OPTIONS},
+        "record_store": {"type": "dict", "options": SHELF_OPTIONS},
         "or_file": {"type": "bool", "default": False},
         "moves": {
             "type": "list",
