@@ -55,7 +55,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.display import Display
-from ansible.utils.vars import load_extra_vars
+from ansible.utils.vars import load_extra_vars, load_options_vars
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._dial import Dialer, Line
@@ -288,6 +288,7 @@ def _own_process(folder: pathlib.Path, environment: t.Mapping[str, str]) -> t.It
         stack.enter_context(mock.patch.object(VaultSecretsContext, "_current", None))
         # Ansible keeps on that function what it was once given.
         stack.enter_context(mock.patch.object(load_extra_vars, "extra_vars", {}, create=True))
+        stack.enter_context(mock.patch.object(load_options_vars, "options_vars", {}, create=True))
         stack.enter_context(mock.patch.object(_shelves, "RUN", os.urandom(8).hex()))
         for name in said:
             stack.enter_context(mock.patch.object(display, name, set()))
