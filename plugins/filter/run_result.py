@@ -32,6 +32,8 @@ options:
         besides, which is what M(mail2fax.m365.entra_application_info) returned.
       - To decommission takes C(preflight), C(admin_consent), C(client_secret), C(application), C(ews_access),
         C(access_policy) and C(scope_group).
+      - An audit takes C(reach), too, which is C(step) of what P(mail2fax.m365.reach_report#filter) returns. A report of
+        reach takes C(preflight) and that.
       - To rotate takes C(client_secret) and C(mailbox_probe), and C(preflight) if the tenant was looked at.
     type: dict
     required: true
@@ -47,7 +49,7 @@ options:
       kind:
         description: What the run is for.
         type: str
-        choices: [provision, decommission, rotate]
+        choices: [provision, decommission, rotate, reach]
         default: provision
       mode:
         description: Whether the run applied, predicted or only looked.

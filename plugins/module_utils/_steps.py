@@ -176,6 +176,10 @@ _ROWS = (
         needs=(_AS_APP, _EXCHANGE_READER),
         formerly="verify",
     ),
+    Step(
+        *("reach", "Reach", "read which mailboxes applications can open", "application_reach_info"),
+        needs=(_READ_APPLICATIONS, _READ_GRANTS, _AS_APP, _EXCHANGE_READER),
+    ),
     # The application signs in for itself.
     Step("mailbox_probe", "Real open", "open the mailboxes as the application", "mailbox_probe_info"),
     Step("credentials", "Credentials", "read the application's credentials", "entra_application_info"),
@@ -202,10 +206,11 @@ RUNS: t.Mapping[str, Run] = {
             (
                 *("preflight", "application", "credentials", "scope_group", "service_principal", "mailbox_permission"),
                 *("application_role", "access_policy", "ews_access", "mailbox_protocols", "client_secret"),
-                *("admin_consent", "access_verdict", "mailbox_probe"),
+                *("admin_consent", "access_verdict", "reach", "mailbox_probe"),
             ),
             needs=(_READ_APPLICATIONS, _READ_GRANTS, _AS_APP, _EXCHANGE_READER),
         ),
+        Run("reach", "read which mailboxes applications can open", ("preflight", "reach")),
         Run(
             "decommission",
             "take everything back",

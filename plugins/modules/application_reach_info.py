@@ -266,6 +266,11 @@ scanned:
     complete:
       description: Whether these are all of the tenant.
       type: bool
+declared:
+  description: Primary addresses of O(mailboxes), as far as somebody has them.
+  returned: success
+  type: list
+  elements: str
 unknown:
   description: Addresses of O(mailboxes) that nobody has.
   returned: success

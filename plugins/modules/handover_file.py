@@ -108,6 +108,17 @@ options:
         description: Where it belongs.
         type: path
         required: true
+  shown:
+    description: What C(--diff) shows when the file is written, where its text is not what people look for.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      before:
+        description: What was.
+        type: dict
+      after:
+        description: What is.
+        type: dict
 attributes:
   check_mode:
     description: Predicts what would change without changing it.

@@ -338,6 +338,7 @@ options:
       - client_secret
       - admin_consent
       - access_verdict
+      - reach
       - audit
       - decommission
       - group

@@ -13,7 +13,7 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times, words
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import calendar, times, words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import columns, wrap
 
 ORDER = ("failed", "blocked", "pending", "changed", "ok", "removed", "not looked at")
@@ -40,6 +40,8 @@ class Row:
     next: str
     tenant_wide: str = ""
     """The words with which somebody accepted that nothing limits the application."""
+    ews: t.Mapping[str, t.Any] | None = None
+    """Its calendar, where it is on EWS."""
 
     @property
     def urgency(self) -> tuple[int, float, str]:
@@ -70,7 +72,9 @@ def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None =
     elif outcome == "changed" and document.get("mode") == "check":
         shown = "to change"
     return Row(
-        host, outcome, shown, _days(document, at), _next(dict(document), at), str(document.get("tenant_wide") or "")
+        *(host, outcome, shown, _days(document, at), _next(dict(document), at)),
+        tenant_wide=str(document.get("tenant_wide") or ""),
+        ews=calendar.of(document, at),
     )
 
 
@@ -94,9 +98,8 @@ def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
     found = sorted(rows, key=lambda one: one.urgency)
     counts = Counter(one.shown for one in found)
     told = ", ".join(f"{count} {shown}" for shown, count in counts.items())
-    cells = [(one.host, one.shown, _spoken(one.days), one.next) for one in found]
     lines = wrap(f"{len(found)} tenants: {told}", width)
-    lines += ["", *columns([("TENANT", "OUTCOME", "SECRET", "NEXT"), *cells], width, NEXT_LINES)]
+    lines += ["", *columns(_cells(found), width, NEXT_LINES), *_off_ews(found, width)]
     for one in found:
         if one.tenant_wide:
             lines += ["", *wrap(f"{one.host}: NOTHING limits the application. Accepted: {one.tenant_wide}", width)]
@@ -105,6 +108,31 @@ def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
         # Not wrapped, because it is to be copied.
         lines += ["", f"Only these once more: --limit '{limit(troubled)}'"]
     return [line.rstrip() for line in lines]
+
+
+def _cells(found: t.Sequence[Row]) -> list[tuple[str, ...]]:
+    """With a column for the end of EWS where a tenant is on it."""
+    if not any(one.ews for one in found):
+        cells = [(one.host, one.shown, _spoken(one.days), one.next) for one in found]
+        return [("TENANT", "OUTCOME", "SECRET", "NEXT"), *cells]
+    rows = [
+        (one.host, one.shown, _spoken(one.days), calendar.in_words(one.ews) if one.ews else "-", one.next)
+        for one in found
+    ]
+    return [("TENANT", "OUTCOME", "SECRET", "EWS", "NEXT"), *rows]
+
+
+def _off_ews(found: t.Sequence[Row], width: int) -> list[str]:
+    """What comes next on the way off EWS, once for all tenants that have the same before them."""
+    waiting: dict[tuple[str, str], list[str]] = {}
+    for one in found:
+        if one.ews:
+            phase = str(one.ews.get("phase") or "not begun").replace("_", " ")
+            waiting.setdefault((phase, str(one.ews.get("next"))), []).append(one.host)
+    lines = []
+    for (phase, step), hosts in waiting.items():
+        lines += ["", *wrap(f"Off EWS, {phase} ({words.some(hosts)}): {step}", width)]
+    return lines
 
 
 def limit(hosts: t.Iterable[str]) -> str:

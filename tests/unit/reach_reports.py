@@ -69,7 +69,7 @@ ARCHIVE = application(
     "20000000-0000-4000-8000-000000000001",
     "Mail archive",
     everything=True,
-    everything_by=[wide(), wide("ews", "full_access_as_app")],
+    everything_ways=[wide(), wide("ews", "full_access_as_app")],
     mailboxes=[],
     people=[{"id": "1", "name": "Alex Wilber", "what": "owner of the application"}],
 )
@@ -100,7 +100,10 @@ BUSY = (
             {"address": FAX, "ways": [way(), right(alive=False, why="IMAP is off for the mailbox")]},
             {"address": ADELE, "ways": [way()]},
         ],
-        powers=[{"permission": "Application.ReadWrite.All", "what": "adds secrets to others", "opens": "others"}],
+        powers=[
+            {"permission": "Application.ReadWrite.All", "what": "adds secrets to others", "opens": "others"},
+            {"permission": "AppRoleAssignment.ReadWrite.All", "what": "grants itself anything", "opens": "everything"},
+        ],
     ),
     ARCHIVE,
     MANAGER,

@@ -41,11 +41,13 @@ class State:
 
 @dataclass(frozen=True)
 class Desired:
-    """``content`` None: only whether the file can be written is wanted. ``moves``: from where, to where."""
+    """``content`` None: only whether the file can be written is wanted. ``moves``: from where, to where. ``shown``:
+    what --diff shows as before and after, where that is not the text itself."""
 
     path: pathlib.Path
     content: bytes | None
     moves: tuple[tuple[str, str], ...] = ()
+    shown: tuple[Json, Json] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ def plan(current: State, desired: Desired) -> Plan:
         )
     if (current.content, current.mode) == (desired.content, FILE_MODE):
         return Plan(result=result, summary=f"{desired.path.name} is as it should be")
+    before, after = desired.shown or (_for_people(current.content), _for_people(desired.content))
     return Plan(
-        before=_for_people(current.content),
-        after=_for_people(desired.content),
+        before=before,
+        after=after,
         steps=[Write(f"write {desired.path}")],
         result=result,
         summary=f"{desired.path.name} written",
@@ -95,6 +98,10 @@ def _for_people(content: bytes | None) -> Json:
     return {"lines": text.splitlines()}
 
 
+def _shown(said: t.Any) -> tuple[Json, Json] | None:
+    return (dict(said.get("before") or {}), dict(said.get("after") or {})) if said else None
+
+
 class HandoverFile:
     """Needs no tenant and no network."""
 
@@ -107,6 +114,7 @@ class HandoverFile:
             pathlib.Path(path).absolute(),
             None if content is None else str(content).encode("utf-8", "surrogateescape"),
             tuple((str(move["source"]), str(move["destination"])) for move in task.params.get("moves") or []),
+            _shown(task.params.get("shown")),
         )
 
     @property
@@ -218,6 +226,7 @@ class KeptElsewhere:
         self._by_hand: Json = {}
         content = task.params["content"]
         self._content = None if content is None else str(content)
+        self._shown = _shown(task.params.get("shown"))
 
     def read(self) -> State:
         if self._content is None:
@@ -237,9 +246,10 @@ class KeptElsewhere:
         content = self._content.encode("utf-8", "surrogateescape")
         if current.content == content:
             return Plan(result=result, summary=f"{place} is as it should be")
+        before, after = self._shown or (_for_people(current.content), _for_people(content))
         return Plan(
-            before=_for_people(current.content),
-            after=_for_people(content),
+            before=before,
+            after=after,
             steps=[Write(f"write {place}")],
             result=result,
             summary=f"{place} written",
@@ -291,6 +301,7 @@ SPEC = ArgumentSpec(
         "document": {"type": "str"},
         "record_store": {"type": "dict", "options": SHELF_OPTIONS},
         "or_file": {"type": "bool", "default": False},
+        "shown": {"type": "dict", "options": {"before": {"type": "dict"}, "after": {"type": "dict"}}},
         "moves": {
             "type": "list",
             "elements": "dict",

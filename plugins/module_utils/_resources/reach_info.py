@@ -168,6 +168,9 @@ class ReachInfo(ReadOnly):
             "tenant": {"id": current.tenant_id},
             "applications": shown,
             "scanned": {"mailboxes": current.exchange.looked_at, "complete": current.exchange.scanned},
+            "declared": sorted(
+                (current.exchange.recipients[guid].label for guid in current.declared), key=str.casefold
+            ),
             "unknown": list(current.unknown),
         }
         warnings = []

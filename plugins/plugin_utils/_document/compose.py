@@ -69,7 +69,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "profile": _profile(run),
         "steps": rows,
         **facts.facts(run),
-        "mailboxes": [] if kind == "decommission" else facts.mailboxes(run),
+        "mailboxes": [] if kind in ("decommission", "reach") else facts.mailboxes(run),
         "pending": pending,
         "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
         "unprotected": facts.unprotected(run),

@@ -171,8 +171,9 @@ def unprotected(run: Run) -> str:
     if run.kind == "decommission" and run.previous.get("state") == "removed":
         # There is nothing that could have come to hold a grant since: it was gone before, and stays so.
         return str(run.previous.get("unprotected") or "none")
-    if run.kind == "rotate":
-        return str(run.previous.get("unprotected") or "not known: a rotation does not look at the access policy")
+    if run.kind in ("rotate", "reach"):
+        what = "a rotation" if run.kind == "rotate" else "a report of reach"
+        return str(run.previous.get("unprotected") or f"not known: {what} does not look at the access policy")
     limits = [step for step in run.limits if not run.good(step)]
     if facts(run)["ids"]["application_id"] is None:
         return "none"

@@ -25,7 +25,7 @@ Json = dict[str, t.Any]
 Like = t.Mapping[str, t.Any]
 
 SCHEMA = 1
-VOLATILE = frozenset({"at", "since", "seen_since", "changes", "compared_with"})
+VOLATILE = frozenset({"at", "since", "seen_since", "changes", "compared_with", "scanned"})
 """Keys that differ from run to run although nothing happened."""
 
 page = reach_page.page
@@ -75,7 +75,10 @@ def read(text: t.Any, host: str, tenant_id: str | None = None) -> Last:
     return Last(dict(document))
 
 
-_ROWS: t.Mapping[str, tuple[str, ...]] = {"mailboxes": ("address",), "powers": (), "people": (), "everything_by": ()}
+_ROWS: t.Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("mailboxes", "dormant"), ("address",)),
+    **dict.fromkeys(("powers", "people", "everything_ways"), ()),
+}
 
 
 def _is_report(document: t.Any) -> bool:
@@ -88,7 +91,7 @@ def _is_report(document: t.Any) -> bool:
         and isinstance(applications, list)
         and all(isinstance(one, t.Mapping) and isinstance(one.get("app_id"), str) for one in applications)
         and all(_are(one.get(key), needed) for one in applications for key, needed in _ROWS.items())
-        and all(_are(row.get("ways")) for one in applications for row in one.get("mailboxes") or [])
+        and all(_are(row.get("ways")) for one in applications for row in words.rows(one))
     )
 
 
@@ -103,15 +106,16 @@ def compose(found: Like, about: Like) -> Report:
     """The report of a run.
 
     ``found`` is the module's result. ``about`` has ``host``, ``tenant`` (``id``, ``domain``, ``name``), ``app_id`` (of
-    the inventory's own application, empty where there is none yet), ``display_name``, ``declared`` (primary addresses),
-    ``all_applications``, ``tenant_wide`` (the words with which somebody accepted that nothing limits it),
+    the inventory's own application, empty where there is none yet), ``display_name``, ``declared`` (as the inventory
+    has it), ``all_applications``, ``tenant_wide`` (the words with which somebody accepted that nothing limits it),
     ``tenant_wide_permissions`` (for which these words are), ``extra_permissions`` (that the inventory grants besides)
     and ``previous`` (the text of the last report).
     """
     at = str(found.get("at") or times.iso(times.now()))
     tenant = {key: (about.get("tenant") or {}).get(key) for key in ("id", "domain", "name")}
     tenant["id"] = (found.get("tenant") or {}).get("id") or tenant["id"]
-    previous = read(about.get("previous"), str(about["host"]), tenant["id"]).document
+    last = read(about.get("previous"), str(about["host"]), tenant["id"])
+    previous = last.document
     app_id = str(about.get("app_id") or "").lower()
     applications = [_application(dict(one), previous, at) for one in found.get("applications") or []]
     applications.sort(key=lambda one: _order(one, app_id))
@@ -124,10 +128,15 @@ def compose(found: Like, about: Like) -> Report:
         "at": at,
         "application_id": app_id or None,
         "display_name": (ours or {}).get("display_name") or about.get("display_name") or None,
-        "declared": [str(one) for one in about.get("declared") or []],
+        # By primary addresses, as far as the module has found the mailboxes.
+        "declared": [str(one) for one in [*found["declared"], *(found.get("unknown") or [])]]
+        if found.get("declared") is not None
+        else [str(one) for one in about.get("declared") or []],
         "tenant_wide": about.get("tenant_wide") or None,
         "all_applications": bool(about.get("all_applications")),
         "missing": sorted(str(one) for one in found.get("missing") or []),
+        "unknown": [str(one) for one in found.get("unknown") or []],
+        "scanned": found.get("scanned"),
         "applications": applications,
         "wider": wider,
         "outcome": "blocked" if any(wider.values()) else "ok",
@@ -136,8 +145,9 @@ def compose(found: Like, about: Like) -> Report:
     document["compared_with"] = previous.get("at")
     return Report(
         document=document,
-        changed=_lasting(document) != _lasting(previous),
-        step=_step(document, ours),
+        # What belongs to somebody else, or to a later version, is not overwritten.
+        changed=not last.refused and _lasting(document) != _lasting(previous),
+        step=_step(document, ours, last.refused),
         shown={"before": _shown(previous), "after": _shown(document, document["changes"])},
     )
 
@@ -158,22 +168,22 @@ def _application(found: Json, previous: Like, at: str) -> Json:
     app_id = str(found.get("app_id") or "").lower()
     was: t.Iterator[Like] = (one for one in previous.get("applications") or [] if str(one["app_id"]).lower() == app_id)
     before = next(was, {})
-    known = {str(row["address"]).casefold(): row.get("ways") or [] for row in before.get("mailboxes") or []}
+    known = {str(row["address"]).casefold(): row.get("ways") or [] for row in words.rows(before)}
 
     def ways(listed: t.Iterable[Like], was: t.Iterable[Like]) -> list[Json]:
         seen = {(words.key(way), words.alive(way)): way.get("seen_since") or previous.get("at") for way in was}
         made = [{**way, "seen_since": seen.get((words.key(way), words.alive(way)), at)} for way in listed]
         return sorted(made, key=lambda way: (not words.alive(way), *words.key(way)))
 
-    found["mailboxes"] = sorted(
-        (
-            {**row, "ways": ways(row.get("ways") or [], known.get(str(row["address"]).casefold(), []))}
-            for row in found.get("mailboxes") or []
-        ),
-        key=lambda row: str(row["address"]).casefold(),
-    )
-    if found.get("everything_by"):
-        found["everything_by"] = ways(found["everything_by"], before.get("everything_by") or [])
+    for key in ("mailboxes", "dormant"):
+        found[key] = sorted(
+            (
+                {**row, "ways": ways(row.get("ways") or [], known.get(str(row["address"]).casefold(), []))}
+                for row in found.get(key) or []
+            ),
+            key=lambda row: str(row["address"]).casefold(),
+        )
+    found["everything_ways"] = ways(found.get("everything_ways") or [], before.get("everything_ways") or [])
     for key, names in (("powers", ("permission", "what", "opens")), ("people", ("id", "what"))):
         seen = {_named(one, names): one.get("seen_since") or previous.get("at") for one in before.get(key) or []}
         found[key] = sorted(
@@ -189,7 +199,10 @@ def _named(found: Like, names: t.Iterable[str]) -> tuple[str, ...]:
 
 
 def _wider(ours: Like | None, about: Like, told: t.Any) -> Json:
-    """What our own application opens, or could open by itself, beyond what the inventory declares."""
+    """What our own application opens, or could open by itself, beyond what the inventory declares.
+
+    A power over other applications is told and blocks nothing: what it comes to hangs on what those can do.
+    """
     if ours is None:
         return {"mailboxes": [], "everything": False, "powers": []}
     extra = {str(one).casefold() for one in about.get("extra_permissions") or []}
@@ -215,12 +228,12 @@ def _wider(ours: Like | None, about: Like, told: t.Any) -> Json:
         "powers": [
             str(one.get("permission"))
             for one in ours.get("powers") or []
-            if str(one.get("permission") or "").casefold() not in extra
+            if one.get("opens") != words.OTHERS and str(one.get("permission") or "").casefold() not in extra
         ],
     }
 
 
-def _step(document: Like, ours: Like | None) -> Json:
+def _step(document: Like, ours: Like | None, refused: str) -> Json:
     """The result of the step, as the run's document takes it."""
     others = [one for one in document["applications"] if one is not ours]
     reach = {
@@ -239,10 +252,15 @@ def _step(document: Like, ours: Like | None) -> Json:
         "compared_with": document["compared_with"],
     }
     step: Json = {"outcome": document["outcome"], "changed": False, "reach": reach}
-    if document["outcome"] == "ok":
+    told = _complaint(document, ours or {}) if document["outcome"] == "blocked" else ""
+    if refused:
+        told = (
+            f"The last report of {document['host']} can be neither compared with nor overwritten, because {refused}. "
+            f"What to do: put the right file there, or move this one away. {told}".rstrip()
+        )
+    if not told:
         return {**step, "summary": _in_words(document, ours)}
-    told = _complaint(document, ours or {})
-    return {**step, "summary": told.partition(" What to do:")[0], "msg": told}
+    return {**step, "outcome": "blocked", "summary": told.partition(" What to do:")[0], "msg": told}
 
 
 def _in_words(document: Like, ours: Like | None) -> str:
@@ -252,7 +270,10 @@ def _in_words(document: Like, ours: Like | None) -> str:
         return "the application opens no mailbox"
     listed = "" if ours.get("everything") else some(words.opened(ours), 3)
     told = f"the application opens {words.extent(ours)}{': ' if listed else ''}{listed}"
-    return f"{told}, accepted with the words: {document['tenant_wide']}" if ours.get("everything") else told
+    if ours.get("everything"):
+        return f"{told}, accepted with the words: {document['tenant_wide']}"
+    held = [words.power(one) for one in ours.get("powers") or []]
+    return f"{told}; it also holds {some(held, 3)}" if held else told
 
 
 def _complaint(document: Like, ours: Like) -> str:
@@ -289,10 +310,8 @@ def _shown(document: Like, changes: t.Sequence[Like] = ()) -> Json:
     shown: Json = {"declared": list(document.get("declared") or []), "applications": {}}
     for one in document.get("applications") or []:
         lines = [f"opens {words.extent(one)}"]
-        lines += [f"every mailbox: {words.way(way)}" for way in words.wide(one)]
-        lines += [
-            f"{row['address']}: {words.way(way)}" for row in one.get("mailboxes") or [] for way in row.get("ways") or []
-        ]
+        lines += [f"every mailbox: {words.way(way)}" for way in words.widest(one)]
+        lines += [f"{row['address']}: {words.way(way)}" for row in words.rows(one) for way in row.get("ways") or []]
         lines += [f"holds {words.power(power)}" for power in one.get("powers") or []]
         lines += [f"could be widened by {words.person(person)}" for person in one.get("people") or []]
         lines += [f"not read: {missing}" for missing in one.get("missing") or []]
@@ -345,6 +364,11 @@ _FORMULAE = frozenset(
 )
 
 
+def _but(way: Like) -> str:
+    closed = [str(one) for one in way.get("but") or []]
+    return f"but {some(closed)}" if closed else ""
+
+
 def _rows(document: Like) -> t.Iterator[Json]:
     declared = {str(one).casefold() for one in document.get("declared") or []}
     tenant = {"host": document.get("host"), "tenant_id": (document.get("tenant") or {}).get("id")}
@@ -359,22 +383,22 @@ def _rows(document: Like) -> t.Iterator[Json]:
             "ours": "yes" if own and str(one.get("app_id")).lower() == own else "no",
             "reach": words.extent(one),
         }
-        listed = [("(every mailbox)", way) for way in words.wide(one)]
+        listed: list[tuple[str, Like]] = [("(every mailbox)", way) for way in words.widest(one)]
         if one.get("everything") and not listed:
             listed = [("(every mailbox)", {})]
-        listed += [(row["address"], way) for row in one.get("mailboxes") or [] for way in row.get("ways") or []]
+        listed += [(str(row["address"]), way) for row in words.rows(one) for way in row.get("ways") or []]
         for mailbox, way in listed:
             yield {
                 **common,
                 "kind": "way",
                 "mailbox": mailbox,
-                "declared": "yes" if str(mailbox).casefold() in declared else "no",
+                "declared": "yes" if mailbox.casefold() in declared else "no",
                 "protocol": way.get("protocol"),
                 "permission": way.get("permission"),
                 "model": way.get("model"),
                 "limited_by": "; ".join(str(by) for by in way.get("limited_by") or []),
                 "state": "alive" if words.alive(way) else "dormant",
-                "detail": way.get("why"),
+                "detail": "; ".join(filter(None, (way.get("why"), _but(way)))),
                 "seen_since": way.get("seen_since"),
             }
         for power in one.get("powers") or []:

@@ -80,6 +80,7 @@ def page(document: Like, zone: str = "UTC") -> str:
         mighty=[row for one in others if words.mighty(one) for row in _mighty(one)],
         rest=[_short(one) for one in others if not words.mighty(one)],
         missing=_missing(document, applications),
+        unknown=[str(one) for one in document.get("unknown") or []],
     )
 
 
@@ -137,13 +138,18 @@ def _openers(applications: t.Sequence[Json], ours: Json | None, declared: t.Sequ
         for one in applications:
             listed = [
                 way
-                for row in one.get("mailboxes") or []
+                for row in words.rows(one)
                 if str(row.get("address")).casefold() == address.casefold()
                 for way in row.get("ways") or []
             ]
             known = {words.key(way) for way in listed}
-            listed += [way for way in words.wide(one) if words.key(way) not in known]
-            found = [_way(way) for way in listed] or ([_ANY] if one.get("everything") else [])
+            listed += [
+                way
+                for way in words.widest(one)
+                if words.key(way) not in known and address.casefold() not in map(str.casefold, way.get("but") or [])
+            ]
+            closed = address.casefold() in map(str.casefold, one.get("closed") or [])
+            found = [_way(way) for way in listed] or ([_ANY] if one.get("everything") and not closed else [])
             rows += [
                 {**way, "mailbox": address, "name": words.name(one), "id": one.get("app_id"), "ours": one is ours}
                 for way in found
@@ -151,13 +157,18 @@ def _openers(applications: t.Sequence[Json], ours: Json | None, declared: t.Sequ
     return rows
 
 
+def _but(way: Like) -> str:
+    closed = [str(one) for one in way.get("but") or []]
+    return f" but {some(closed, 5)}" if closed else ""
+
+
 def _reached(ours: Json, declared: t.Sequence[str]) -> list[Json]:
     """What the application can open: a row for each mailbox and way."""
     known = {address.casefold() for address in declared}
-    rows = [{**_way(way), "mailbox": EVERY, "declared": None} for way in words.wide(ours)]
+    rows = [{**_way(way), "mailbox": EVERY + _but(way), "declared": None} for way in words.widest(ours)]
     if ours.get("everything") and not rows:
         rows = [{**_ANY, "mailbox": EVERY, "declared": None}]
-    for row in ours.get("mailboxes") or []:
+    for row in words.rows(ours):
         address = str(row.get("address"))
         rows += [
             {**_way(way), "mailbox": address, "declared": address.casefold() in known} for way in row.get("ways") or []
@@ -168,10 +179,12 @@ def _reached(ours: Json, declared: t.Sequence[str]) -> list[Json]:
 def _mighty(one: Json) -> t.Iterator[Json]:
     """What else can open everything, now or after a step of its own: a row for each way and power."""
     common = {"name": words.name(one), "id": one.get("app_id"), "people": _people(one)}
-    wide = [_way(way) for way in words.wide(one)] or ([_ANY] if one.get("everything") else [])
+    wide = [{**_way(way), "but": _but(way)} for way in words.wide(one)]
+    wide = wide or ([{**_ANY, "but": ""}] if one.get("everything") else [])
     for way in wide:
         by = f"{way['protocol']}, {way['permission']}" if way["permission"] else "see its grants in Entra"
-        yield {**common, "what": "opens every mailbox now", "now": True, "by": by, "since": way["since"]}
+        what = f"opens {EVERY}{way['but']} now"
+        yield {**common, "what": what, "now": True, "by": by, "since": way["since"]}
     for power in one.get("powers") or []:
         by = ": ".join(str(power[key]) for key in ("permission", "what") if power.get(key))
         yield {**common, "what": words.opens(power), "now": False, "by": by, "since": power.get("seen_since")}

@@ -39,18 +39,27 @@ def alive(way: Like) -> bool:
     return way.get("alive") is not False
 
 
+def rows(application: Like) -> list[Json]:
+    """``address`` and ``ways`` of every mailbox that the report names, those with nothing but dormant ways last."""
+    return [dict(row) for key in ("mailboxes", "dormant") for row in application.get(key) or []]
+
+
 def opened(application: Like) -> dict[str, list[Json]]:
     """Address -> the ways that are open, of the mailboxes that the report names one by one."""
     found = {
-        str(row["address"]): [dict(way) for way in row.get("ways") or [] if alive(way)]
-        for row in application.get("mailboxes") or []
+        str(row["address"]): [dict(way) for way in row.get("ways") or [] if alive(way)] for row in rows(application)
     }
     return {address: ways for address, ways in found.items() if ways}
 
 
+def widest(application: Like) -> list[Json]:
+    """The ways that open every mailbox of the tenant (``but`` some), or would if they were not dormant."""
+    return [dict(way) for way in application.get("everything_ways") or []]
+
+
 def wide(application: Like) -> list[Json]:
-    """The ways that open every mailbox of the tenant."""
-    return [dict(way) for way in application.get("everything_by") or []]
+    """Those of them that are open."""
+    return [way for way in widest(application) if alive(way)]
 
 
 def exactness(application: Like) -> str:
@@ -66,7 +75,8 @@ def count(number: int, noun: str) -> str:
 def extent(application: Like) -> str:
     """How far it reaches: ``exactly 2 mailboxes``, ``every mailbox of the tenant``."""
     if application.get("everything"):
-        return "every mailbox of the tenant"
+        closed = len(application.get("closed") or [])
+        return f"every mailbox of the tenant{f' but {closed}' if closed else ''}"
     return f"{exactness(application)} {count(len(opened(application)), 'mailbox')}"
 
 

@@ -107,7 +107,7 @@ class Run:
 
     def watches_a_removal(self) -> bool:
         """Whether this is an audit of an application that is being removed."""
-        return self.mode == "audit" and bool(self.previous.get("removing"))
+        return self.mode == "audit" and self.kind != "reach" and bool(self.previous.get("removing"))
 
     def state_before(self) -> str:
         return str(self.previous.get("state") or "draft")

@@ -158,7 +158,7 @@ def _shaped(name: str, result: Json) -> Json:
     if result.get("pending"):
         step["pending"] = short(str(result["pending"]))
         step["pending_until"] = result.get("pending_until")
-    if failed:
+    if failed or (outcome == "blocked" and result.get("msg")):
         step["msg"] = short(str(result.get("msg") or ""))
         step["error"] = result.get("error")
     return step

@@ -97,6 +97,25 @@ def _watched(document: Json, width: int) -> list[str]:
         if ews.get("ends_on"):
             told += f"; ends on {readable_time(ews['ends_on'], date_only=True)}, in {ews['days_left']} days"
         lines += ["", *wrap(told, width)]
+    found = document.get("calendar")
+    if found:
+        phase = str(found["phase"] or "not begun").replace("_", " ")
+        lines += ["", *wrap(f"Off EWS: {phase}. Next: {found['next']}", width)]
+    lines += _reach(document.get("reach") or {}, width)
+    return lines
+
+
+def _reach(reach: Json, width: int) -> list[str]:
+    """What else opens everything, and what has changed since the last report."""
+    lines: list[str] = []
+    now, could = reach.get("others_everything"), reach.get("others_mighty")
+    if reach.get("all_applications"):
+        told = [f"{now} can open every mailbox"] if now else []
+        told += [f"{could} could bring that about"] if could else []
+        lines += ["", *wrap(f"Other applications: {', '.join(told) or 'none opens everything'}", width)]
+    for one in reach.get("changes") or []:
+        when = f"{str(one['became']).capitalize()} since {readable_time(one['since'])}"
+        lines += wrap(f"{when}: {one['display_name']} {one['what']}", width)
     return lines
 
 

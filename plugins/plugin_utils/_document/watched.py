@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import calendar
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
 
@@ -19,20 +20,37 @@ Json = dict[str, t.Any]
 def last_good_at(run: Run, outcome: str) -> str | None:
     """When something was last known of the tenant for certain."""
     if run.mode == "audit":
-        return iso(run.at) if run.reached() and run.good("credentials") else known_at(run)
+        looked = run.good("reach" if run.kind == "reach" else "credentials")
+        return iso(run.at) if run.reached() and looked else known_at(run)
     if run.mode == "apply" and outcome not in ("blocked", "failed"):
         return iso(run.at)
     return run.previous.get("last_good_at")
 
 
 def watched(run: Run) -> Json:
-    """``credentials`` as far as they are known, and the exposure to EWS; of a tenant out of reach since when."""
-    return {
+    """``credentials`` as far as they are known, the exposure to EWS, what the application reaches, and the calendar; of
+    a tenant out of reach since when."""
+    found: Json = {
         "reached": run.reached(),
         "unknown_since": None if run.reached() else known_at(run),
-        "credentials": credentials(run),
-        "ews": _ews(run),
+        "reach": run.good("reach").get("reach") or _last_reach(run),
+        "calendar": _calendar(run),
     }
+    return found if run.kind == "reach" else {**found, "credentials": credentials(run), "ews": _ews(run)}
+
+
+def _last_reach(run: Run) -> Json | None:
+    """As an earlier audit saw it; what had changed then is no news any more."""
+    found = run.audited.get("reach")
+    return {**found, "changes": []} if isinstance(found, dict) and run.kind != "reach" else None
+
+
+def _calendar(run: Run) -> Json | None:
+    if run.previous.get("state") in ("removing", "removed"):
+        return None
+    return calendar.calendar(
+        [run.context["profile"], run.previous.get("profile") or {}], run.previous.get("migration"), run.at
+    )
 
 
 def known_at(run: Run) -> str | None:

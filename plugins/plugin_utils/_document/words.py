@@ -15,7 +15,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times impo
 
 Json = dict[str, t.Any]
 
-STEPS = {kind: _steps.RUNS[kind].steps for kind in ("provision", "decommission", "rotate")}
+STEPS = {kind: _steps.RUNS[kind].steps for kind in ("provision", "decommission", "rotate", "reach")}
 """The steps that a run may have in its order, by what the run is for; also the keys of the results it is made from.
 
 Which of them it has, its profile says (``_steps.of``). An audit has ``credentials`` besides. A rotation looks at the

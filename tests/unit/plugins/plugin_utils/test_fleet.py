@@ -16,6 +16,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.mail2fax.m365.plugins.filter.fleet_table import fleet_table
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import calendar
 
 AT = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 
@@ -199,3 +200,68 @@ def test_the_hint_is_never_wrapped() -> None:
 def test_a_host_that_was_refused_says_why() -> None:
     row = _fleet.row("x", None, {"state": "ready"}, AT, stopped={"msg": "Nothing was touched.", "outcome": "blocked"})
     assert (row.outcome, row.next) == ("blocked", "Nothing was touched.")
+
+
+# --- the end of EWS --------------------------------------------------------------------------------------------
+
+EWS = {"accesses": [{"id": "ews", "protocol": "ews", "scoping": "application_access_policy"}]}
+IMAP = {"accesses": [{"id": "imap", "protocol": "imap", "scoping": "mailbox_permission"}]}
+NOVEMBER = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "phase", "days", "says"),
+    [
+        ([EWS], None, 124, "mail2fax_migrate_to"),
+        ([IMAP, EWS], "prepare", 124, "makes the new way in"),
+        ([IMAP, EWS], "prove", 124, "proves the new way"),
+        ([IMAP, EWS], "hand_over", 124, "writes the sheet"),
+        ([IMAP, EWS], "confirm", 124, "mail2fax_migrate_confirm: true"),
+        ([IMAP, EWS], "retire", 124, "after 29 Nov 2026, 00:00 UTC: run mail2fax.m365.migrate again"),
+        # From an access policy to roles it stays on EWS.
+        ([EWS], "done", 124, "mail2fax_migrate_to"),
+    ],
+)
+def test_a_calendar_tells_days_phase_and_what_comes_next(profiles: t.Any, phase: t.Any, days: int, says: str) -> None:
+    until = "2026-11-29T00:00:00Z" if phase == "retire" else "2026-11-27T00:00:00Z"
+    standing = {"phase": phase, "until": until} if phase else None
+    found = calendar.calendar(profiles, standing, NOVEMBER)
+    assert found is not None
+    assert (found["ews_days_left"], found["ews_ends"], found["phase"]) == (days, "2027-04-01", phase)
+    assert says in found["next"]
+    assert found["next"].startswith("after") == (phase == "retire")
+
+
+def test_a_tenant_that_is_not_on_ews_has_no_calendar() -> None:
+    assert calendar.calendar([IMAP, {}], {"phase": "done"}, NOVEMBER) is None
+    assert calendar.of({"profile": IMAP}, NOVEMBER) is None
+    assert calendar.of({"profile": EWS, "state": "removed"}, NOVEMBER) is None
+    assert calendar.of({"profile": EWS, "calendar": None}, NOVEMBER) is None
+    own = {**EWS, "sunset": {"date": "2026-12-01"}}
+    assert (calendar.calendar([own], None, NOVEMBER) or {})["ews_days_left"] == 3
+    over = calendar.calendar([EWS], None, NOVEMBER.replace(year=2027)) or {}
+    assert calendar.in_words(over) == "ended"
+    assert over["next"].startswith("EWS has ended")
+
+
+def test_the_table_has_the_days_the_phase_and_what_comes_next_once_for_all() -> None:
+    confirm = {"migration": {"phase": "confirm"}}
+    documents = {
+        "contoso": document("ok", profile=EWS),
+        "fabrikam": document("ok", profile=EWS),
+        "tailspin": document("ok", profile=EWS, **confirm),
+        "wingtip": document("ok", profile=IMAP),
+    }
+    seen = _fleet.table(_fleet.row(host, one, at=NOVEMBER) for host, one in documents.items())
+    assert seen[2].split() == ["TENANT", "OUTCOME", "SECRET", "EWS", "NEXT"]
+    told = {line.split()[0]: line for line in seen[3:7]}
+    assert "124 days, confirm" in told["tailspin"]
+    assert "124 days" in told["contoso"]
+    assert "124" not in told["wingtip"]
+    text = " ".join(" ".join(seen).split())
+    assert text.count("Off EWS") == 2
+    assert "Off EWS, not begun (contoso, fabrikam): run mail2fax.m365.migrate with mail2fax_migrate_to" in text
+    assert "Off EWS, confirm (tailspin): change the fax server's settings" in text
+    assert max(map(len, seen)) <= 90
+    without = _fleet.table([_fleet.row("wingtip", documents["wingtip"], at=NOVEMBER)])
+    assert "EWS" not in " ".join(without)

@@ -67,7 +67,7 @@ def test_a_dormant_way_opens_nothing() -> None:
 
 
 def test_every_mailbox_is_blocked_unless_that_very_permission_was_accepted() -> None:
-    everything = application(everything=True, everything_by=[wide()])
+    everything = application(everything=True, everything_ways=[wide()])
     assert compose(everything).document["wider"]["everything"]
     accepted = {"tenant_wide": "agreed with the board", "tenant_wide_permissions": ["Mail.ReadWrite"]}
     report = compose(everything, about=accepted)
@@ -75,7 +75,7 @@ def test_every_mailbox_is_blocked_unless_that_very_permission_was_accepted() -> 
     assert report.step["summary"].endswith(
         "every mailbox of the tenant, accepted with the words: agreed with the board"
     )
-    more = application(everything=True, everything_by=[wide(), wide("ews", "full_access_as_app")])
+    more = application(everything=True, everything_ways=[wide(), wide("ews", "full_access_as_app")])
     assert compose(more, about=accepted).document["outcome"] == "blocked"
     # Without a word on what opens it, the words for the whole decide.
     unnamed = application(everything=True)
@@ -83,7 +83,7 @@ def test_every_mailbox_is_blocked_unless_that_very_permission_was_accepted() -> 
     assert compose(unnamed, about=accepted).document["outcome"] == "ok"
 
 
-@pytest.mark.parametrize("opens", ["everything", "itself", "others"])
+@pytest.mark.parametrize("opens", ["everything", "itself"])
 def test_a_power_by_which_it_could_widen_itself_is_blocked_unless_the_inventory_names_it(opens: str) -> None:
     power = {"permission": "Application.ReadWrite.All", "what": "", "opens": opens}
     report = compose(opening(FAX, powers=[power]))
@@ -91,6 +91,34 @@ def test_a_power_by_which_it_could_widen_itself_is_blocked_unless_the_inventory_
     assert "mail2fax_extra_permissions" in report.step["msg"]
     named = {"extra_permissions": ["application.readwrite.all"]}
     assert compose(opening(FAX, powers=[power]), about=named).document["outcome"] == "ok"
+
+
+def test_a_power_over_other_applications_is_told() -> None:
+    power = {"permission": "Application.ReadWrite.All", "what": "adds secrets to others", "opens": "others"}
+    report = compose(opening(FAX, powers=[power]))
+    assert report.document["outcome"] == "ok"
+    assert report.step["summary"].endswith("it also holds Application.ReadWrite.All: adds secrets to others")
+    assert "By what it could widen this itself" in reach.page(report.document)
+
+
+def test_everything_but_some_mailboxes_is_told_so() -> None:
+    denied = application(
+        "2", "Archive", everything=True, everything_ways=[wide(but=[FAX])], mailboxes=[], dormant=[], closed=[FAX]
+    )
+    document = compose(opening(FAX), denied).document
+    first, second, third = re.split(r"\d\. What ", Reader(reach.page(document)).text)[1:]
+    assert "Archive" not in first + second
+    assert f"opens every mailbox but {FAX} now" in third
+    assert f"but {FAX}" in [row["detail"] for row in rows(document)]
+    assert "every mailbox of the tenant but 1" in reach.table(document)
+
+
+def test_what_only_slept_is_a_row_of_its_own() -> None:
+    slept = application(mailboxes=[], dormant=[{"address": ADELE, "ways": [way(alive=False, why="disabled")]}])
+    document = compose(slept).document
+    assert document["outcome"] == "ok"
+    assert re.search(rf"{ADELE} no EWS .* dormant: disabled", Reader(reach.page(document)).text)
+    assert [(row["mailbox"], row["state"]) for row in rows(document)] == [(ADELE, "dormant")]
 
 
 def test_what_the_module_calls_wider_knows_aliases() -> None:
@@ -163,7 +191,7 @@ def test_a_second_way_is_wider_and_a_way_that_wakes_up_too() -> None:
 
 
 def test_everything_is_told_once_and_not_mailbox_by_mailbox() -> None:
-    everything = application(everything=True, everything_by=[wide()], mailboxes=[])
+    everything = application(everything=True, everything_ways=[wide()], mailboxes=[])
     by = "Microsoft Graph with Mail.ReadWrite (limited by nothing)"
     assert changes([opening(FAX)], [everything]) == [
         ("wider", "everything", f"opens every mailbox of the tenant, by {by}")
@@ -171,7 +199,7 @@ def test_everything_is_told_once_and_not_mailbox_by_mailbox() -> None:
     assert changes([everything], [opening(FAX)]) == [
         ("narrower", "everything", "does not open every mailbox any more: exactly 1 mailbox")
     ]
-    assert changes([everything], [{**everything, "everything_by": [wide(), wide("ews")]}]) == [
+    assert changes([everything], [{**everything, "everything_ways": [wide(), wide("ews")]}]) == [
         ("wider", "way", "opens every mailbox by EWS with Mail.ReadWrite (limited by nothing) as well")
     ]
 
@@ -179,7 +207,8 @@ def test_everything_is_told_once_and_not_mailbox_by_mailbox() -> None:
 def test_powers_people_and_applications_count() -> None:
     seen = [entry[:2] for entry in changes([opening(FAX), ARCHIVE], [BUSY[0], MANAGER])]
     assert seen == [
-        *[("wider", "mailbox"), ("wider", "power"), ("wider", "person"), ("wider", "application")],
+        *[("wider", "mailbox"), ("wider", "power"), ("wider", "power"), ("wider", "person")],
+        ("wider", "application"),
         ("narrower", "application"),
     ], "ours first"
 
@@ -257,7 +286,7 @@ def rows(document: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
 def test_the_table_has_a_row_for_each_way_power_person_and_gap() -> None:
     found = rows(compose(*BUSY).document)
     assert [(row["kind"], row["mailbox"]) for row in found if row["ours"] == "yes"] == [
-        *[("way", ADELE), ("way", FAX), ("way", FAX), ("power", ""), ("person", "")],
+        *[("way", ADELE), ("way", FAX), ("way", FAX), ("power", ""), ("power", ""), ("person", "")],
     ]
     assert {row["state"] for row in found if row["kind"] == "way"} == {"alive", "dormant"}
     assert [row["mailbox"] for row in found if row["application"] == "Mail archive"][:2] == ["(every mailbox)"] * 2
@@ -301,7 +330,7 @@ def test_nothing_of_a_tenant_is_markup_and_only_the_page_s_own_script_runs() -> 
     bad = {"mailboxes": ways, "powers": [power], "people": [person], "missing": [HOSTILE], "complete": False}
     apps = [
         application(name=HOSTILE, **bad),
-        application("2", HOSTILE, everything=True, everything_by=[wide(HOSTILE, HOSTILE)], **bad),
+        application("2", HOSTILE, everything=True, everything_ways=[wide(HOSTILE, HOSTILE)], **bad),
         application("3", HOSTILE, **{**bad, "powers": []}),
     ]
     tenant = {"id": TENANT, "domain": HOSTILE, "name": f"{HOSTILE}2"}
