@@ -33,7 +33,7 @@ class Graph:
     """Keeps nothing of the tenants; only when each object was last written, for conflicts."""
 
     def __init__(self) -> None:
-        self._last_writes: dict[str, float] = {}
+        self.last_writes: dict[str, float] = {}
 
     def handle(self, world: World, principal: Principal | None, refusal: str | None, call: Call) -> Answer:
         request_id = str(uuid.uuid4())
@@ -67,7 +67,7 @@ class Graph:
             raise GraphError("unknown_segment", segment=str(segments[0]) if segments else "")
         if segments[0] == "me":
             raise GraphError("app_only_me")
-        request = Request(world, tenant, principal, call, version, segments, request_id, self._last_writes)
+        request = Request(world, tenant, principal, call, version, segments, request_id, self.last_writes)
         methods = []
         for candidate in ROUTES:
             variables = candidate.fits(segments)

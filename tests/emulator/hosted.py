@@ -60,6 +60,7 @@ class Snapshot:
     issued: tuple[str, ...]
     offset: dt.timedelta
     dice: t.Any
+    last_writes: dict[str, float]
 
 
 class HostedEmulator(Emulator):
@@ -126,6 +127,7 @@ class HostedEmulator(Emulator):
                 tuple(world.issued),
                 world.clock.offset,
                 world.dice.getstate(),
+                dict(services.graph.last_writes),
             )
 
         return self.inside(taken)
@@ -145,6 +147,8 @@ class HostedEmulator(Emulator):
             world.issued[:] = snapshot.issued
             world.clock.offset = snapshot.offset
             world.dice.setstate(snapshot.dice)
+            services.graph.last_writes.clear()
+            services.graph.last_writes.update(snapshot.last_writes)
 
         self.inside(put_back)
         self.changes += 1

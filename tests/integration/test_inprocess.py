@@ -80,6 +80,9 @@ def test_a_kill_ends_the_run_at_once(tmp_path: pathlib.Path, emulator: HostedEmu
     assert "Hand-over" not in killed.output.partition("Put the fax mailboxes")[2]
     assert [len(site.state()[kind]) for kind in ("groups", "applicationAccessPolicies")] == [1, 0]
     before = emulator.now()
+    refused = site.play("provision", mail2fax_nonsense=1)
+    assert refused.code == 2
+    assert "mail2fax_nonsense" in refused.output
     again = site.play("provision")
     assert again.code == 0, again.output
     assert again.steps["admin_consent"] == "changed"

@@ -188,9 +188,10 @@ class _Removal:
 
     def _revoked_before(self) -> bool:
         """Whether a run of ours took the application's grants back before it lay in the recycle bin."""
-        if not self._record:
-            # A removal takes the secrets before it deletes the application; a person deletes it as it is.
-            return self._state == "deleted" and self._deleted.get("credentials") == 0
+        if self._state == "deleted" and self._deleted.get("credentials") == 0:
+            # A removal takes the secrets before it deletes the application; a person deletes it as it is. One that was
+            # killed right then is in no record.
+            return True
         if self._record.get("removing") or self._record.get("state") in ("removing", "removed"):
             return True
         steps = {step.get("step"): step.get("outcome") for step in self._record.get("steps") or []}

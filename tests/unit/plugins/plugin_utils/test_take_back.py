@@ -108,6 +108,10 @@ def test_a_deleted_application_whose_grants_nobody_revoked_is_not_gone() -> None
     lost = decide({}, "deleted", application_has={"deleted": {**gone["deleted"], "credentials": 0}})
     assert lost["policy"] == {"goes": True, "not_before": "2026-11-20T13:30:00Z", "revoked": True}
     assert "recycle bin" in decide({}, "deleted", application_has=gone)["blocked"]
+    # So it does where that run was killed before its record was written.
+    killed = {"deleted": {**gone["deleted"], "credentials": 0}}
+    assert decide(record(), "deleted", application_has=killed)["blocked"] == ""
+    assert decide(record(), "deleted", application_has=killed)["policy"]["not_before"] == "2026-11-20T13:30:00Z"
 
 
 @pytest.mark.parametrize("state", ["", "conflict"])

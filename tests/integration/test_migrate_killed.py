@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every path of a migration, killed before and after every request of every phase, and rolled back at each.
+
+The fax server reads and sends every minute by the way that its sheet shows, with the token that it has; services
+replicate late and caches are on; and at no instant may the application open more than was declared, tokens counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import typing as t
+
+import pytest
+
+from tests.integration.killing import Checkpoint, Life, alike, life, provisioned
+from tests.integration.moving import BACK, PATHS, Move, Stage, Stuck
+from tests.sample import SOAKING, sample
+from tests.tools import layout
+
+Json = dict[str, t.Any]
+pytestmark = pytest.mark.skipif(
+    not (layout.ROOT / "playbooks/migrate.yml").is_file(), reason="there is no playbook that migrates yet"
+)
+
+
+@contextlib.contextmanager
+def begun(folder: pathlib.Path, name: str) -> t.Iterator[tuple[Move, Json]]:
+    """A migration that has not begun, and how the tenant is by then."""
+    variables, to = PATHS[name]
+    with life(folder, f"moved {name}", variables) as one:
+        provisioned(one)
+        yield Move(one, to, {}), one.state()
+
+
+def gone_on(move: Move, point: Checkpoint, stages: list[Stage], *, to_the_end: bool) -> list[str]:
+    """One more run from an instant: what is not as it should be."""
+    one = move.life
+    one.back_to(point)
+    try:
+        run = move.step()
+        found = one.wrong()
+        same = [stage for stage in stages if stage.phase == move.phase]
+        if not same:
+            found.append(f"it is in the phase {move.phase!r}: {run.output[-1500:]}")
+        elif one_of(one, same) is None:
+            found.append(f"in the phase {move.phase} the tenant is not as after an undisturbed run")
+        if to_the_end and move.phase != "done" and not found:
+            move.wait()
+            move.go_on()
+            found = one.wrong()
+            if one_of(one, stages[-1:]) is None:
+                found.append("at the end the tenant is not as after undisturbed runs")
+    except Stuck as stuck:
+        return [*one.wrong(), str(stuck)]
+    return found
+
+
+def one_of(one: Life, stages: list[Stage]) -> Stage | None:
+    state = alike(one.state())
+    return next((stage for stage in stages if stage.state == state), None)
+
+
+def gone_back(move: Move, point: Checkpoint, before: Json) -> list[str]:
+    """Rolled back from an instant: what is not as it was."""
+    one = move.life
+    one.back_to(point)
+    try:
+        move.roll_back()
+    except Stuck as stuck:
+        return [*one.wrong(), str(stuck)]
+    after = one.state()
+    return one.wrong() + [
+        f"{kind}: {before[kind]} became {after[kind]}" for kind in before if before[kind] != after[kind]
+    ]
+
+
+@pytest.mark.parametrize("name", sample(list(PATHS), 1, of="migrate killed"))
+def test_a_migration(name: str, tmp_path: pathlib.Path) -> None:
+    with begun(tmp_path, name) as (move, before):
+        one = move.life
+        stages = move.go_on(keep=True)
+        assert one.wrong() == []
+        assert one.fax is not None
+        one.fax.tick(wire=True)
+        assert one.wrong() == []
+        print(f"\n{name}: {[(stage.phase, len(stage.points)) for stage in stages]}, {one.fax.ticks} minutes")
+
+        wrong: dict[str, list[str]] = {}
+        points = [(number, point) for number, stage in enumerate(stages) for point in stage.points]
+        for number, point in sample(points, 4, of=f"points of {name}"):
+            if found := gone_on(move, point, stages[number:], to_the_end=SOAKING and number % 5 == 0):
+                wrong[f"run {number + 1}, {point.what}"] = found
+        ways = [stage for stage in stages if stage.phase in BACK]
+        for stage in sample(ways, 1, of=f"back from {name}"):
+            if found := gone_back(move, stage.end, before):
+                wrong[f"rolled back {stage.end.what}"] = found
+        for what, found in wrong.items():
+            print(f"{what}:\n  " + "\n  ".join(found))
+        assert list(wrong) == []
