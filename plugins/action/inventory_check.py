@@ -19,10 +19,13 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _blanks,
     _clash,
     _held,
+    _hosts,
     _inventory,
     _locked,
+    _looked_up,
     _places,
     _records,
+    _rings,
     _shelves,
     _volatile,
 )
@@ -56,6 +59,12 @@ class ActionModule(ActionBase):
         )
         if args["hosts"] is not None:
             result.update(_of_all(args["hosts"], found))
+            result["unmet"] = self._unmet(found)
+            if result["unmet"]:
+                result["warnings"] = [
+                    f"{', '.join(result['unmet'])}: nobody in the inventory is called so. The limit, or "
+                    "mail2fax_hosts, names it; the run goes on without."
+                ]
         else:
             result.update(self._of_one(str(args["playbook"]), found))
         result["changed"] = False
@@ -65,8 +74,10 @@ class ActionModule(ActionBase):
         name = str(found["inventory_hostname"])
         extra = dict(load_extra_vars(self._loader) or {})
         outside = self._inventory_of(name)
+        self._rendering = _looked_up.Rendering(self._templar, found)
         said, broken, locked = self._said(found)
-        own = self._own(outside, extra, found)
+        looked_up = self._keep_what_was_looked_up(name, said, found)
+        own = self._own(outside, extra, found, said)
         host = _inventory.Host(
             name=name,
             playbook=playbook,
@@ -78,6 +89,7 @@ class ActionModule(ActionBase):
             locked=locked,
             own=own,
             borrowed=_borrowed(said, own, {*outside} - {*extra}),
+            everywhere=self._said_for_all(name, said, outside, extra),
             environment=_argspec.surroundings(os.environ),
             count=len(found.get("ansible_play_hosts_all") or [name]),
             ini=_is_ini(str(found.get("inventory_file") or "")),
@@ -115,6 +127,8 @@ class ActionModule(ActionBase):
             "writes": bool(known["path"]) and not any("mail2fax_handover_dir" in text for text in refused),
             "moves": known.get("moves", []),
             "claim": claimed,
+            "rings": _rings.claimed(said, playbook=playbook, predicts=bool(self._task.check_mode)),
+            "looked_up": looked_up,
         }
         if _held.names() & set(extra):
             # Whatever a task registered, everybody would read the extra variable: no result can be trusted.
@@ -201,7 +215,7 @@ class ActionModule(ActionBase):
             if name not in found or _blanks.blank(found[name]):
                 continue
             try:
-                value = plain_but_dates(self._templar.template(found[name]))
+                value = plain_but_dates(self._once(name, found))
             except Exception as exc:
                 # Whatever a look-up raises. Its text may quote what it looked at.
                 broken.add(name)
@@ -214,15 +228,56 @@ class ActionModule(ActionBase):
                 said[name] = value
         return said, {*broken, *locked}, locked
 
-    def _own(self, outside: Json, extra: Json, found: Json) -> Json:
+    def _once(self, name: str, found: Json) -> t.Any:
+        """A variable's value. The first rendering of the run decides what a look-up has answered."""
+        kept = _looked_up.kept(constants.DEFAULT_LOCAL_TMP, str(found["inventory_hostname"]), name, found[name])
+        return kept[0] if kept else self._rendering.value(name)
+
+    def _keep_what_was_looked_up(self, host: str, said: Json, found: Json) -> Json:
+        """What look-ups have answered is kept for the run; by name, what may be kept as a fact."""
+        asked = {name: value for name, value in said.items() if self._rendering.asks(name)}
+        _looked_up.keep(
+            constants.DEFAULT_LOCAL_TMP, host, {name: (found[name], value) for name, value in asked.items()}
+        )
+        return {name: plain(value) for name, value in asked.items() if _looked_up.may_be_shown(variables()[name])}
+
+    def _said_for_all(self, name: str, said: Json, outside: Json, extra: Json) -> set[str]:
+        """Which confirmations are said for whoever is in the run, and not for this host or a group of its own."""
+        confirmations = {row.name for row in variables().values() if row.confirms and row.name in said}
+        if not confirmations:
+            return set()
+        before = constants.VARIABLE_PRECEDENCE
+        try:
+            constants.VARIABLE_PRECEDENCE = [entry for entry in before if not entry.startswith("all_")]
+            own = self._inventory_of(name)
+        finally:
+            constants.VARIABLE_PRECEDENCE = before
+        return {one for one in confirmations if one in extra or (one in outside and one not in own)}
+
+    def _unmet(self, found: Json) -> list[str]:
+        """Names in the limit and in mail2fax_hosts that no host and no group has."""
+        groups = {str(group): [str(host) for host in hosts] for group, hosts in dict(found["groups"]).items()}
+        pattern = found.get("mail2fax_hosts")
+        said = _hosts.limit(found.get("ansible_limit")) + ([] if _blanks.blank(pattern) else _hosts.split(pattern))
+        return list(dict.fromkeys(_hosts.nobody(said, groups)))
+
+    def _own(self, outside: Json, extra: Json, found: Json, said: Json) -> Json:
         """What the inventory itself says of whose tenant it is, as it would read without any extra variable."""
         names = [name for name in WHOSE if not _blanks.blank(outside.get(name))]
         templar = self._templar
-        if names and extra:
+        # What no extra variable touches is not rendered, and looked up, once more.
+        own: Json = {}
+        for name in names:
+            kept = _looked_up.kept(constants.DEFAULT_LOCAL_TMP, str(found["inventory_hostname"]), name, outside[name])
+            if kept and not _rendered_with(extra, self._rendering, name):
+                own[name] = kept[0]
+            elif name in said and found[name] == outside[name] and not _rendered_with(extra, self._rendering, name):
+                own[name] = said[name]
+        names = [name for name in names if name not in own]
+        if names:
             known = {name: value for name, value in found.items() if name not in extra}
             known |= {name: outside[name] for name in extra if name in outside}
             templar = templar.copy_with_new_env(available_variables=known)
-        own: Json = {}
         for name in names:
             try:
                 value = plain(templar.template(outside[name]))
@@ -248,15 +303,28 @@ def _of_all(hosts: t.Sequence[str], found: Json) -> Json:
     """What hosts have in common that each has to have for itself, and what earlier plays of the run have left."""
     everybody = found["hostvars"]
     claims: dict[str, Json] = {}
+    rings: list[Json] = []
+    looked_up: list[Json] = []
     stale: set[str] = set()
     held = _held.names() - {_held.BEGUN, _held.COMPARED, _held.PLAYBOOK}
     for host in hosts:
         known = everybody.raw_get(host)
         stale |= held & set(known)
-        claimed = (known.get(_held.BEGUN) or {}).get("claim")
-        if claimed:
-            claims[host] = plain(claimed)
-    return {"refused": _clash.clashes(claims), "stale": sorted(stale)}
+        begun = known.get(_held.BEGUN) or {}
+        if begun.get("claim"):
+            claims[host] = plain(begun["claim"])
+        rings.append(plain(begun.get("rings") or {}))
+        looked_up += [{"host": host, "name": str(name)} for name in begun.get("looked_up") or {}]
+    refused = _clash.clashes(claims)
+    found_rings, wrong = _rings.of_run(rings, len(hosts))
+    if wrong:
+        refused = {host: [*refused.get(host, []), wrong] for host in hosts}
+    return {"refused": refused, "stale": sorted(stale), "rings": found_rings, "looked_up": looked_up}
+
+
+def _rendered_with(extra: Json, rendering: _looked_up.Rendering, name: str) -> bool:
+    """Whether a variable is, or refers to, an extra variable."""
+    return name in extra or rendering.refers(name, extra)
 
 
 def _borrowed(said: Json, own: Json, inventory: t.Collection[str]) -> set[str]:

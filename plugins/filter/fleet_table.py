@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet, _lines
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ended, _fleet, _lines
 
 DOCUMENTATION = r"""
 name: fleet_table
@@ -19,7 +19,8 @@ author:
 description:
   - Makes lines of text of what the runs of many tenants came to, one for each tenant, the worst first. Each tells the
     outcome, how many days the client secret has left, and the next thing to do.
-  - A tenant without a result is in it, too, because it was out of reach or did not get as far.
+  - A tenant without a result is in it, too, because it was out of reach or did not get as far. Where a ring held a run
+    up, those that were not begun for it are in it, and how to go on.
 positional: variables
 options:
   _input:
@@ -68,8 +69,12 @@ def fleet_table(hosts: t.Any, variables: t.Any, width: int = 90, shape: str = "a
     """See DOCUMENTATION."""
     if isinstance(hosts, str) or not isinstance(hosts, t.Iterable) or not isinstance(variables, t.Mapping):
         raise AnsibleFilterError("mail2fax.m365.fleet_table takes names of hosts, and a dictionary of their variables")
+    names = [str(host) for host in hosts]
+    compared = _ended.compared(variables, names)
+    unmet = [str(name) for name in compared.get("unmet") or []]
     try:
-        return _lines.laid_out(_fleet.table(_fleet.rows(hosts, variables), int(width)), shape)
+        rows, held = _fleet.rows(names, variables), _fleet.held(names, variables)
+        return _lines.laid_out(_fleet.table(rows, int(width), held=held, unmet=unmet), shape)
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.fleet_table: {exc}") from exc
 

@@ -130,6 +130,23 @@ claim:
   description: What is compared between hosts.
   returned: without O(hosts)
   type: dict
+rings:
+  description: >-
+    What the host says of rings. With O(hosts), C(sizes), how many tenants each ring of the run has, and C(max_bad), how
+    many percent of one may be blocked or failed.
+  returned: success
+  type: dict
+looked_up:
+  description: >-
+    Values of variables, none of them a secret, that a look-up has filled: they hold for the whole run. With O(hosts),
+    a list of C(host) and C(name).
+  returned: success
+  type: raw
+unmet:
+  description: Parts of the limit and of C(mail2fax_hosts) that mean nobody.
+  returned: with O(hosts)
+  type: list
+  elements: str
 stale:
   description: Names under which an earlier play of the same run has left results.
   returned: with O(hosts)

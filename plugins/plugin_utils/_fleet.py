@@ -13,6 +13,7 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ended, _held, _rings
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import calendar, times, words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import columns, wrap
 
@@ -24,6 +25,9 @@ TROUBLED = 2
 
 MANY = 20
 """How many hosts are named in a command; more of them are better taken from a file."""
+
+HOST_OUT_OF_REACH = "HostOutOfReach"
+"""The code of an error: not the tenant, but the machine that was to run its tasks does not answer."""
 
 NEXT_LINES = 3
 """How many lines of the table a tenant's next thing to do may take."""
@@ -80,33 +84,66 @@ def row(host: str, document: t.Any, last: t.Any = None, at: dt.datetime | None =
 
 def rows(hosts: t.Iterable[t.Any], variables: t.Mapping[str, t.Any]) -> list[Row]:
     """The tenants of a run of ours, from what it keeps among their variables."""
+    names = [str(host) for host in hosts]
+    held_up = held(names, variables)
+    waiting = {*held_up.waiting} if held_up else set()
     found = []
-    for host in hosts:
+    for host in names:
         known = variables.get(host, {})
-        document = (known.get("handover_result") or {}).get("document")
-        begun = known.get("mail2fax_inventory") or {}
+        begun = known.get(_held.BEGUN) or {}
         # A rotation may leave a tenant out, for what its last result says.
-        left_out = (begun.get("playbook") == "rotate" and begun.get("record")) or known.get("handover_last")
-        stopped = known.get("mail2fax_stopped") or {}
-        found.append(row(str(host), document, None if document or stopped else left_out, stopped=stopped))
+        last = begun.get("record") if begun.get("playbook") == "rotate" or host in waiting else None
+        last = last or known.get("handover_last")
+        if host in waiting:
+            found.append(not_begun(host, last))
+            continue
+        document, stopped = _ended.document(known), _ended.stopped(known)
+        found.append(row(host, document, None if document or stopped else last, stopped=stopped))
     return found
 
 
-def table(rows: t.Iterable[Row], width: int = 90) -> list[str]:
-    """Lines no wider than ``width``, but for the last one: how many of each kind, a line per tenant, how to take the
-    bad ones again."""
+def held(hosts: t.Sequence[str], variables: t.Any) -> _rings.Held | None:
+    """The ring that held the run up; None where none did."""
+    rings = _ended.compared(variables, hosts).get("rings") or {}
+    return _rings.held(hosts, rings, lambda host: _ended.bad(_ended.raw(variables, host)))
+
+
+def not_begun(host: str, last: t.Any = None, at: dt.datetime | None = None) -> Row:
+    """A tenant that was not begun, because a ring before it came to a bad end."""
+    days = _days(last, at or times.now()) if isinstance(last, t.Mapping) else None
+    return Row(host, "not looked at", "not looked at", days, "waits for the ring before")
+
+
+def table(
+    rows: t.Iterable[Row], width: int = 90, *, held: _rings.Held | None = None, unmet: t.Sequence[str] = ()
+) -> list[str]:
+    """Lines no wider than ``width``, but for the last one: how many of each kind, a line per tenant, how to go on.
+
+    ``held``: the ring that held the run up. ``unmet``: what was named, and nobody is called so.
+    """
     found = sorted(rows, key=lambda one: one.urgency)
     counts = Counter(one.shown for one in found)
-    told = ", ".join(f"{count} {shown}" for shown, count in counts.items())
-    lines = wrap(f"{len(found)} tenants: {told}", width)
+    counted = ", ".join(f"{count} {shown}" for shown, count in counts.items())
+    lines = wrap(f"{len(found)} tenants: {counted}", width)
     lines += ["", *columns(_cells(found), width, NEXT_LINES), *_off_ews(found, width)]
     for one in found:
         if one.tenant_wide:
             lines += ["", *wrap(f"{one.host}: NOTHING limits the application. Accepted: {one.tenant_wide}", width)]
+    if unmet:
+        lines += [
+            "",
+            *wrap(f"Nobody is called {', '.join(map(repr, unmet))}, which the limit or mail2fax_hosts names.", width),
+        ]
     troubled = [one.host for one in found if ORDER.index(one.outcome) < TROUBLED]
-    if 0 < len(troubled) <= MANY and len(troubled) < len(found) and all(map(nameable, troubled)):
-        # Not wrapped, because it is to be copied.
-        lines += ["", f"Only these once more: --limit '{limit(troubled)}'"]
+    if held:
+        left = [one.host for one in found if one.host in {*held.waiting}]
+        lines += ["", *wrap(f"{held.told[:1].upper()}{held.told[1:]}", width)]
+        lines += wrap(
+            "How to go on: mend what is bad, and run the same once more; tenants that are done change nothing.", width
+        )
+        lines += _again("Only what is bad or left", [*troubled, *left], len(found))
+    else:
+        lines += _again("Only these once more", troubled, len(found))
     return [line.rstrip() for line in lines]
 
 
@@ -133,6 +170,15 @@ def _off_ews(found: t.Sequence[Row], width: int) -> list[str]:
     for (phase, step), hosts in waiting.items():
         lines += ["", *wrap(f"Off EWS, {phase} ({words.some(hosts)}): {step}", width)]
     return lines
+
+
+def _again(what: str, hosts: t.Sequence[str], of: int) -> list[str]:
+    """The limit for ``hosts``, in a line that is not wrapped, because it is to be copied; none where it is no help."""
+    if not 0 < len(hosts) < of or not all(map(nameable, hosts)):
+        return []
+    if len(hosts) > MANY:
+        return ["", f"{what}: mail2fax.m365.fleet_report writes a file of their names"]
+    return ["", f"{what}: --limit '{limit(hosts)}'"]
 
 
 def limit(hosts: t.Iterable[str]) -> str:
@@ -181,6 +227,20 @@ def _days(document: t.Mapping[str, t.Any], at: dt.datetime) -> int | None:
     return (end - at).days if end else None
 
 
+LETS_IN = ("admin_consent", "application_role", "mailbox_permission")
+"""The steps of a removal that take permissions away."""
+
+
+def _in_force(document: t.Mapping[str, t.Any]) -> str:
+    """Which permissions a removal would take away: those that are in force."""
+    found = [
+        f"{words.spoken(step['step'])}: {step.get('summary') or ''}"
+        for step in document.get("steps") or []
+        if step["step"] in LETS_IN and step["outcome"] == "changed"
+    ]
+    return f"in force, to be taken away: {'; '.join(found)}" if found else "no permission is in force"
+
+
 def _outcome(document: t.Mapping[str, t.Any], step: str) -> str:
     return next((str(found["outcome"]) for found in document.get("steps") or [] if found["step"] == step), "skipped")
 
@@ -192,9 +252,13 @@ def _next(document: dict[str, t.Any], at: dt.datetime) -> str:
     for step in document.get("steps") or []:
         if step["outcome"] in ("blocked", "failed"):
             error = step.get("error") or {}
+            if error.get("code") == HOST_OUT_OF_REACH:
+                return words.first_line(str(error.get("message") or ""))
             told = error.get("cure") or step.get("msg") or step.get("summary") or ""
             who = f" ({error['who']})" if error.get("cure") and error.get("who") else ""
             return f"{words.spoken(step['step'])}: {told}{who}"
+    if document.get("kind") == "decommission" and document.get("mode") == "check":
+        return _in_force(document)
     if drift:
         return f"differs: {', '.join(words.spoken(step) for step in drift)}"
     if outcome == "pending":

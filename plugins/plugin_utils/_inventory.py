@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import WAYS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held, _rings
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import (
     PASSED_ON,
@@ -48,6 +48,7 @@ class Host:
     host has, whatever set it. ``outside``: of those that the inventory, group_vars and host_vars hold. ``extra``: of
     extra variables. ``own``: values of ``mail2fax_tenant`` and ``mail2fax_expected_domain`` as the inventory has them
     without any extra variable; ``borrowed``: of these two, what refers in the inventory to extra variables.
+    ``everywhere``: confirmations that are said for all hosts of the inventory, or as extra variables.
     ``environment``: what that says of the connection, as ``surroundings`` tells it. ``count``: hosts of the run.
     ``ini``: the host stands in an inventory file in INI form.
     """
@@ -62,6 +63,7 @@ class Host:
     locked: t.Collection[str] = ()
     own: t.Mapping[str, t.Any] = field(default_factory=dict)
     borrowed: t.Collection[str] = ()
+    everywhere: t.Collection[str] = ()
     environment: t.Mapping[str, str] = field(default_factory=dict)
     count: int = 1
     ini: bool = False
@@ -83,6 +85,7 @@ def complaints(host: Host) -> list[str]:
         *_values(host),
         *_needed(host),
         *_whose(host),
+        *_confirmed(host),
         *_sign_in(host),
     ]
 
@@ -148,6 +151,9 @@ def _wrong(row: Variable, value: t.Any) -> str | None:
             return f"is {_kind(value)}, not text.{like}"
         if row.choices and str(value).strip() not in row.choices:
             return f"is {shown}, and must be one of: {', '.join(row.choices)}. What to do: choose {_or(row.choices)}."
+    for name, wrong in ((_rings.SIZE, _rings.wrong_size), (_rings.MOST_BAD, _rings.wrong_share)):
+        if row.name == name:
+            return wrong(value)
     if row.name == "mail2fax_rotate_made_before" and times.instant(_text(value)) is None:
         return f"is {shown}, not an instant.{like}"
     return None
@@ -313,6 +319,18 @@ def _whose(host: Host) -> t.Iterator[str]:
             yield (
                 f"{name} is another one as an extra variable than in the inventory of {host.name}. What to do: take "
                 "the extra variable away, or choose the host that is meant."
+            )
+
+
+def _confirmed(host: Host) -> t.Iterator[str]:
+    """What cannot be undone is meant for each tenant, not for whoever is in the run."""
+    if host.count < 2:
+        return
+    for name in sorted(host.everywhere):
+        if _blanks.truth_of(host.said.get(name)) is not False:
+            yield (
+                f"{name} is said for all hosts at once, and {host.count} are in this run. What to do: say it in the "
+                "variables of each host that is meant, or of a group of theirs, or take one host by --limit."
             )
 
 

@@ -22,6 +22,7 @@ import sys
 import typing as t
 
 from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -31,7 +32,12 @@ from ansible.utils.display import Display
 from ansible_collections.mail2fax.m365.plugins.module_utils import _argspec, _redact, _run, _secret_options
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import WAYS, ReadyTokens, SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput, M365Error
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
+    Blocked,
+    InvalidInput,
+    M365Error,
+    Unreachable,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
     cleaner,
@@ -43,7 +49,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _together, _variables
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet, _held, _looked_up, _together, _variables
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
@@ -98,11 +104,13 @@ class LaneAction(ActionBase):
 
     def _run(self, variables: Json) -> Json:
         only_here = self.needs_controller(self._task.args)
-        reason = self._reason_for_a_process(variables)
+        # Of a host that is out of reach there is a result, too.
+        here = self.writes_results and _held.PLAYBOOK in variables and self._out_of_reach()
+        reason = None if here else self._reason_for_a_process(variables)
         args = {**self._connection_of_the_host(variables), **self._task.args}
-        if not only_here:
+        if not only_here and not here:
             self._check_connection(variables)
-        if reason is None and not only_here and not self._switched_on(variables):
+        if reason is None and not only_here and not here and not self._switched_on(variables):
             reason = f"{SWITCH} is false"
         self._check_names(args, variables)
         if reason is None:
@@ -148,6 +156,9 @@ class LaneAction(ActionBase):
 
     def _rendered(self, name: str, variables: Json) -> t.Any:
         """A variable of ours. An error of Ansible's would quote what it holds, and that may be a secret."""
+        kept = _looked_up.kept(constants.DEFAULT_LOCAL_TMP, self._inventory_name, name, variables[name])
+        if kept:
+            return kept[0]
         try:
             return self._templar.template(variables[name])
         except Exception as exc:
@@ -217,6 +228,28 @@ class LaneAction(ActionBase):
                     self._task.environment = before
             return found
 
+        try:
+            return self._started(args, begin, wrap_async=wrap_async)
+        except AnsibleConnectionFailure as exc:
+            if _held.PLAYBOOK not in variables:
+                raise
+            # Ansible leaves such a host out of all that follows, and where nobody else is left, everything.
+            _together.note_out_of_reach(constants.DEFAULT_LOCAL_TMP, self._inventory_name)
+            return refusal(self._no_answer(exc))
+
+    def _out_of_reach(self) -> bool:
+        return self._connection.transport != "local" and _together.out_of_reach(
+            constants.DEFAULT_LOCAL_TMP, self._inventory_name
+        )
+
+    def _no_answer(self, exc: Exception) -> Unreachable:
+        return Unreachable(
+            f"{self._inventory_name} is unreachable by {self._connection.transport}, which is to run its tasks: {exc}",
+            cure="see that it runs and lets Ansible in, or set ansible_connection: local",
+            code=_fleet.HOST_OUT_OF_REACH,
+        )
+
+    def _started(self, args: Json, begin: t.Callable[[Json, dict[str, str]], Json], *, wrap_async: bool) -> Json:
         found = start(
             self._connection,
             self.door.argument_spec.options,

@@ -21,6 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import locke
 
 Json = dict[str, t.Any]
 PREFIX = "mail2fax-"
+OUT_OF_REACH = "unreached"
 
 
 def meant(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> str | None:
@@ -54,6 +55,22 @@ def met(folder: str, host: str) -> Blocked | None:
         who="the person who keeps the inventory",
         options=("unique_name",),
     )
+
+
+def note_out_of_reach(folder: str, host: str) -> None:
+    """Note that the machine that runs the tasks of ``host`` does not answer."""
+    with contextlib.suppress(OSError):
+        _place(folder, OUT_OF_REACH, host).touch()
+
+
+def out_of_reach(folder: str, host: str) -> bool:
+    """Whether it was noted in this run."""
+    return _place(folder, OUT_OF_REACH, host).exists()
+
+
+def count_out_of_reach(folder: str) -> int:
+    """How many hosts it was noted of."""
+    return len([*pathlib.Path(folder).glob(f"{PREFIX}{OUT_OF_REACH}-*")])
 
 
 def _place(folder: str, kind: str, name: str) -> pathlib.Path:

@@ -42,6 +42,7 @@ class Variable:
     option: str | None = None
     example: t.Any = None
     least: int | None = None
+    confirms: bool = False
 
 
 @functools.cache
