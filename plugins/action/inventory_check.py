@@ -139,7 +139,7 @@ class ActionModule(ActionBase):
         folder = _places.base(found.get("inventory_dir"))
         store = said.get("mail2fax_secret_store")
         options = said.get(_shelves.VARIABLE)
-        options = options if isinstance(options, dict) else None
+        options = _shelves.checked(options) if isinstance(options, dict) else None
         text = self._option(found, "handover_dir") or _shelves.folder_of(options, said.get("mail2fax_handover_dir"))
         place = _places.resolve(text or "handover", folder)
         tenant = str(said.get("mail2fax_tenant") or "")

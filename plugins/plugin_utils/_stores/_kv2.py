@@ -57,6 +57,7 @@ class Kv2:
                 attempted="prove the store writable",
                 cure=self._policy,
                 who=ADMIN,
+                options=("store",),
             )
 
     def latest(self) -> Json | None:
