@@ -8,6 +8,7 @@ import os
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.handover_file import DOOR
+from ansible_collections.mail2fax.m365.plugins.module_utils._shelf import SHELF_OPTIONS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held, _volatile
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._kept import kept
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
@@ -45,8 +46,10 @@ class ActionModule(LaneAction):
         if said is None and self._task.args.get("document") and VARIABLE in variables:
             said = self._rendered(VARIABLE, variables)
         said = plain(said)
-        # What is no mapping is refused elsewhere, and the result that says so is a file.
-        return dict(said) if isinstance(said, t.Mapping) and is_elsewhere(said) else {}
+        # What cannot be meant is refused by the look at the inventory, which knows the variable's name.
+        if not isinstance(said, dict) or said.get("backend") not in SHELF_OPTIONS["backend"]["choices"]:
+            return {}
+        return {name: said[name] for name in SHELF_OPTIONS if name in said} if is_elsewhere(said) else {}
 
     def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
         return bool(self._store)
