@@ -108,7 +108,7 @@ def test_no_canary_is_anywhere(core: cores.Core, folder: pathlib.Path, emulator:
     rotated = site.play("mail2fax.m365.provision", client_secret_rotate="always")
     assert rotated.code == 0, rotated.output
     if usual:
-        for playbook, words in (("provision", ["--check"]), ("audit", []), ("rotate", [])):
+        for playbook, words in (("provision", ["--check"]), ("audit", []), ("reach", ["--diff"]), ("rotate", [])):
             run = site.play(f"mail2fax.m365.{playbook}", *words)
             assert run.code == 0, run.output
     assert len(emulator.issued()) >= before + 1
@@ -120,6 +120,7 @@ def test_no_canary_is_anywhere(core: cores.Core, folder: pathlib.Path, emulator:
     assert any(place.startswith("graveyard/") and "m365-" in place for place in looked)
     for place in ("ansible.log", "stdout-0", "events.jsonl-0", "handover/tenant01.json", "secrets/tenant01.yml"):
         assert place in looked
+    assert not usual or "handover/tenant01.reach.html" in looked
     assert list((folder / "junit").iterdir())
 
 

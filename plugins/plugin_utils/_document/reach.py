@@ -10,13 +10,16 @@ It is one document; the page and the table are made from it and from nothing els
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_changes, reach_page, times
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
+    reach_changes,
+    reach_page,
+    reach_table,
+    times,
+)
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_words as words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import LARGEST, TOO_LARGE
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some
@@ -28,7 +31,7 @@ SCHEMA = 1
 VOLATILE = frozenset({"at", "since", "seen_since", "changes", "compared_with", "scanned"})
 """Keys that differ from run to run although nothing happened."""
 
-page = reach_page.page
+page, table = reach_page.page, reach_table.table
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,24 @@ def _is_report(document: t.Any) -> bool:
     applications = document.get("applications")
     return (
         isinstance(document.get("tenant") or {}, t.Mapping)
+        and _names(document, "declared", "missing", "unknown")
         and isinstance(applications, list)
         and all(isinstance(one, t.Mapping) and isinstance(one.get("app_id"), str) for one in applications)
         and all(_are(one.get(key), needed) for one in applications for key, needed in _ROWS.items())
+        and all(_names(one, "missing", "closed") for one in applications)
         and all(_are(row.get("ways")) for one in applications for row in words.rows(one))
+        and all(
+            _names(way, "limited_by", "but")
+            for one in applications
+            for row in (*words.rows(one), {"ways": one.get("everything_ways")})
+            for way in row.get("ways") or []
+        )
     )
+
+
+def _names(value: Like, *keys: str) -> bool:
+    """Whether what stands under ``keys`` is a list, or nothing."""
+    return all(isinstance(value.get(key), list | None) for key in keys)
 
 
 def _are(value: t.Any, needed: t.Iterable[str] = ()) -> bool:
@@ -116,8 +132,10 @@ def compose(found: Like, about: Like) -> Report:
     tenant["id"] = (found.get("tenant") or {}).get("id") or tenant["id"]
     last = read(about.get("previous"), str(about["host"]), tenant["id"])
     previous = last.document
+    # Not every run reads what the tenant is called.
+    tenant = {key: value or (previous.get("tenant") or {}).get(key) for key, value in tenant.items()}
     app_id = str(about.get("app_id") or "").lower()
-    applications = [_application(dict(one), previous, at) for one in found.get("applications") or []]
+    applications = [_application(_taken(one), previous, at) for one in found.get("applications") or []]
     applications.sort(key=lambda one: _order(one, app_id))
     ours = next((one for one in applications if app_id and str(one.get("app_id")).lower() == app_id), None)
     wider = _wider(ours, about, found.get("wider") if ours else None)
@@ -161,6 +179,36 @@ def _order(application: Like, app_id: str) -> tuple[t.Any, ...]:
         words.name(application).casefold(),
         str(application.get("app_id")),
     )
+
+
+_TEXTS = ("app_id", "display_name", "object_id", "kind", "home_tenant")
+_WAY = ("protocol", "permission", "model", "limited_by", "alive", "why", "but", "since")
+
+
+def _taken(application: Like) -> Json:
+    """What a report takes over of an application: nothing but what is named here."""
+
+    def some_of(listed: t.Any, names: t.Iterable[str]) -> list[Json]:
+        return [{name: one[name] for name in names if name in one} for one in listed or []]
+
+    return {
+        **{name: application.get(name) for name in _TEXTS},
+        "complete": bool(application.get("complete")),
+        "missing": [str(one) for one in application.get("missing") or []],
+        "everything": bool(application.get("everything")),
+        "closed": [str(one) for one in application.get("closed") or []],
+        "enabled": application.get("enabled") is not False,
+        **{
+            kind: [
+                {"address": str(row["address"]), "ways": some_of(row.get("ways"), _WAY)}
+                for row in application.get(kind) or []
+            ]
+            for kind in ("mailboxes", "dormant")
+        },
+        "everything_ways": some_of(application.get("everything_ways"), _WAY),
+        "powers": some_of(application.get("powers"), ("permission", "what", "opens")),
+        "people": some_of(application.get("people"), ("id", "name", "what")),
+    }
 
 
 def _application(found: Json, previous: Like, at: str) -> Json:
@@ -327,84 +375,3 @@ def _lasting(value: t.Any) -> t.Any:
     if isinstance(value, t.Mapping):
         return {str(key): _lasting(item) for key, item in value.items() if key not in VOLATILE}
     return [_lasting(item) for item in value] if isinstance(value, list) else value
-
-
-# --- the table -------------------------------------------------------------------------------------------------
-
-COLUMNS = (
-    *("host", "tenant_id", "application", "app_id", "ours", "reach", "kind", "mailbox", "declared", "protocol"),
-    *("permission", "model", "limited_by", "state", "detail", "seen_since"),
-)
-
-
-def table(document: Like) -> str:
-    """The report as CSV, a row for each way, power, person and thing that could not be read. ``kind`` says which.
-
-    A cell that a spreadsheet would take for a formula begins with an apostrophe.
-    """
-    target = io.StringIO()
-    writer = csv.DictWriter(target, COLUMNS, restval="", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    writer.writeheader()
-    for row in _rows(document):
-        writer.writerow({key: _harmless(value) for key, value in row.items()})
-    return target.getvalue()
-
-
-def _harmless(value: t.Any) -> str:
-    """A cell that no spreadsheet calculates: what would begin a formula comes after an apostrophe."""
-    text = "" if value is None else str(value)
-    # Blanks, and characters that nobody sees, before it do not keep a spreadsheet from it.
-    first = next((char for char in text if char.isprintable() and not char.isspace()), "")
-    begins = text[:1] in ("\t", "\r", "\n") or first in _FORMULAE
-    return f"'{text}" if begins else text
-
-
-_FORMULAE = frozenset(
-    "=+-@|\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
-)
-
-
-def _but(way: Like) -> str:
-    closed = [str(one) for one in way.get("but") or []]
-    return f"but {some(closed)}" if closed else ""
-
-
-def _rows(document: Like) -> t.Iterator[Json]:
-    declared = {str(one).casefold() for one in document.get("declared") or []}
-    tenant = {"host": document.get("host"), "tenant_id": (document.get("tenant") or {}).get("id")}
-    own = str(document.get("application_id") or "").lower()
-    for missing in document.get("missing") or []:
-        yield {**tenant, "kind": "not read", "detail": missing}
-    for one in document.get("applications") or []:
-        common = {
-            **tenant,
-            "application": one.get("display_name"),
-            "app_id": one.get("app_id"),
-            "ours": "yes" if own and str(one.get("app_id")).lower() == own else "no",
-            "reach": words.extent(one),
-        }
-        listed: list[tuple[str, Like]] = [("(every mailbox)", way) for way in words.widest(one)]
-        if one.get("everything") and not listed:
-            listed = [("(every mailbox)", {})]
-        listed += [(str(row["address"]), way) for row in words.rows(one) for way in row.get("ways") or []]
-        for mailbox, way in listed:
-            yield {
-                **common,
-                "kind": "way",
-                "mailbox": mailbox,
-                "declared": "yes" if mailbox.casefold() in declared else "no",
-                "protocol": way.get("protocol"),
-                "permission": way.get("permission"),
-                "model": way.get("model"),
-                "limited_by": "; ".join(str(by) for by in way.get("limited_by") or []),
-                "state": "alive" if words.alive(way) else "dormant",
-                "detail": "; ".join(filter(None, (way.get("why"), _but(way)))),
-                "seen_since": way.get("seen_since"),
-            }
-        for power in one.get("powers") or []:
-            told = {"permission": power.get("permission"), "state": power.get("opens"), "detail": power.get("what")}
-            yield {**common, **told, "kind": "power", "seen_since": power.get("seen_since")}
-        for person in one.get("people") or []:
-            yield {**common, "kind": "person", "detail": words.person(person), "seen_since": person.get("seen_since")}
-        for missing in one.get("missing") or []:
-            yield {**common, "kind": "not read", "detail": missing}

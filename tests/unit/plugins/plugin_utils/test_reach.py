@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -91,6 +92,19 @@ def test_a_power_by_which_it_could_widen_itself_is_blocked_unless_the_inventory_
     assert "mail2fax_extra_permissions" in report.step["msg"]
     named = {"extra_permissions": ["application.readwrite.all"]}
     assert compose(opening(FAX, powers=[power]), about=named).document["outcome"] == "ok"
+
+
+def test_a_report_takes_over_what_it_names_and_nothing_else() -> None:
+    told = "what nobody has asked for"
+    leaky = way(token=told)
+    one = opening(
+        mailboxes=[{"address": FAX, "ways": [leaky], "token": told}],
+        everything_ways=[{**leaky, "alive": False}],
+        people=[{"id": "1", "name": "Adele", "what": "owner", "token": told}],
+        powers=[{"permission": "x", "what": "y", "opens": "others", "token": told}],
+        token=told,
+    )
+    assert told not in json.dumps(dataclasses.asdict(compose(one, token=told)))
 
 
 def test_a_power_over_other_applications_is_told() -> None:
@@ -229,6 +243,8 @@ def test_nothing_new_but_times_is_no_change_whatever_the_order() -> None:
     assert again.shown["before"] == again.shown["after"]
     text = Reader(reach.page(again.document)).text
     assert "Nothing became wider or narrower since the report of 21 Nov 2026, 07:00 UTC" in text
+    nameless = {"previous": json.dumps(first.document), "tenant": {}}
+    assert not compose(*BUSY, about=nameless).changed
     # Another declaration is another report, though the tenant is the same.
     assert compose(*BUSY, about={"previous": json.dumps(first.document), "declared": [FAX, ADELE]}).changed
 
@@ -261,6 +277,9 @@ def test_a_diff_shows_the_change_and_since_when() -> None:
         ('{"host": "contoso"}', "not a report"),
         ('{"host": "contoso", "applications": [{"app_id": "x", "mailboxes": [{"ways": 1}]}]}', "not a report"),
         ('{"host": "contoso", "applications": [{"app_id": "x", "powers": ["y"]}]}', "not a report"),
+        ('{"host": "contoso", "applications": [], "declared": 5}', "not a report"),
+        ('{"host": "contoso", "applications": [{"app_id": "x", "missing": "y"}]}', "not a report"),
+        ('{"host": "contoso", "applications": [{"app_id": "x", "everything_ways": [{"but": 1}]}]}', "not a report"),
         ('{"host": "fabrikam", "applications": []}', "belongs to 'fabrikam'"),
         ('{"host": "contoso", "applications": [], "schema": 99}', "later version"),
         ('{"host": "contoso", "applications": [], "tenant": {"id": "x"}}', "belongs to the tenant x"),
