@@ -366,7 +366,8 @@ def _shown(document: Like, changes: t.Sequence[Like] = ()) -> Json:
         shown["applications"][f"{words.name(one)} ({one.get('app_id')})"] = lines
     if changes:
         since = times.readable_time(changes[0]["since"])
-        shown["changes"] = [f"{one['became']} since {since}: {one['display_name']} {one['what']}" for one in changes]
+        told = reach_changes.told(changes)
+        shown["changes"] = [f"{one['became']} since {since}: {one['who']} {one['what']}" for one in told]
     return shown
 
 

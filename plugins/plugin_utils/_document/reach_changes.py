@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_words as words
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some
 
 Json = dict[str, t.Any]
 Like = t.Mapping[str, t.Any]
@@ -55,6 +56,18 @@ def compare(before: Like, now: Like) -> list[Json]:
                 entry["app_id"],
             ),
         )
+    ]
+
+
+def told(changes: t.Iterable[Like]) -> list[Json]:
+    """``became``, ``since``, ``who`` and ``what`` of each, once for all applications of which the same is told."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in changes:
+        key = (str(one["became"]), str(one.get("since") or ""), str(one["what"]))
+        found.setdefault(key, []).append(str(one["display_name"]))
+    return [
+        {"became": became, "since": since, "who": f"{some(names, 5)}{':' if len(names) > 1 else ''}", "what": what}
+        for (became, since, what), names in found.items()
     ]
 
 

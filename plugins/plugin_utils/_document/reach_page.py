@@ -18,6 +18,7 @@ from pathlib import Path
 
 import jinja2
 
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_changes
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_words as words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
@@ -69,7 +70,7 @@ def page(document: Like, zone: str = "UTC") -> str:
         subject=words.name(ours or {"display_name": document.get("display_name") or "The application"}),
         subject_id=(ours or {}).get("app_id") or document.get("application_id"),
         declared=declared,
-        changes=[dict(one) for one in document.get("changes") or []],
+        changes=reach_changes.told(document.get("changes") or []),
         compared_with=document.get("compared_with"),
         openers=_openers(applications, ours, declared),
         reached=_reached(ours, declared) if ours else [],
@@ -117,11 +118,13 @@ def _state(document: Like, ours: Json | None) -> Json:
     return {"kind": "narrow", "title": "AS DECLARED", "told": told, "beyond": []}
 
 
-def _way(way: Like) -> Json:
+def _way(way: Like, of: Like) -> Json:
+    # Whose it is stands beside it.
+    limits = words.limits(way).replace(f" for {of.get('app_id')}", "")
     return {
         "protocol": words.protocol(way),
         "permission": str(way.get("permission") or ""),
-        "limits": words.limits(way),
+        "limits": limits,
         "alive": words.alive(way),
         "why": str(way.get("why") or ""),
         "since": way.get("since") or way.get("seen_since"),
@@ -149,7 +152,7 @@ def _openers(applications: t.Sequence[Json], ours: Json | None, declared: t.Sequ
                 if words.key(way) not in known and address.casefold() not in map(str.casefold, way.get("but") or [])
             ]
             closed = address.casefold() in map(str.casefold, one.get("closed") or [])
-            found = [_way(way) for way in listed] or ([_ANY] if one.get("everything") and not closed else [])
+            found = [_way(way, one) for way in listed] or ([_ANY] if one.get("everything") and not closed else [])
             rows += [
                 {**way, "mailbox": address, "name": words.name(one), "id": one.get("app_id"), "ours": one is ours}
                 for way in found
@@ -165,13 +168,14 @@ def _but(way: Like) -> str:
 def _reached(ours: Json, declared: t.Sequence[str]) -> list[Json]:
     """What the application can open: a row for each mailbox and way."""
     known = {address.casefold() for address in declared}
-    rows = [{**_way(way), "mailbox": EVERY + _but(way), "declared": None} for way in words.widest(ours)]
+    rows = [{**_way(way, ours), "mailbox": EVERY + _but(way), "declared": None} for way in words.widest(ours)]
     if ours.get("everything") and not rows:
         rows = [{**_ANY, "mailbox": EVERY, "declared": None}]
     for row in words.rows(ours):
         address = str(row.get("address"))
         rows += [
-            {**_way(way), "mailbox": address, "declared": address.casefold() in known} for way in row.get("ways") or []
+            {**_way(way, ours), "mailbox": address, "declared": address.casefold() in known}
+            for way in row.get("ways") or []
         ]
     return rows
 
@@ -179,7 +183,7 @@ def _reached(ours: Json, declared: t.Sequence[str]) -> list[Json]:
 def _mighty(one: Json) -> t.Iterator[Json]:
     """What else can open everything, now or after a step of its own: a row for each way and power."""
     common = {"name": words.name(one), "id": one.get("app_id"), "people": _people(one)}
-    wide = [{**_way(way), "but": _but(way)} for way in words.wide(one)]
+    wide = [{**_way(way, one), "but": _but(way)} for way in words.wide(one)]
     wide = wide or ([{**_ANY, "but": ""}] if one.get("everything") else [])
     for way in wide:
         by = f"{way['protocol']}, {way['permission']}" if way["permission"] else "see its grants in Entra"

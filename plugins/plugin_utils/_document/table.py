@@ -12,11 +12,14 @@ import textwrap
 import typing as t
 import unicodedata
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_changes, ways
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import headline, spoken
 
 Json = dict[str, t.Any]
+
+MOST_CHANGES = 20
+"""So many changes of reach are told in the terminal."""
 
 
 def table(document: Json, width: int = 90) -> list[str]:
@@ -113,9 +116,12 @@ def _reach(reach: Json, width: int) -> list[str]:
         told = [f"{now} can open every mailbox"] if now else []
         told += [f"{could} could bring that about"] if could else []
         lines += ["", *wrap(f"Other applications: {', '.join(told) or 'none opens everything'}", width)]
-    for one in reach.get("changes") or []:
-        when = f"{str(one['became']).capitalize()} since {readable_time(one['since'])}"
-        lines += wrap(f"{when}: {one['display_name']} {one['what']}", width)
+    changes = reach_changes.told(reach.get("changes") or [])
+    for one in changes[:MOST_CHANGES]:
+        when = f"{one['became'].capitalize()} since {readable_time(one['since'])}"
+        lines += ["", *wrap(f"{when}: {one['who']} {one['what']}", width)]
+    if len(changes) > MOST_CHANGES:
+        lines += ["", f"And {len(changes) - MOST_CHANGES} more, which the report tells."]
     return lines
 
 

@@ -235,6 +235,17 @@ def test_a_report_of_one_application_says_nothing_of_the_others() -> None:
     assert compose(opening(FAX), ARCHIVE, about={"previous": last}).document["changes"] == []
 
 
+def test_what_is_to_be_told_of_many_applications_is_told_once() -> None:
+    apps = [opening(FAX, app_id=str(number), name=f"App {number}") for number in range(9)]
+    blind = [{**one, "complete": False, "missing": ["the directory roles"]} for one in apps]
+    last = json.dumps(compose(*apps, at=LAST).document)
+    report = compose(*blind, about={"previous": last})
+    assert len(report.document["changes"]) == 9
+    told = "App 0, App 1, App 2, App 3, App 4 and 4 more: is not known exactly any more: the directory roles"
+    assert told in Reader(reach.page(report.document)).text
+    assert report.shown["after"]["changes"] == [f"unknown since 21 Nov 2026, 07:00 UTC: {told}"]
+
+
 def test_nothing_new_but_times_is_no_change_whatever_the_order() -> None:
     first = compose(*BUSY, at=LAST)
     again = compose(*reversed(BUSY), about={"previous": json.dumps(first.document)})
