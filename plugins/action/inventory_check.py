@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.inventory.host import Host as InventoryHost
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
@@ -23,7 +25,9 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _inventory,
     _locked,
     _looked_up,
+    _moving,
     _places,
+    _profile,
     _records,
     _rings,
     _shelves,
@@ -116,7 +120,7 @@ class ActionModule(ActionBase):
             "record": known["document"],
             "record_refused": known["refused"],
             "known": _records.known(known["document"]),
-            "migration": known["document"].get("migration") or {},
+            "migration": self._migration(playbook, said, known["document"], found, refused, blocked),
             "record_path": known["path"],
             "record_source": known["source"],
             "record_version": known.get("version"),
@@ -176,6 +180,28 @@ class ActionModule(ActionBase):
             "moves": [{"source": source, "destination": there} for source, there in moves],
         }
         return known, claimed
+
+    def _migration(
+        self, playbook: str, said: Json, document: Json, found: Json, refused: list[str], blocked: list[str]
+    ) -> Json:
+        """The migration that the record tells of, or that this run begins; with what is wrong with it."""
+
+        def load(term: str, scoping: t.Any) -> Json:
+            return _profile.load(term, find, scoping)
+
+        def find(path: str) -> str | None:
+            beside = _places.beside(path, found.get("inventory_dir"))
+            with contextlib.suppress(AnsibleError):
+                return beside or str(self._find_needle("files", path))
+            return None
+
+        if playbook == "migrate":
+            migration, problem = _moving.begin(document, said, _profile.names(), load)
+            refused += [problem] if problem else []
+            return migration
+        problem = _moving.named(document, said, load) if playbook in ("provision", "rotate", "audit") else ""
+        blocked += [problem] if problem else []
+        return document.get("migration") or {}
 
     def _option(self, found: Json, name: str) -> str:
         """An option of the role handover that the inventory sets itself."""

@@ -183,6 +183,7 @@ _ROWS = (
     # The application signs in for itself.
     Step("mailbox_probe", "Real open", "open the mailboxes as the application", "mailbox_probe_info"),
     Step("credentials", "Credentials", "read the application's credentials", "entra_application_info"),
+    Step("migration", "Migration", "move from one way in to another", "handover_file"),
 )
 STEPS: t.Mapping[str, Step] = {row.key: row for row in _ROWS}
 """By key, in the order of the chain."""
@@ -197,6 +198,15 @@ RUNS: t.Mapping[str, Run] = {
                 *("preflight", "application", "scope_group", "service_principal", "mailbox_permission"),
                 *("application_role", "access_policy", "ews_access", "mailbox_protocols", "client_secret"),
                 *("admin_consent", "access_verdict", "mailbox_probe"),
+            ),
+        ),
+        Run(
+            "migrate",
+            "move from one way in to another",
+            (
+                *("preflight", "application", "scope_group", "service_principal", "mailbox_permission"),
+                *("application_role", "access_policy", "ews_access", "mailbox_protocols", "client_secret"),
+                *("admin_consent", "access_verdict", "mailbox_probe", "migration"),
             ),
         ),
         Run("rotate", "renew the client secret", ("preflight", "client_secret", "mailbox_probe")),

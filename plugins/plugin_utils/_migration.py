@@ -247,6 +247,13 @@ def same_target(one: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> boo
     )
 
 
+def called(side: t.Mapping[str, t.Any]) -> str:
+    """One side of it, for people."""
+    models = ", ".join(f"{access}: {model}" for access, model in side["scoping"].items())
+    group = f", group {side['group_alias']}" if side.get("group_alias") else ""
+    return f"{side['profile']} ({models}{group})"
+
+
 # ---- what a migration has to grant, to revoke, to wait for ----------------------------------------------------------
 
 
@@ -294,17 +301,22 @@ def fresh_after(old: Json, new: Json, grace: int | None) -> dt.timedelta:
 
     Without a grant that comes, or where the old way asks for tokens of another service, none does.
     """
-    coming = {resource for resource, _kind, _name in names_of(beyond(new["permissions"], old["permissions"]))}
     asked = {access["resource"] for access in old["accesses"]}
+    coming = [one for one in beyond(new["permissions"], old["permissions"]) if one["resource"] in asked]
     now = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-    until, _why = token_life.tokens_until(now, [_RESOURCES.get(one, one) for one in coming & asked], grace)
-    return until - now if coming & asked else dt.timedelta()
+    return lives(now, coming, grace) - now
+
+
+def lives(now: dt.datetime, permissions: t.Iterable[Json], grace: int | None) -> dt.datetime:
+    """When tokens are dead that are issued until ``now`` with these permissions."""
+    names = {resource for resource, _kind, _name in names_of(permissions)}
+    return token_life.tokens_until(now, [_RESOURCES.get(one, one) for one in names], grace)[0] if names else now
 
 
 def revoked_until(old: Json, new: Json, now: dt.datetime, grace: int | None) -> dt.datetime | None:
     """When tokens are dead that carry what the old way had alone, counted from ``now``; None where it had nothing."""
-    gone = {resource for resource, _kind, _name in names_of(beyond(old["permissions"], new["permissions"]))}
-    return token_life.tokens_until(now, [_RESOURCES.get(one, one) for one in gone], grace)[0] if gone else None
+    gone = beyond(old["permissions"], new["permissions"])
+    return lives(now, gone, grace) if gone else None
 
 
 # ---- what is next ---------------------------------------------------------------------------------------------------

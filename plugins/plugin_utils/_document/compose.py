@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
     facts,
     leftovers,
+    moved,
     ours,
     steps,
     times,
@@ -44,7 +45,7 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         # What was removed is history; what is made now is new.
         previous = {}
     run = Run(kind, mode, results, context, previous, at)
-    rows = steps.told(run)
+    rows = [moved.row(run, step) if step["step"] == "migration" else step for step in steps.told(run)]
     outcome = worst(step["outcome"] for step in rows)
     drift = [step["step"] for step in rows if step["outcome"] == "changed"] if mode == "audit" else []
     if drift and outcome != "failed":
@@ -66,9 +67,9 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         "outcome": outcome,
         "state": state,
         "tenant": facts.tenant(run),
-        "profile": _profile(run),
+        "profile": moved.profile(run, _profile(run)),
         "steps": rows,
-        **facts.facts(run),
+        **moved.facts(run, facts.facts(run)),
         "mailboxes": [] if kind in ("decommission", "reach") else facts.mailboxes(run),
         "pending": pending,
         "pending_until": max((str(item["until"]) for item in pending if item["until"]), default=None),
@@ -76,12 +77,13 @@ def compose(results: t.Mapping[str, t.Any], context: t.Mapping[str, t.Any]) -> J
         # In the words of the person who answers for it.
         "tenant_wide": None if state == "removed" else run.accepted_words or None,
         "warnings": facts.warnings(run),
-        "exchange": None if state == "removed" else facts.exchange(run),
-        "ews_found": None if state == "removed" else previous.get("ews_found") or facts.ews_found(run),
+        "exchange": None if state == "removed" else moved.exchange(run, facts.exchange(run)),
+        "ews_found": None if state == "removed" else moved.ews(run, previous.get("ews_found") or facts.ews_found(run)),
         "ews_in_force_by": None if state == "removed" else facts.ews_in_force_by(run),
         **_tokens(run, state),
         "proof_by": None if state == "removed" else facts.proof_by(run),
         "ours": _ours(run, state),
+        **moved.migration(run, state),
         "removing": _removing(run, state),
         "accepted": facts.accepted(run, state),
         "made_by": facts.made_by(run, state),
@@ -124,10 +126,11 @@ def _ours(run: Run, state: str) -> list[Json] | None:
         return []
     if before is None and run.previous:
         return None
-    if run.kind != "provision" or run.mode != "apply":
+    if not run.makes or run.mode != "apply":
         return before
     # A step that stopped half-way tells as well what it had set out to add.
-    return ours.merged(before or [], [entry for step in run.step_names for entry in ours.added(step, run.of(step))])
+    found = ours.merged(before or [], [entry for step in run.step_names for entry in ours.added(step, run.of(step))])
+    return moved.ours(run, found)
 
 
 def _tokens(run: Run, state: str) -> Json:
@@ -165,6 +168,9 @@ def _removing(run: Run, state: str) -> Json | None:
 def _state(outcome: str, run: Run, rows: list[Json], pending: list[Json]) -> str:
     """What the fax administrator has to know first: ``ready``, ``wait``, ``draft``,
     ``removing`` or ``removed``."""
+    if run.kind == "migrate" and run.mode == "apply" and run.state_before() in ("ready", "wait"):
+        # One way or the other is in force all the time.
+        return run.state_before() if outcome in ("blocked", "failed") else "ready"
     if run.kind == "rotate" and run.mode == "apply":
         if outcome in ("blocked", "failed"):
             # A secret that was not renewed is still the one that works; a mailbox that does not open is another thing.

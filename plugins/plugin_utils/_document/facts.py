@@ -132,7 +132,7 @@ def made_by(run: Run, state: str) -> str | None:
     before = run.previous.get("made_by")
     if state == "removed":
         return None
-    if run.kind != "provision" or run.mode != "apply":
+    if not run.makes or run.mode != "apply":
         return before
     creator = known_id((run.good("application").get("application") or {}).get("created_by_app_id"))
     operator = known_id((run.good("preflight").get("operator") or {}).get("app_id"))
@@ -149,7 +149,7 @@ def accepted(run: Run, state: str) -> Json | None:
         return None
     found = run.good("application")
     app_id = known_id(found.get("app_id"))
-    if run.kind != "provision" or run.mode != "apply" or app_id is None:
+    if not run.makes or run.mode != "apply" or app_id is None:
         return before
     kept = before["credentials"] if before and before["of"] == app_id else []
     told = found.get("accepted") or []
@@ -190,7 +190,7 @@ def warnings(run: Run) -> list[str]:
     profile = run.context["profile"]
     if profile.get("sunset"):
         found.append(f"{profile['sunset']['what']}: {str(profile['sunset']['warning']).strip()}")
-    if run.kind == "provision" and profile["status"] == "unverified":
+    if run.makes and profile["status"] == "unverified":
         found.append("The profile is unverified: nobody has proven yet that the vendor's product works so.")
     waited = str((run.previous.get("removing") or {}).get("until") or "")
     if run.kind == "decommission" and iso(run.at) < waited and run.good("access_policy").get("changed"):
@@ -230,7 +230,7 @@ def exchange(run: Run) -> Json | None:
 def ews_found(run: Run) -> Json | None:
     """How EWS was before it was opened, so that a decommission can put it back. Nothing if it was not opened."""
     ews = run.of("ews_access")
-    if run.kind == "provision" and run.mode == "apply" and ews.get("changed") and ews.get("found"):
+    if run.makes and run.mode == "apply" and ews.get("changed") and ews.get("found"):
         return dict(ews["found"])
     return None
 

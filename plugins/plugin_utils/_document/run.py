@@ -48,9 +48,16 @@ class Run:
         return names[1:] if self.kind == "rotate" and not self.of("preflight") else names
 
     @property
+    def makes(self) -> bool:
+        """Whether the run makes what it declares, and notes what it added."""
+        return self.kind in ("provision", "migrate")
+
+    @property
     def chosen(self) -> t.Collection[str] | None:
         """Which steps it has of those that only some profiles have; None where no profile tells."""
         chosen = self.context["profile"].get("steps")
+        if self.kind == "migrate":
+            return {*(chosen or ()), *(step for step in _steps.RUNS[self.kind].steps if self.of(step))}
         if self.kind != "decommission":
             return t.cast("t.Collection[str] | None", chosen)
         # What is taken back is what earlier runs did, whatever the inventory calls for today.
@@ -79,9 +86,12 @@ class Run:
     def of(self, step: str) -> Json:
         """A step's registered result; empty when it did not run or was skipped."""
         result = self.results.get(step)
-        if not isinstance(result, t.Mapping) or result.get("skipped"):
-            return {}
-        return dict(result)
+        found = {} if not isinstance(result, t.Mapping) or result.get("skipped") else dict(result)
+        beside = (self.context.get("beside") or {}).get(step) or ()
+        for other in beside:
+            if isinstance(other, t.Mapping) and other and not other.get("skipped"):
+                found = joined(found, other)
+        return found
 
     def good(self, step: str) -> Json:
         """A step's result unless it failed."""
@@ -115,6 +125,33 @@ class Run:
     def reached(self) -> bool:
         """Whether the tenant that is meant has answered."""
         return bool(self.good("preflight")) and self.meant()
+
+
+def joined(first: Json, second: t.Mapping[str, t.Any]) -> Json:
+    """Two results of one step, of which a run has several while an application moves: the first one's facts, the worse
+    outcome, and what both did."""
+    if not first:
+        return dict(second)
+    order = ("ok", "changed", "pending", "blocked", "failed")
+    outcomes = [str(one.get("outcome") or ("changed" if one.get("changed") else "ok")) for one in (first, second)]
+    worse = second if order.index(outcomes[1]) > order.index(outcomes[0]) else first
+    added = [entry for one in (first, second) for entry in _listed(one.get("added"))]
+    keys = ("pending", "pending_until", "failed", "msg", "error", "tokens_until", "revoked_at")
+    return {
+        **first,
+        **{key: worse[key] for key in keys if key in worse},
+        **{key: second[key] for key in ("tokens_until", "revoked_at") if key in second},
+        "outcome": worse.get("outcome"),
+        "changed": bool(first.get("changed") or second.get("changed")),
+        "summary": "; ".join(str(one["summary"]) for one in (first, second) if one.get("summary")),
+        "steps": [*_listed(first.get("steps")), *_listed(second.get("steps"))],
+        "warnings": [*_listed(first.get("warnings")), *_listed(second.get("warnings"))],
+        "added": added,
+    }
+
+
+def _listed(value: t.Any) -> list[t.Any]:
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _thresholds(context: t.Mapping[str, t.Any]) -> _credentials.Thresholds:

@@ -66,11 +66,11 @@ def _step(run: Run, name: str) -> Json:
             step["summary"] = first_line(step["msg"])
         return step
     ews = run.good("preflight").get("ews")
-    if name == "ews_access" and run.kind == "provision" and ews and run.meant():
+    if name == "ews_access" and run.makes and ews and run.meant():
         # EWS was not to be opened; preflight has looked, and found nothing in the way.
         allowed = "open for this application" if ews.get("allowed") else "not restricted by the tenant"
         return {"step": name, "outcome": "ok", "summary": f"EWS is {allowed}, nothing to do"}
-    if name == "mailbox_protocols" and run.kind == "provision" and run.good("preflight") and run.meant():
+    if name == "mailbox_protocols" and run.makes and run.good("preflight") and run.meant():
         # They were not to be switched on; preflight has looked, and found nothing in the way.
         listed = [_PROTOCOLS.get(one, one) for one in run.context["profile"].get("switches") or []]
         return {

@@ -15,7 +15,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times impo
 
 Json = dict[str, t.Any]
 
-STEPS = {kind: _steps.RUNS[kind].steps for kind in ("provision", "decommission", "rotate", "reach")}
+STEPS = {kind: _steps.RUNS[kind].steps for kind in ("provision", "decommission", "rotate", "reach", "migrate")}
 """The steps that a run may have in its order, by what the run is for; also the keys of the results it is made from.
 
 Which of them it has, its profile says (``_steps.of``). An audit has ``credentials`` besides. A rotation looks at the
@@ -109,6 +109,8 @@ def being_removed(document: Json) -> str:
 def another(document: Json, profile: t.Mapping[str, t.Any]) -> str:
     """Why a provisioning by ``profile`` (resolved) does not go on: the record shows another one, or another scoping
     model. Empty where it may."""
+    if profile.get("migrating") or (document.get("migration") or {}).get("phase") == "done":
+        return ""  # what the inventory names was compared with both sides
     recorded = document.get("profile") or {}
     made = (document.get("ids") or {}).get("application_id") and document.get("state") != "removed"
     wanted = {access["id"]: access["scoping"] for access in profile.get("accesses") or []}
