@@ -59,7 +59,7 @@ class ActionModule(LaneAction):
         return {**super()._connection_of_the_host(variables), **({"record_store": known} if known else {})}
 
     def services(self, params: Json) -> Json:
-        if not self._store:
+        if not self._store or params["refused"]:
             return {}
         shelf = self._closing.enter_context(
             open_shelf(

@@ -217,8 +217,6 @@ class KeptElsewhere:
     """A document that is kept in no folder. ``instead``: the file that takes it where that place refuses."""
 
     def __init__(self, kept: Kept, task: Task, instead: HandoverFile | None) -> None:
-        if task.params["refused"]:
-            _refuse(task)
         self._kept = kept
         self._task = task
         self._instead = instead
@@ -279,6 +277,8 @@ class KeptElsewhere:
 def handover(tenant: Tenant, task: Task) -> Resource:
     """A file, or a document on a shelf: ``kept`` among the task's services."""
     kept = task.services.get("kept")
+    if task.params["refused"]:
+        _refuse(task)
     if kept is None:
         store = task.params.get("record_store") or {}
         if store.get("backend") not in (None, FOLDER):
