@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.handover_file import DOOR
 from ansible_collections.mail2fax.m365.plugins.module_utils._shelf import SHELF_OPTIONS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held, _volatile
@@ -44,7 +45,12 @@ class ActionModule(LaneAction):
         """Where the document is kept, as the task or else the host's variable says; empty where that is a folder."""
         said = self._task.args.get("record_store")
         if said is None and self._task.args.get("document") and VARIABLE in variables:
-            said = self._rendered(VARIABLE, variables)
+            try:
+                said = self._rendered(VARIABLE, variables)
+            except M365Error:
+                # In a playbook the look at the inventory has told it already.
+                if _held.BEGUN not in variables:
+                    raise
         said = plain(said)
         # What cannot be meant is refused by the look at the inventory, which knows the variable's name.
         if not isinstance(said, dict) or said.get("backend") not in SHELF_OPTIONS["backend"]["choices"]:

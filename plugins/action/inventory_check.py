@@ -103,7 +103,9 @@ class ActionModule(ActionBase):
         known: Json = {"document": {}, "refused": "", "path": "", "source": "", "folder": ""}
         claimed: Json = {}
         try:
-            known, claimed = self._whereabouts(name, said, found)
+            # Where records are kept, and nobody can tell: then none is read, and none is written.
+            if _shelves.VARIABLE not in broken:
+                known, claimed = self._whereabouts(name, said, found)
         except InvalidInput as exc:
             refused.append(str(exc))
         except M365Error as exc:
@@ -246,10 +248,10 @@ class ActionModule(ActionBase):
                 # Whatever a look-up raises. Its text may quote what it looked at.
                 broken.add(name)
                 if _locked.by_vault(exc):
-                    locked[name] = _locked.unopened(name, found[name])
+                    locked[name] = str(_locked.unopened(name, found[name]))
                 continue
             if _locked.still_encrypted(value):
-                locked[name] = _locked.taken_as_it_is(name)
+                locked[name] = str(_locked.taken_as_it_is(name))
             elif not _blanks.blank(value):
                 said[name] = value
         return said, {*broken, *locked}, locked

@@ -49,7 +49,14 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet, _held, _looked_up, _together, _variables
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
+    _fleet,
+    _held,
+    _locked,
+    _looked_up,
+    _together,
+    _variables,
+)
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
@@ -98,7 +105,7 @@ class LaneAction(ActionBase):
             return result
         try:
             result.update(self._run(variables))
-        except InvalidInput as exc:
+        except M365Error as exc:
             result.update(refusal(exc))
         return result
 
@@ -163,6 +170,8 @@ class LaneAction(ActionBase):
             return self._templar.template(variables[name])
         except Exception as exc:
             # Not only AnsibleError: a template may raise anything.
+            if _locked.by_vault(exc):
+                raise _locked.unopened(name, variables[name]) from None
             raise InvalidInput(
                 f"the variable {name} cannot be rendered ({type(exc).__name__})",
                 cure=f"correct the template in {name}; a value that itself holds {{{{ or {{% takes the tag !unsafe",

@@ -11,6 +11,8 @@ import typing as t
 
 from ansible.errors import AnsibleError
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked
+
 MARK = "$ANSIBLE_VAULT;"
 
 
@@ -24,15 +26,14 @@ def by_vault(exc: BaseException | None) -> bool:
     return False
 
 
-def unopened(name: str, raw: t.Any) -> str:
+def unopened(name: str, raw: t.Any) -> Blocked:
     """``raw`` is the variable as Ansible holds it, unrendered."""
     vault_id = _vault_id(raw)
-    under = f" under the vault ID {vault_id}" if vault_id else ""
-    option = f"--vault-id {vault_id}@…" if vault_id else "--vault-id or --vault-password-file"
-    return (
-        f"{name} is encrypted with Ansible Vault{under}, and the run has no password that opens it. What to do: start "
-        f"the run with that password ({option}); in AWX give the job template a Vault credential"
-        + (f" with the vault ID {vault_id}." if vault_id else ".")
+    under, option = (f" under the vault ID {vault_id}", f"--vault-id {vault_id}@…") if vault_id else ("", "--vault-id")
+    return Blocked(
+        f"{name} is encrypted with Ansible Vault{under}, and the run has no password that opens it",
+        cure=f"start the run with that password ({option}); in AWX give the job template a Vault credential"
+        + (f" with the vault ID {vault_id}" if vault_id else ""),
     )
 
 
@@ -45,10 +46,11 @@ def still_encrypted(value: t.Any) -> bool:
     return isinstance(value, str) and value.lstrip().startswith(MARK)
 
 
-def taken_as_it_is(name: str) -> str:
-    return (
-        f"{name} is still encrypted with Ansible Vault. What to do: write it into a file of the inventory with the tag "
-        "!vault: an extra variable, a survey's answer and a quoted text are taken as they are."
+def taken_as_it_is(name: str) -> Blocked:
+    return Blocked(
+        f"{name} is still encrypted with Ansible Vault",
+        cure="write it into a file of the inventory with the tag !vault: an extra variable, a survey's answer and a "
+        "quoted text are taken as they are",
     )
 
 

@@ -17,6 +17,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from tests.emulator.hosted import HostedEmulator, start_hosted
 from tests.integration.harness import play
@@ -25,6 +27,17 @@ from tests.integration.site import HOST, Run, Site, World
 from tests.openbao import POLICY, Bao, openbao
 
 Json = dict[str, t.Any]
+
+
+class Locked(str):
+    """Text that stands with the tag !vault in a file."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Knows that tag."""
+
+
+_Dumper.add_representer(Locked, lambda dumper, text: dumper.represent_scalar("!vault", str(text), style="|"))
 WORLD = World("kept", principals=20)
 RECORDS = "mail2fax/records"
 THEIRS = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -382,6 +395,25 @@ def test_a_text_of_ansible_vault_is_blocked_by_the_name_of_its_variable(nodes: N
         assert f"{name} is still encrypted with Ansible Vault" in " ".join(run.output.split())
         assert "blocked" in run.output
         assert "$ANSIBLE_VAULT" not in run.output
+
+
+def test_what_no_password_of_the_run_opens_is_blocked_by_the_name_of_its_variable(nodes: Nodes) -> None:
+    """Inline, under a vault ID whose password this run has not got, at the top and inside a mapping."""
+    site = nodes.node(mail2fax_client_id="11111111-0000-4000-8000-000000000001")
+    locked = VaultLib([("prod", VaultSecret(b"another"))]).encrypt("canary", VaultSecret(b"another"), "prod").decode()
+    inventory = site.folder / "tenants.yml"
+    told = yaml.safe_load(inventory.read_text(encoding="utf-8"))
+    told["all"]["hosts"][HOST] |= {"mail2fax_client_secret": Locked(locked)}
+    told["all"]["hosts"][HOST]["mail2fax_record_store"] |= {"token": Locked(locked)}
+    inventory.write_text(yaml.dump(told, Dumper=_Dumper), encoding="utf-8")
+    run = site.play("provision")
+    assert (run.code, run.journal) == (2, []), run.output
+    words = " ".join(run.output.split())
+    for name in ("mail2fax_client_secret", "mail2fax_record_store"):
+        assert f"{name} is encrypted with Ansible Vault under the vault ID prod" in words, run.output
+    assert "--vault-id prod@" in words
+    assert "blocked" in words
+    assert "$ANSIBLE_VAULT" not in run.output
 
 
 # --- by processes of their own ----------------------------------------------------------------------------------------
