@@ -94,6 +94,11 @@ _value:
     changed:
       description: Whether it tells anything that the last one did not, times aside.
       type: bool
+    kept:
+      description:
+        - What the files are to tell. It is the last report where nothing but times differs, and empty where that report
+          belongs to somebody else.
+      type: dict
     step:
       description: The result of the step C(reach), as P(mail2fax.m365.run_result#filter) takes it.
       type: dict

@@ -162,8 +162,17 @@ def test_what_became_narrower_is_told(story: Json) -> None:
     assert entry["since"] == story["wider report"]["at"]
 
 
-def test_a_reader_with_too_few_rights_gets_an_at_least(story: Json, emulator: HostedEmulator) -> None:
+def test_a_missing_file_comes_back_and_a_refused_read_makes_an_at_least(story: Json, emulator: HostedEmulator) -> None:
     site: Site = story["site"]
+    site.play("reach")
+    page = site.folder / "handover" / f"{HOST}.reach.html"
+    before = files(site)
+    page.unlink()
+    # What is missing is written again, and nothing else.
+    assert "changed=1 " in site.play("reach").output
+    assert {name: text for name, (_time, text) in files(site).items()} == {
+        name: text for name, (_time, text) in before.items()
+    }
     refusal = {"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "no"}}}
     emulator.faults([{"match": {"path_regex": "oauth2PermissionGrants"}, "times": 1000, "effect": refusal}])
     run = site.play("reach")

@@ -36,11 +36,13 @@ page, table = reach_page.page, reach_table.table
 
 @dataclass(frozen=True)
 class Report:
-    """``changed``: whether it tells anything that the last one does not. ``step`` is what the run's document takes over
-    as the result of the step ``reach``. ``shown`` is what --diff shows: ``before`` and ``after``."""
+    """``changed``: whether it tells anything that the last one does not. ``kept`` is what the files are to tell: the
+    last report where nothing is new, nothing where the last one must not be overwritten. ``step`` is what the run's
+    document takes over as the result of the step ``reach``. ``shown`` is what --diff shows: ``before``, ``after``."""
 
     document: Json
     changed: bool
+    kept: Json
     step: Json
     shown: Json
 
@@ -161,10 +163,12 @@ def compose(found: Like, about: Like) -> Report:
     }
     document["changes"] = reach_changes.compare(previous, document)
     document["compared_with"] = previous.get("at")
+    changed = _lasting(document) != _lasting(previous)
     return Report(
         document=document,
         # What belongs to somebody else, or to a later version, is not overwritten.
-        changed=not last.refused and _lasting(document) != _lasting(previous),
+        changed=changed and not last.refused,
+        kept={} if last.refused else document if changed else previous,
         step=_step(document, ours, last.refused),
         shown={"before": _shown(previous), "after": _shown(document, document["changes"])},
     )

@@ -252,6 +252,7 @@ def test_nothing_new_but_times_is_no_change_whatever_the_order() -> None:
     assert not again.changed
     assert again.document["changes"] == []
     assert again.shown["before"] == again.shown["after"]
+    assert (first.kept, again.kept) == (first.document, first.document)
     text = Reader(reach.page(again.document)).text
     assert "Nothing became wider or narrower since the report of 21 Nov 2026, 07:00 UTC" in text
     nameless = {"previous": json.dumps(first.document), "tenant": {}}
