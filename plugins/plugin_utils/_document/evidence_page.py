@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The first page of an evidence pack: one file of HTML for an auditor, to read and to print.
+
+It runs no script and loads nothing. Whatever comes from a tenant is escaped. Its template lies beside the sheet's.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from pathlib import Path
+
+import jinja2
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.evidence_answers import Answer
+
+Json = dict[str, t.Any]
+_WRONG, _PROVEN = "not as declared", "proven"
+
+
+@functools.cache
+def _page() -> jinja2.Template:
+    """Compiled once, and only in a run that makes a pack."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1]),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # A name may turn the reading direction or hold what nobody sees: such characters are spelled.
+        finalize=lambda value: plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
+    )
+    environment.filters["readable_time"] = readable_time
+    return environment.get_template("evidence.html.j2")
+
+
+def page(
+    facts: t.Mapping[str, Json],
+    answers: t.Sequence[Answer],
+    files: t.Mapping[str, str],
+    about: t.Mapping[str, t.Any],
+) -> str:
+    """``facts``: the pack's documents by file name; ``files``: what each file of a pack is. Raises ValueError or
+    ZoneInfoNotFoundError for an unknown time zone in ``about``."""
+    audit, proofs = facts["audit.json"], facts["proofs.json"]
+    wrong = [one for one in answers if one.state == _WRONG]
+    verdicts = {str(row["mailbox"]).casefold(): row for row in proofs["verdicts"]}
+    rows = [
+        {
+            "mailbox": row["mailbox"],
+            "meant": "open" if row["expected"] == "opened" else "shut",
+            "exchange": verdicts.get(str(row["mailbox"]).casefold(), {}).get("verdict"),
+            "way": ways.called(str(row["protocol"] or "")),
+            "seen": ways.seen(row["verdict"]),
+            "right": row["as_expected"] is not False,
+            "at": row["at"],
+            "request": row["request_id"],
+            "reason": row["reason"] if row["as_expected"] is False else None,
+        }
+        for row in [*proofs["opened"], *proofs["refused"]]
+    ]
+    tenant = audit["tenant"]
+    return _page().render(
+        host=audit["host"],
+        where=tenant["domain"] or tenant["id"] or audit["host"],
+        tenant=tenant,
+        subject=audit["application"]["display_name"] or "The fax server's application",
+        subject_id=audit["ids"]["application_id"],
+        at=audit["at"],
+        outcome=audit["outcome"],
+        stopped=(audit.get("stopped") or {}).get("msg"),
+        wrong=wrong,
+        counted={
+            state: sum(one.state == state for one in answers) for state in dict.fromkeys(a.state for a in answers)
+        },
+        answers=answers,
+        proofs=rows,
+        files={**files, "manifest.json": "each file with its SHA-256 sum, for machines"},
+        versions=facts["versions.json"],
+        prepared_by=about.get("prepared_by") or "",
+        ticket=about.get("ticket") or "",
+        zone=str(about.get("zone") or "UTC"),
+    )
