@@ -133,6 +133,7 @@ class ActionModule(ActionBase):
             "writes": bool(known["path"]) and not any("mail2fax_handover_dir" in text for text in refused),
             "moves": known.get("moves", []),
             "claim": claimed,
+            "declared": _inventory.declared(said) if _inventory.EVIDENCE in said and playbook == "audit" else {},
             "rings": _rings.claimed(said, playbook=playbook, predicts=bool(self._task.check_mode)),
             "looked_up": looked_up,
         }

@@ -87,7 +87,7 @@ _value:
       description: The file's name.
       type: str
     content:
-      description: Its text.
+      description: Its text, without the line break at its end.
       type: str
 """
 
@@ -112,7 +112,7 @@ def evidence(results: t.Any, context: t.Any) -> list[dict[str, str]]:
             f"mail2fax.m365.evidence: there is no time zone {about.get('zone')!r}; write it as Europe/Rome, or use UTC"
         ) from exc
     # Names in a tenant may look like templates. ansible-core 2.18 would follow them; later ones never do.
-    told = [{"name": file.name, "content": file.content} for file in files]
+    told = [{"name": file.name, "content": file.content.removesuffix("\n")} for file in files]
     return t.cast("list[dict[str, str]]", wrap_var(told))
 
 

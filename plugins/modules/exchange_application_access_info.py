@@ -169,6 +169,12 @@ verdicts:
         reason:
           description: Why, or what is there.
           type: str
+request_ids:
+  description: By which Microsoft's support finds what was asked. Empty by way of a Windows host, which does not tell.
+  returned: success
+  type: list
+  elements: str
+  version_added: 0.2.0
 outcome:
   description: V(ok), or V(blocked) when a verdict is not as expected.
   returned: always

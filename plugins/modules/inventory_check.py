@@ -130,6 +130,12 @@ claim:
   description: What is compared between hosts.
   returned: without O(hosts)
   type: dict
+declared:
+  description: >-
+    What the inventory declares of the tenant, by variable, where C(mail2fax_evidence_dir) asks for a pack. No secret,
+    and nothing of how the operator signs in.
+  returned: without O(hosts)
+  type: dict
 rings:
   description: >-
     What the host says of rings. With O(hosts), C(sizes), how many tenants each ring of the run has, and C(max_bad), how

@@ -20,6 +20,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import WAYS
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held, _rings
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import (
     PASSED_ON,
     PREFIX,
@@ -71,6 +72,30 @@ class Host:
     @property
     def by_awx(self) -> bool:
         return any(name in self.names for name in AWX)
+
+
+EVIDENCE = "mail2fax_evidence_dir"
+_NOT_OF_THE_TENANT = frozenset(
+    {
+        *(EVIDENCE, "mail2fax_hosts", "mail2fax_handover_dir", "mail2fax_record_store", "mail2fax_in_process"),
+        *("mail2fax_allow_volatile", "mail2fax_allowed_connection", "mail2fax_confirm"),
+    }
+)
+_STORE = "mail2fax_secret_store"
+
+
+def declared(said: t.Mapping[str, t.Any]) -> Json:
+    """What the inventory declares of the tenant, by variable: no way to sign in, and of a store no more than which one
+    it is and where in it the secret lies."""
+    found: Json = {}
+    for name, row in variables().items():
+        if name not in said or row.secret or row.group in UNQUOTED_GROUPS or name in _NOT_OF_THE_TENANT:
+            continue
+        value = plain(said[name])
+        if name == _STORE:
+            value = {key: value[key] for key in ("backend", "path") if isinstance(value, dict) and key in value}
+        found[name] = _blanks.listed(value) if row.type == "list" else value
+    return dict(sorted(found.items()))
 
 
 def complaints(host: Host) -> list[str]:

@@ -47,6 +47,8 @@ class Output:
     value: list[Json] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     error: ServiceError | None = None
+    request_id: str = field(default="", compare=False)
+    """Of the request that carried it, in the service's words; "" where nobody tells."""
 
     def objects(self) -> list[Json]:
         """The objects; raises the cmdlet's error."""

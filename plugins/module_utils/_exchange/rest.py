@@ -134,7 +134,7 @@ class RestTransport:
             value.extend(page.objects())
             body = response.json()
             link = body.get("@odata.nextLink") if isinstance(body, dict) else None
-        return Output(value[: cmdlet.limit], warnings, output.error)
+        return Output(value[: cmdlet.limit], warnings, output.error, output.request_id)
 
     def _next_page(self, link: t.Any, cmdlet: Cmdlet) -> str:
         """It gets our token and the cmdlet, so it has to be Exchange's own."""
@@ -216,7 +216,7 @@ def _output(cmdlet: Cmdlet, status: int, document: t.Any, request_id: str | None
         rows, said = document.get("value", None if cmdlet.reads else []), document.get("@adminapi.warnings") or []
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not isinstance(said, list):
             return Output(error=ServiceError("Exchange's answer is not one", cure=ON_THE_WAY, **about))
-        return Output([_plain(row) for row in rows], [str(text) for text in said])
+        return Output([_plain(row) for row in rows], [str(text) for text in said], request_id=request_id or "")
     if status == 204:
         return Output()
     if _redirects(status):

@@ -94,6 +94,8 @@ class State:
 
     verdicts: tuple[Verdict, ...] = ()
     policies: tuple[Policy, ...] | None = None
+    request_ids: tuple[str, ...] = ()
+    """Of the requests by which Exchange was asked, as far as it tells them."""
 
     @property
     def wrong(self) -> list[Verdict]:
@@ -182,13 +184,17 @@ def plan(current: State | None, desired: Desired) -> Plan:
     """``current`` None: there was nothing to ask about yet."""
     if current is None:
         return Plan(
-            result={"app_id": desired.app_id, "verdicts": []},
+            result={"app_id": desired.app_id, "verdicts": [], "request_ids": []},
             summary="not testable before the application exists",
         )
     said = current.verdicts
     counts = [(word, sum(verdict.verdict == word for verdict in said)) for word in (GRANTED, DENIED)]
     plan = Plan(
-        result={"app_id": desired.app_id, "verdicts": [verdict.as_dict() for verdict in said]},
+        result={
+            "app_id": desired.app_id,
+            "verdicts": [verdict.as_dict() for verdict in said],
+            "request_ids": list(current.request_ids),
+        },
         summary=", ".join(f"{count} {word}" for word, count in counts if count) or "no mailbox to ask about",
     )
     if current.wrong:
@@ -288,7 +294,8 @@ class AccessInfo(ReadOnly):
 
     def _look(self, desired: Desired) -> State:
         outputs = self._tenant.exchange.invoke_many(cmdlets(desired))
-        return State(tuple(verdicts(desired, outputs, self._tenant.now())))
+        ids = tuple(sorted({output.request_id for output in outputs if output.request_id}))
+        return State(tuple(verdicts(desired, outputs, self._tenant.now())), request_ids=ids)
 
     def plan(self, current: State | None) -> Plan:
         return plan(current, self._desired)

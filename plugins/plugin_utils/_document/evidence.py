@@ -46,7 +46,7 @@ FILES: t.Mapping[str, str] = {
 _TIMES = frozenset(
     {
         *("at", "since", "until", "seen_since", "compared_with", "changes", "days_left", "within_days", "minutes"),
-        *("request_id", "request_ids", "reason", "summary", "warnings", "last_good_at", "sha256", "bytes"),
+        *("request_id", "verdict_request_ids", "reason", "summary", "warnings", "last_good_at", "sha256", "bytes"),
     }
 )
 _TIME_ENDINGS = ("_at", "_until", "_by_time")
@@ -63,6 +63,11 @@ class File:
     @property
     def data(self) -> bytes:
         return self.content.encode("utf-8", "surrogateescape")
+
+    @classmethod
+    def of(cls, name: str, text: str, lasting: str | None = None) -> File:
+        """With one line break at its end, as whoever writes it makes one."""
+        return cls(name, text.rstrip("\n") + "\n", lasting)
 
 
 def pack(found: Like, about: Like) -> list[File]:
@@ -90,9 +95,9 @@ def pack(found: Like, about: Like) -> list[File]:
     files = [_json(name, content) for name, content in facts.items()]
     report: Json = facts["reach.json"]
     files += [
-        File("reach.csv", reach.table(report)),
-        File("reach.html", reach.page(report, zone=zone)),
-        File("index.html", evidence_page.page(facts, answers, FILES, about)),
+        File.of("reach.csv", reach.table(report)),
+        File.of("reach.html", reach.page(report, zone=zone)),
+        File.of("index.html", evidence_page.page(facts, answers, FILES, about)),
     ]
     files.sort(key=lambda file: file.name)
     files.append(_manifest(files, document, about))
@@ -262,7 +267,7 @@ def _people(results: Json, document: Json, report: Json) -> Json:
     looked, group = _looked(results), results.get("scope_group", {}).get("group") or {}
     principal = looked.get("service_principal") or {}
     owner = ("id", "type", "display_name", "user_principal_name")
-    ours = next(
+    ours: Like = next(
         (one for one in report.get("applications") or [] if one.get("app_id") == document["ids"]["application_id"]), {}
     )
     return {
@@ -325,11 +330,12 @@ def _proofs(results: Json, document: Json) -> Json:
         ),
         "verdicts": _ordered(
             (
-                _some(one, "mailbox", "expected", "verdict", "as_expected", "reason", "by", "request_id", "at")
+                _some(one, "mailbox", "expected", "verdict", "as_expected", "reason", "by", "at")
                 for one in asked.get("verdicts") or []
             ),
             "mailbox",
         ),
+        "verdict_request_ids": sorted(asked.get("request_ids") or []),
         "tokens": probed.get("tokens") or [],
         "limits": limits,
         "unprotected": document.get("unprotected"),

@@ -41,7 +41,6 @@ class Answer:
     not_proven: tuple[str, ...] = ()
     how: str = ""
     at: str | None = None
-    requests: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
 
@@ -215,11 +214,6 @@ def _mailboxes(facts: t.Mapping[str, Json]) -> Answer:
         how="The application signed in with its own secret and opened each mailbox by the protocol that the fax server "
         "uses; Exchange was asked for its verdict; every way into a mailbox was read and summed up.",
         at=max((str(row["at"]) for row in [*proofs["opened"], *proofs["refused"]] if row["at"]), default=_at(facts)),
-        requests=tuple(
-            str(row["request_id"])
-            for row in [*proofs["opened"], *proofs["refused"], *proofs["verdicts"]]
-            if row["request_id"]
-        ),
         files=("proofs.json", "reach.html", "reach.csv", "reach.json"),
     )
 
@@ -364,6 +358,12 @@ def _credentials(facts: t.Mapping[str, Json], zone: str) -> Answer:
     )
 
 
+def _counted(rows: t.Sequence[Like]) -> str:
+    """``2 secrets and 1 certificate``."""
+    counts = {kind: sum(row["kind"] == kind for row in rows) for kind in sorted({str(row["kind"]) for row in rows})}
+    return " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items())
+
+
 def _left(row: Like) -> str:
     days = row["days_left"]
     if days is None:
@@ -497,7 +497,7 @@ def _exceptions(facts: t.Mapping[str, Json], about: Like) -> Answer:
     )
     return Answer(
         *("exceptions", "What was accepted that need not be so?", PROVEN),
-        f"{len(accepted)} thing{'' if len(accepted) == 1 else 's'}." if accepted else "Nothing.",
+        f"{len(accepted)} thing{' was' if len(accepted) == 1 else 's were'}." if accepted else "Nothing was.",
         proven=accepted,
         not_proven=(
             "Who accepted each, and until when. Neither is asked for; the history of the inventory tells who wrote it."

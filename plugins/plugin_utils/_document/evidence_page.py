@@ -84,6 +84,7 @@ def page(
         },
         answers=answers,
         proofs=rows,
+        verdict_request_ids=proofs["verdict_request_ids"],
         files={**files, "manifest.json": "each file with its SHA-256 sum, for machines"},
         versions=facts["versions.json"],
         prepared_by=about.get("prepared_by") or "",

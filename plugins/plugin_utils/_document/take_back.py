@@ -296,7 +296,9 @@ class _Removal:
         """The application ids of the resources on which a limited grant was, or may have been."""
         consent: Json = self._found.get("consent") or {}
         told = consent and not consent.get("failed") and not consent.get("skipped")
-        if told and not any(item.get("application") for item in consent.get("revoked") or ()):
+        nothing_left = told and not any(item.get("application") for item in consent.get("revoked") or ())
+        unnoted = self._state == "deleted" and bool(self._record) and self._record.get("kind") != "decommission"
+        if nothing_left or unnoted:
             # Somebody took the grants back before, and perhaps others than those that are known.
             return [token_life.EXCHANGE, token_life.GRAPH]
         names = {entry["resource"] for entry in self._of_it("consent") if entry["type"] == "application"} or {

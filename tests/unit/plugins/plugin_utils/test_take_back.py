@@ -108,10 +108,10 @@ def test_a_deleted_application_whose_grants_nobody_revoked_is_not_gone() -> None
     lost = decide({}, "deleted", application_has={"deleted": {**gone["deleted"], "credentials": 0}})
     assert lost["policy"] == {"goes": True, "not_before": "2026-11-20T13:30:00Z", "revoked": True}
     assert "recycle bin" in decide({}, "deleted", application_has=gone)["blocked"]
-    # So it does where that run was killed before its record was written.
+    # So it does where that run was killed before its record was written; which grants it revoked nobody noted.
     killed = {"deleted": {**gone["deleted"], "credentials": 0}}
     assert decide(record(), "deleted", application_has=killed)["blocked"] == ""
-    assert decide(record(), "deleted", application_has=killed)["policy"]["not_before"] == "2026-11-20T13:30:00Z"
+    assert decide(record(), "deleted", application_has=killed)["policy"]["not_before"] == "2026-11-21T13:00:00Z"
 
 
 @pytest.mark.parametrize("state", ["", "conflict"])
@@ -294,6 +294,9 @@ def test_a_removal_that_stopped_after_the_revocation_has_not_forgotten_it() -> N
 
 def test_where_the_grants_are_gone_and_nobody_noted_which_they_were_all_count() -> None:
     assert decide(record(), consent=NOTHING_LEFT)["policy"]["not_before"] == DAY
+    # A removal that was killed right after it deleted the application.
+    gone = {"deleted": {"deleted_date_time": NOW, "credentials": 0}}
+    assert decide(record(), "deleted", application_has=gone)["policy"]["not_before"] == DAY
     only_delegated = {"revoked": [{"resource": "microsoft_graph", "application": [], "delegated": ["User.Read"]}]}
     assert decide(record(), consent={**NOTHING_LEFT, **only_delegated})["policy"]["not_before"] == DAY
 
