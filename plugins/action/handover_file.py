@@ -60,6 +60,10 @@ class ActionModule(LaneAction):
     def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
         return bool(self._store)
 
+    def _reason_for_a_process(self, variables: Json) -> str | None:
+        """A store is reached from here, wherever the host's own tasks run: from here its record was read."""
+        return None if self._store else super()._reason_for_a_process(variables)
+
     def _connection_of_the_host(self, variables: Json) -> Json:
         known = {name: value for name, value in self._store.items() if not _blanks.blank(value)}
         return {**super()._connection_of_the_host(variables), **({"record_store": known} if known else {})}

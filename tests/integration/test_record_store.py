@@ -8,9 +8,11 @@ A node is a folder that has nothing but the inventory, as a container has.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import pathlib
+import random
 import socket
 import time
 import typing as t
@@ -20,6 +22,8 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._shelves import Shelf, open_shelf
 from tests.emulator.hosted import HostedEmulator, start_hosted
 from tests.integration.harness import play
 from tests.integration.inprocess import Moment, Watch, play_in_process
@@ -40,6 +44,7 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(Locked, lambda dumper, text: dumper.represent_scalar("!vault", str(text), style="|"))
 WORLD = World("kept", principals=20)
 RECORDS = "mail2fax/records"
+DOCUMENTS = ("record", "audit", "sheet", "sheet.txt", "reach.json", "reach.html", "reach.csv")
 THEIRS = "aaaaaaaa-0000-4000-8000-000000000001"
 """An application that somebody made by hand."""
 
@@ -98,8 +103,8 @@ class Nodes:
 @pytest.fixture
 def nodes(bao: Bao, hosted: HostedEmulator, tmp_path: pathlib.Path) -> Nodes:
     hosted.reset()
-    for path in (*(f"{RECORDS}/{HOST}/{name}" for name in ("record", "audit", "sheet", "sheet.txt")),):
-        bao.ask("DELETE", f"secret/metadata/{path}")
+    for name in DOCUMENTS:
+        bao.ask("DELETE", f"secret/metadata/{RECORDS}/{HOST}/{name}")
     bao.ask("DELETE", f"secret/metadata/mail2fax/secrets/{HOST}")
     store = {"backend": "hashi_vault", "url": bao.url, "ca_path": bao.ca, "token": bao.token("fax")}
     return Nodes(bao, hosted, tmp_path, store)
@@ -136,6 +141,12 @@ def test_every_run_of_a_life_is_on_another_node(nodes: Nodes) -> None:
     rotated, _site = nodes.on_any("rotate", mail2fax_rotate="always")
     assert rotated.code == 0, rotated.output
     assert nodes.record()["secret"]["key_id"] != made["secret"]["key_id"]
+    reach, _site = nodes.on_any("reach", "-vvv")
+    assert reach.code == 0, reach.output
+    told = json.loads(nodes.kept("reach.json"))
+    assert [one["app_id"] for one in told["applications"]].count(made["ids"]["application_id"]) == 1
+    assert nodes.kept("reach.html").startswith("<!DOCTYPE html>")
+    assert made["ids"]["application_id"] in nodes.kept("reach.csv")
     sheet, text = nodes.kept("sheet"), nodes.kept("sheet.txt")
     for some in (made["ids"]["application_id"], made["tenant"]["id"], *WORLD.fax):
         assert some in text
@@ -144,7 +155,7 @@ def test_every_run_of_a_life_is_on_another_node(nodes: Nodes) -> None:
     # Nothing secret is in them, and nothing lies where the container is thrown away.
     secret = nodes.bao.kept(f"mail2fax/secrets/{HOST}") or {}
     canaries = [secret["value"], (secret.get("previous") or {})["value"], nodes.store["secret_id"], "operator-secret"]
-    everything = "".join(map(nodes.kept, ("record", "audit", "sheet", "sheet.txt"))) + first.output
+    everything = "".join(map(nodes.kept, DOCUMENTS)) + first.output + reach.output
     assert [value for value in canaries if value in everything] == []
     assert not (site.folder / "handover").exists()
     gone, _site = nodes.on_any("decommission", mail2fax_confirm=True)
@@ -341,6 +352,66 @@ def test_what_a_folder_has_is_taken_over(nodes: Nodes) -> None:
     # From now on that of the store counts, whatever the folder still has.
     run, _site = nodes.on_any("audit")
     assert run.code == 0, run.output
+
+
+# --- what the server itself does -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def shelf_of(bao: Bao, **changes: t.Any) -> t.Iterator[Shelf]:
+    options = {"backend": "hashi_vault", "url": bao.url, "ca_path": bao.ca, "token": bao.root, **changes}
+    with open_shelf(options, folder="", controller=None) as shelf:
+        yield shelf
+
+
+def test_a_tenant_of_many_mailboxes_has_its_documents_there(bao: Bao) -> None:
+    """A server takes a thousand strings a request, and one MiB an entry."""
+    rows = [{"mailbox": f"fax{number}@contoso.com", "verdict": "Granted", "probe": "opened"} for number in range(5000)]
+    page = "".join(f"<tr><td>{row['mailbox']}</td><td>&amp;</td></tr>\n" for row in rows * 3)
+    record = json.dumps({"schema": 2, "host": "many", "mailboxes": rows}, indent=2)
+    with shelf_of(bao) as shelf:
+        for name, text in (("record", record[:100_000]), ("audit", record), ("sheet", page)):
+            shelf.write("many", name, text)
+            assert shelf.read("many", name).text == text
+        noise = "".join(chr(number) for number in random.Random(816).choices(range(0x20, 0x7F), k=2**21))
+        with pytest.raises(Blocked, match="too large") as caught:
+            shelf.write("many", "record", noise)
+        assert noise[:20] not in str(caught.value)
+        assert shelf.read("many", "record").text == record[:100_000]
+
+
+def test_what_was_removed_and_begun_anew_is_another_record(bao: Bao) -> None:
+    """Its number is 1 once more; only its birth tells."""
+    with shelf_of(bao) as shelf:
+        shelf.write("anew", "record", "one", run="a")
+        before = shelf.read("anew", "record").version
+        bao.do("DELETE", f"secret/metadata/{RECORDS}/anew/record")
+        shelf.write("anew", "record", "theirs", run="b")
+        assert shelf.read("anew", "record").version.number == before.number == 1
+        with pytest.raises(Conflict):
+            shelf.write("anew", "record", "ours", before, run="a")
+        bao.do("DELETE", f"secret/data/{RECORDS}/anew/record")
+        gone = shelf.read("anew", "record")
+        assert (gone.text, gone.version.number) == (None, 1), "a deleted version is none, and its number counts on"
+        shelf.write("anew", "record", "ours", gone.version, run="a")
+        assert shelf.read("anew", "record").text == "ours"
+
+
+def test_a_place_that_forgets_is_told(bao: Bao) -> None:
+    bao.do("POST", f"secret/metadata/{RECORDS}/forgetful/record", {"delete_version_after": "72h"})
+    with shelf_of(bao) as shelf:
+        (warning,) = shelf.write("forgetful", "record", "x")
+    assert "will delete what it holds at" in warning
+
+
+def test_a_namespace_and_a_mount_of_its_own(bao: Bao) -> None:
+    bao.do("POST", "sys/namespaces/team")
+    bao.mount("kv/fax", namespace="team")
+    with shelf_of(bao, namespace="team/", mount="/kv/fax/", path="records//of/../fax/") as shelf:
+        shelf.probe(HOST, "record")
+        shelf.write(HOST, "record", "x")
+        assert shelf.place(HOST, "record").endswith(f"kv/fax/records/fax/{HOST}/record, namespace team")
+    assert (bao.kept(f"records/fax/{HOST}/record", mount="kv/fax", namespace="team") or {})["text"] == "x"
 
 
 # --- jobs of AWX ------------------------------------------------------------------------------------------------------
