@@ -14,6 +14,7 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
     reach_changes,
     reach_page,
@@ -137,10 +138,19 @@ def compose(found: Like, about: Like) -> Report:
     # Not every run reads what the tenant is called.
     tenant = {key: value or (previous.get("tenant") or {}).get(key) for key, value in tenant.items()}
     app_id = str(about.get("app_id") or "").lower()
-    applications = [_application(_taken(one), previous, at) for one in found.get("applications") or []]
+    # Zeros stand for an application that is still to be made.
+    app_id = "" if app_id == ZERO_GUID else app_id
+    applications = [
+        _application(_taken(one), previous, at)
+        for one in found.get("applications") or []
+        if one.get("app_id") != ZERO_GUID
+    ]
     applications.sort(key=lambda one: _order(one, app_id))
     ours = next((one for one in applications if app_id and str(one.get("app_id")).lower() == app_id), None)
-    wider = _wider(ours, about, found.get("wider") if ours else None)
+    # By primary addresses, as far as the module has found the mailboxes.
+    looked_up = [*(found.get("declared") or []), *(found.get("unknown") or [])]
+    declared = [str(one) for one in looked_up or about.get("declared") or []]
+    wider = _wider(ours, {**about, "declared": declared}, found.get("wider") if ours else None)
     document: Json = {
         "schema": SCHEMA,
         "host": str(about["host"]),
@@ -148,10 +158,7 @@ def compose(found: Like, about: Like) -> Report:
         "at": at,
         "application_id": app_id or None,
         "display_name": (ours or {}).get("display_name") or about.get("display_name") or None,
-        # By primary addresses, as far as the module has found the mailboxes.
-        "declared": [str(one) for one in [*found["declared"], *(found.get("unknown") or [])]]
-        if found.get("declared") is not None
-        else [str(one) for one in about.get("declared") or []],
+        "declared": declared,
         "tenant_wide": about.get("tenant_wide") or None,
         "all_applications": bool(about.get("all_applications")),
         "missing": sorted(str(one) for one in found.get("missing") or []),

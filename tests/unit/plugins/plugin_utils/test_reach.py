@@ -149,6 +149,24 @@ def test_what_others_reach_is_listed_and_blocks_nothing() -> None:
     assert report.step["summary"] == "there is no application yet"
 
 
+def test_an_application_that_is_still_to_be_made_is_none() -> None:
+    zeros = "00000000-0000-0000-0000-000000000000"
+    unmade = application(zeros, "", mailboxes=[])
+    report = compose(unmade, about={"app_id": zeros}, declared=[], unknown=[])
+    assert (report.document["application_id"], report.document["applications"]) == (None, [])
+    assert report.document["declared"] == [FAX]
+    assert report.step["summary"] == "there is no application yet"
+
+
+def test_declared_mailboxes_are_named_by_their_primary_address() -> None:
+    found = compose(
+        opening(FAX), about={"declared": ["telefax@contoso.com"]}, declared=[FAX], unknown=["x@contoso.com"]
+    )
+    assert found.document["declared"] == [FAX, "x@contoso.com"]
+    assert found.document["outcome"] == "ok"
+    assert "No such mailbox: x@contoso.com" in Reader(reach.page(found.document)).text
+
+
 def test_what_could_not_be_read_blocks_nothing_and_is_told() -> None:
     report = compose(opening(FAX, complete=False, missing=["rights on mailboxes that nobody has named"]))
     assert report.document["outcome"] == "ok"
