@@ -49,7 +49,7 @@ _TIMES = frozenset(
         *("request_id", "verdict_request_ids", "reason", "summary", "warnings", "last_good_at", "sha256", "bytes"),
     }
 )
-_TIME_ENDINGS = ("_at", "_until", "_by_time")
+_TIME_ENDINGS = ("_at", "_until", "_days_left")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,13 @@ def pack(found: Like, about: Like) -> list[File]:
     results = {str(step): dict(result) for step, result in found.items() if isinstance(result, t.Mapping)}
     facts: Json = {
         "application.json": _application(results, document, about),
-        "audit.json": document,
+        "audit.json": {
+            **document,
+            "mailboxes": [
+                {**row, "proofs": _ordered(row.get("proofs") or [], "access")}
+                for row in _ordered(document["mailboxes"], "mailbox")
+            ],
+        },
         "credentials.json": _credentials(results, document),
         "declared.json": _declared(about, document),
         "people.json": _people(results, document, about.get("report") or {}),
@@ -114,14 +120,14 @@ def _text(content: t.Any) -> str:
 
 
 def lasting(value: t.Any) -> t.Any:
-    """Without what differs from audit to audit although nothing happened."""
+    """Without what differs from audit to audit although nothing happened, the order of lists among it."""
     if isinstance(value, t.Mapping):
         return {
             str(key): lasting(item)
             for key, item in value.items()
             if key not in _TIMES and not str(key).endswith(_TIME_ENDINGS)
         }
-    return [lasting(item) for item in value] if isinstance(value, list) else value
+    return sorted(map(lasting, value), key=_text) if isinstance(value, list) else value
 
 
 def _manifest(files: t.Iterable[File], document: Json, about: Like) -> File:

@@ -328,7 +328,7 @@ def _credentials(facts: t.Mapping[str, Json], zone: str) -> Answer:
         NOT_PROVEN if not read else WRONG if foreign or ended else PROVEN,
         "Its secrets and certificates were not read."
         if not read
-        else f"By {len(rows)} secret{'' if len(rows) == 1 else 's'} or certificate{'' if len(rows) == 1 else 's'}."
+        else f"By {_counted(rows)}."
         if rows
         else "It has no secret and no certificate.",
         proven=said(
