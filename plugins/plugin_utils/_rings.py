@@ -73,7 +73,7 @@ def _size(value: t.Any, count: int) -> int:
     text = str(value).strip()
     number = _blanks.whole(text.removesuffix("%").strip() if isinstance(value, str) else value)
     if number is None:
-        raise ValueError(f"is {_shown(value)}, which is no number of tenants")
+        raise ValueError(f"is {_shown(value)}, which is not a number of tenants")
     if number < 1:
         raise ValueError(f"is {_shown(value)}, and a ring has one tenant at least")
     if not text.endswith("%"):
@@ -88,7 +88,7 @@ def share(value: t.Any) -> int:
     text = value.strip().removesuffix("%").strip() if isinstance(value, str) else value
     number = _blanks.whole(text)
     if number is None or not 0 <= number <= 100:
-        raise ValueError(f"is {_shown(value)}, which is no percentage")
+        raise ValueError(f"is {_shown(value)}, which is not a percentage")
     return number
 
 

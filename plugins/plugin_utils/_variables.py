@@ -18,7 +18,7 @@ PREFIX = "mail2fax_"
 PASSED_ON = "mail2fax_run_"
 """What earlier jobs of a workflow hand on bears such names. They are accepted, and read by nothing here."""
 
-PLAYBOOKS = ("provision", "rotate", "audit", "decommission", "reach", "migrate")
+PLAYBOOKS = ("provision", "rotate", "audit", "decommission", "reach", "migrate", "fleet_report")
 FILE = pathlib.Path(__file__).with_name("variables.yml")
 KINDS = ("str", "path", "bool", "int", "list", "dict", "raw")
 

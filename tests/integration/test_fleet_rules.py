@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pathlib
 import typing as t
@@ -15,6 +16,7 @@ import yaml
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.fleet import OPERATOR_SECRET, Fleet, Run, is_write, places, tenants
 from tests.integration.test_fleet_table import YAML, outcomes
+from tests.unit import fleet_reports
 
 Json = dict[str, t.Any]
 OPERATOR = "11111111-0000-4000-8000-000000000001"
@@ -172,6 +174,41 @@ def test_names_of_a_limit_that_met_nobody_are_told(emulator: Emulator, tmp_path:
     run = fleet.play("mail2fax.m365.provision", "--limit", "tenant01,tenant02,tenant99,!tenant98")
     assert "Nobody is called 'tenant99', '!tenant98'" in run.stdout
     assert "tenant99, !tenant98: nobody in the inventory is called so" in run.output
+
+
+# --- the report --------------------------------------------------------------------------------------------------
+
+
+def test_the_report_on_all_tenants_asks_nobody_and_misses_nobody(emulator: Emulator, tmp_path: pathlib.Path) -> None:
+    """Three hundred, some of whom have left nothing; their look-ups would fail, and nothing can be reached."""
+    fleet = fleet_of(emulator, tmp_path, 1)
+    made = fleet_reports.fleet(300)
+    inventory = yaml.safe_load((tmp_path / "tenants.yml").read_text(encoding="utf-8"))
+    inventory["all"]["hosts"] = {host: {} for host in made}
+    inventory["all"]["vars"] |= dict.fromkeys(
+        ("mail2fax_tenant", "mail2fax_client_secret"), "{{ lookup('pipe', 'false') }}"
+    )
+    (tmp_path / "tenants.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    (tmp_path / "handover").mkdir()
+    for host, texts in made.items():
+        for ending, text in ((".json", texts.record), (".audit.json", texts.audit), (".reach.json", texts.reach)):
+            if text:
+                (tmp_path / "handover" / f"{host}{ending}").write_text(text, encoding="utf-8")
+    (tmp_path / "handover" / "customer300.json").write_text("{", encoding="utf-8")
+    run = fleet.play("mail2fax.m365.fleet_report", env={"HTTPS_PROXY": "http://127.0.0.1:9"})
+    assert run.code == 0, run.output
+    assert emulator.journal() == []
+    table = list(csv.DictReader((tmp_path / "handover" / "fleet.csv").open(encoding="utf-8")))
+    assert sorted(row["host"] for row in table) == sorted(made)
+    assert "it is not JSON" in next(row["next"] for row in table if row["host"] == "customer300")
+    page = (tmp_path / "handover" / "fleet.html").read_text(encoding="utf-8")
+    assert page.count('<th scope="row"') == 300
+    assert "300 tenants: " in run.stdout
+    # The file of those that want another run is one for --limit.
+    limit = str(tmp_path / "handover" / "fleet.limit")
+    run = fleet.play("mail2fax.m365.fleet_report", "--limit", f"@{limit}", mail2fax_report_dir=str(tmp_path / "again"))
+    again = list(csv.DictReader((tmp_path / "again" / "fleet.csv").open(encoding="utf-8")))
+    assert {row["outcome"] for row in again} == {"failed", "blocked", "no result"}
 
 
 # --- look-ups ----------------------------------------------------------------------------------------------------

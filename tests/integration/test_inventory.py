@@ -223,7 +223,8 @@ def test_every_playbook_asks_for_the_expected_domain_first(emulator: Emulator, t
     assert run.code == 0, run.output
     change(fleet, **{place.host: {"mail2fax_expected_domain": "someone-else.com"}})
     before = (fleet.folder / "secrets" / f"{place.host}.yml").read_bytes()
-    for playbook in PLAYBOOKS:
+    # The report on all tenants asks none of them.
+    for playbook in sorted({*PLAYBOOKS} - {"fleet_report"}):
         emulator.clear_journal()
         run = fleet.play(f"mail2fax.m365.{playbook}", mail2fax_confirm=True, mail2fax_rotate="always")
         assert run.code != 0, playbook

@@ -32,11 +32,11 @@ def table(document: Like) -> str:
     writer = csv.DictWriter(target, COLUMNS, restval="", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
     writer.writeheader()
     for row in _rows(document):
-        writer.writerow({key: _harmless(value) for key, value in row.items()})
+        writer.writerow({key: harmless(value) for key, value in row.items()})
     return target.getvalue()
 
 
-def _harmless(value: t.Any) -> str:
+def harmless(value: t.Any) -> str:
     """A cell that no spreadsheet calculates: what would begin a formula comes after an apostrophe."""
     text = "" if value is None else str(value)
     # Blanks, and characters that nobody sees, before it do not keep a spreadsheet from it.
