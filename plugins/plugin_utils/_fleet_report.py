@@ -167,7 +167,7 @@ def line(host: str, texts: Texts, at: dt.datetime) -> Line:
         key=URGENCIES.index,
     )
     if row.outcome == "removed" and not trouble:
-        urgency, expiries = GONE, ()
+        urgency, expiries = GONE, []
     tenant = {
         **(known.document.get("tenant") or {}),
         **{key: value for key, value in (newest.get("tenant") or {}).items() if value},

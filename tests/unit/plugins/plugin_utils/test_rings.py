@@ -21,6 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _looked_up,
     _rings,
 )
+from tests.tools import layout
 
 HOSTS = [f"t{number}" for number in range(1, 8)]
 
@@ -89,6 +90,12 @@ def test_rings_are_said_once_for_the_run_and_not_where_nobody_writes() -> None:
     assert _rings.of_run([mine, mine], 7) == ({"sizes": [2], "max_bad": 10}, "")
     assert _rings.of_run([{}, {}], 7) == (_rings.NOTHING, "")
     assert "different things" in _rings.of_run([mine, {}], 7)[1]
+
+
+def test_every_playbook_that_writes_has_rings() -> None:
+    for path in sorted((layout.ROOT / "playbooks").glob("*.yml")):
+        text = path.read_text(encoding="utf-8")
+        assert ("ring_sizes" in text and "ring_held" in text) is (path.stem not in _rings.LOOKING), path.stem
 
 
 def done(outcome: str) -> dict[str, t.Any]:
