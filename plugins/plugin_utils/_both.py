@@ -203,3 +203,58 @@ def over(moment: t.Any, now: t.Any) -> bool:
     """Whether a moment (ISO 8601, or nothing) has come."""
     until, at = instant(moment), instant(now)
     return until is None or at is None or at >= until
+
+
+# ---- what a sheet tells ---------------------------------------------------------------------------------------------
+
+
+def told(profile: Json, document: t.Mapping[str, t.Any]) -> tuple[Json, Json, Json | None]:
+    """(profile, document, what is said of the move) for a hand-over sheet: one side alone, with its own proofs.
+
+    The last is None where no migration stands, else ``from`` and ``to`` (titles), ``side`` (from or to), ``before``
+    (the old way's connections, while they work beside those that are told), ``same`` (whether nothing has to be typed
+    anew) and ``untried`` (ids of accesses that nothing but Exchange's own word and time stands for yet).
+    """
+    migrating = profile.get("migrating")
+    migration = document.get("migration") or {}
+    if not migrating or not _migration.stands(migration):
+        return profile, dict(document), None
+    side = "to" if migration.get("shown") == "to" else "from"
+    old, new = migrating["old"], migrating["new"]
+    shown = new if side == "to" else old
+    tried = {(one["protocol"], one["scoping"]) for one in migrating["proven"]}
+    own = {(one["protocol"], one["scoping"]): one["id"] for one in shown["accesses"]}
+    called = {one["id"]: own.get((one["protocol"], one["scoping"])) for one in profile["accesses"]}
+    rows = [{**row, "proofs": list(_own_proofs(row, called))} for row in document.get("mailboxes") or []]
+    works = side == "to" and migration["phase"] == "confirm" and not migration.get("rolling")
+    moving = {
+        "from": old["title"] if old["name"] != new["name"] else _models_of(old),
+        "to": new["title"] if old["name"] != new["name"] else _models_of(new),
+        "side": side,
+        "phase": migration["phase"],
+        "rolling": bool(migration.get("rolling")),
+        "before": old["connection"] if works else [],
+        "same": [_plain(row) for row in old["connection"]] == [_plain(row) for row in new["connection"]],
+        "untried": [one["id"] for one in new["accesses"] if (one["protocol"], one["scoping"]) not in tried],
+    }
+    return shown, {**document, "mailboxes": rows}, moving
+
+
+def _own_proofs(row: t.Mapping[str, t.Any], called: t.Mapping[str, str | None]) -> t.Iterator[Json]:
+    for proof in row.get("proofs") or []:
+        name = called.get(str(proof.get("access")), proof.get("access"))
+        if name is not None:
+            yield {**proof, "access": name}
+
+
+def _plain(row: Json) -> Json:
+    return {key: value for key, value in row.items() if key != "access"}
+
+
+def _models_of(profile: Json) -> str:
+    words = {
+        _migration.A: "an access policy",
+        _migration.B: "application roles",
+        _migration.C: "rights on the mailboxes",
+    }
+    return " and ".join(dict.fromkeys(words.get(model, model) for model in profile["models"]))

@@ -21,6 +21,7 @@ A migration is a mapping that the record of a tenant keeps under ``migration``::
     revoked       whether they were
     ending        whether what limited the old way is being taken away: from there no way leads back
     rolling       whether it is being rolled back
+    shown         whose values the hand-over sheet tells: from (if nothing is said) or to
     before        {permissions, tags, consents}: what the application had before the first write
     added         entries (see _added) of what the migration adds
     names         names that stay as they are, whatever the new profile calls them
@@ -309,13 +310,13 @@ def fresh_after(old: Json, new: Json, grace: int | None) -> dt.timedelta:
 
 def lives(now: dt.datetime, permissions: t.Iterable[Json], grace: int | None) -> dt.datetime:
     """When tokens are dead that are issued until ``now`` with these permissions."""
-    names = {resource for resource, _kind, _name in names_of(permissions)}
+    names = {resource for resource, kind, _name in names_of(permissions) if kind == "application"}
     return token_life.tokens_until(now, [_RESOURCES.get(one, one) for one in names], grace)[0] if names else now
 
 
 def revoked_until(old: Json, new: Json, now: dt.datetime, grace: int | None) -> dt.datetime | None:
     """When tokens are dead that carry what the old way had alone, counted from ``now``; None where it had nothing."""
-    gone = beyond(old["permissions"], new["permissions"])
+    gone = [one for one in beyond(old["permissions"], new["permissions"]) if one["application"]]
     return lives(now, gone, grace) if gone else None
 
 
@@ -369,7 +370,7 @@ def next(migration: t.Mapping[str, t.Any], old: Json, new: Json, facts: Facts) -
     if found["phase"] == "hand_over" and not _waits(
         found, "fresh_by", facts, "the end of tokens that the fax server got before the new permissions were granted"
     ):
-        found["phase"] = "confirm"
+        found.update(phase="confirm", shown="to")
     if found["phase"] == "confirm" and _is_confirmed(found, facts):
         found["phase"] = "retire"
     return found

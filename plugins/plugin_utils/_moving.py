@@ -520,6 +520,8 @@ def taken_up(migration: Json, found: Json) -> Json:
     return {
         **migration,
         "back_by": iso(until) if until else None,
+        # What the fax server uses now stays on the sheet until the other one works.
+        "shown": migration.get("shown") if waits else "from",
         "awaits": "what was taken up again of the old way to be in force" if waits else "",
         "until": iso(until) if until and waits else None,
     }
@@ -560,7 +562,14 @@ def left(entries: list[Json], migration: Json, old: Json, record: Json) -> list[
 def _came(entry: Json, migration: Json, old: Json, record: Json) -> bool:
     before: Json = migration.get("before") or {}
     known = {_key(one) for one in before.get("ours") or []}
-    return _key(entry) not in known and _is_new(entry, old, before, record)
+    if _key(entry) in known:
+        return False
+    if entry["kind"] in ("permission", "consent"):
+        # What was there before and was only taken up again is not ours now.
+        had = _migration.names_of(before.get(f"{entry['kind']}s") or [])
+        if (str(entry["resource"]), str(entry["type"]), str(entry["name"])) in had:
+            return True
+    return _is_new(entry, old, before, record)
 
 
 def _key(entry: Json) -> tuple[t.Any, ...]:

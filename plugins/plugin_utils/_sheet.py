@@ -19,7 +19,7 @@ import jinja2
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import CLOUDS
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _client_words
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _client_words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
 
@@ -48,11 +48,14 @@ def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **ab
     (the name of a mail client; may be empty, as the two before it).
     Raises ValueError or ZoneInfoNotFoundError for an unknown time zone.
     """
+    profile, document, moving = _both.told(dict(profile), document)
     labels = {step.key: step.label for step in _steps.STEPS.values()}
     accesses = profile["accesses"]
     fax = [row["mailbox"] for row in document["mailboxes"] if row["expected"] == "granted"]
     return _PAGE.render(
         doc=document,
+        moving=moving,
+        worked=[_connection(row, about["cloud"], fax) for row in moving["before"]] if moving else [],
         profile=profile,
         steps_in_words=labels,
         fax_mailboxes=fax,
