@@ -11,16 +11,24 @@ Nothing is called proven that the audit did not see itself, and what it cannot s
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_words, ways
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import evidence_reach, ways
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.evidence_answer import (
+    NOT_PROVEN,
+    PARTLY,
+    PROVEN,
+    WRONG,
+    Answer,
+    at,
+    said,
+    step,
+)
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, readable_time
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some, spoken
 
 Json = dict[str, t.Any]
 Like = t.Mapping[str, t.Any]
 
-PROVEN, PARTLY, NOT_PROVEN, WRONG = "proven", "partly proven", "not proven", "not as declared"
 LONG_LIVED_DAYS = 366
 _AUDIENCES = {
     "AzureADMyOrg": "Only this tenant can use it (single tenant).",
@@ -28,29 +36,13 @@ _AUDIENCES = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
-    """``state``: one of the four words above. ``how`` and ``at``: by what it is known, and since when (ISO 8601).
-    ``files``: where the details stand."""
-
-    key: str
-    question: str
-    state: str
-    short: str
-    proven: tuple[str, ...] = ()
-    not_proven: tuple[str, ...] = ()
-    how: str = ""
-    at: str | None = None
-    files: tuple[str, ...] = ()
-
-
 def answers(facts: t.Mapping[str, Json], about: Like) -> list[Answer]:
     """In the order in which they are asked. ``facts``: the documents of the pack by file name."""
     return [
         _identity(facts, about),
-        _power(facts),
-        _mailboxes(facts),
-        _changers(facts),
+        evidence_reach.power(facts),
+        evidence_reach.mailboxes(facts),
+        evidence_reach.changers(facts),
         _credentials(facts, str(about.get("zone") or "UTC")),
         _ews(facts),
         _use(facts),
@@ -59,30 +51,17 @@ def answers(facts: t.Mapping[str, Json], about: Like) -> list[Answer]:
     ]
 
 
-def said(*sentences: str | None) -> tuple[str, ...]:
-    """Those that say something."""
-    return tuple(text for text in sentences if text)
-
-
-def _at(facts: t.Mapping[str, Json]) -> str:
-    return str(facts["audit.json"]["at"])
-
-
-def _step(facts: t.Mapping[str, Json], key: str) -> Json:
-    return next((dict(row) for row in facts["audit.json"]["steps"] if row["step"] == key), {})
-
-
 def _identity(facts: t.Mapping[str, Json], about: Like) -> Answer:
     found, tenant = facts["application.json"], facts["audit.json"]["tenant"]
     application, principal = found["application"], found["service_principal"]
     files = ("application.json",)
     question = "Which application is this, in which tenant, and where does it come from?"
     if not found["found"]:
-        why = _step(facts, "credentials").get("summary") or "the audit did not get as far as that"
+        why = step(facts, "credentials").get("summary") or "the audit did not get as far as that"
         return Answer(
             *("identity", question, NOT_PROVEN, f"The application was not read: {why}."),
             not_proven=("Nothing on this page tells which application it would have been.",),
-            at=_at(facts),
+            at=at(facts),
             files=files,
         )
     creator, made = application["created_by_app_id"], application["created_date_time"]
@@ -105,206 +84,8 @@ def _identity(facts: t.Mapping[str, Json], about: Like) -> Answer:
             "Who asked for it, and why. What stands above as ticket and author was typed into the inventory.",
         ),
         how="Read from Microsoft Graph by the application's ID: /applications and /servicePrincipals.",
-        at=_at(facts),
+        at=at(facts),
         files=files,
-    )
-
-
-def _named(listed: t.Any) -> list[str]:
-    """Permissions in words, by resource."""
-    names = []
-    for one in listed or []:
-        kinds = [*one["application"], *(f"{name} (delegated)" for name in one["delegated"])]
-        if kinds:
-            names.append(f"{', '.join(kinds)} of {_RESOURCES.get(one['resource'], one['resource'])}")
-    return names
-
-
-_RESOURCES = {"exchange_online": "Exchange Online", "microsoft_graph": "Microsoft Graph"}
-
-
-def _power(facts: t.Mapping[str, Json]) -> Answer:
-    found = facts["application.json"]
-    granted, roles = _named(found["granted"]), [f"{one['role']} within {one['scope']}" for one in found["roles"]]
-    beyond = [*_named(found["beyond"]), *(f"{one['role']} within {one['scope']}" for one in found["roles_beyond"])]
-    unread = found["granted"] is None
-    steps = [
-        step
-        for key in ("admin_consent", "application_role")
-        if (step := _step(facts, key)) and step["outcome"] in ("blocked", "failed", "changed")
-    ]
-    users = sum(int(one.get("users") or 0) for one in [*(found["granted"] or []), *(found["beyond"] or [])])
-    token = found["roles_in_token"]
-    state = NOT_PROVEN if unread else WRONG if beyond or steps else PROVEN
-    held = [*granted, *roles]
-    return Answer(
-        *("power", "What may it do, and is that what was declared?", state),
-        "The grants were not read."
-        if unread
-        else f"It holds {some(held, 20)}." + (" That is what is declared." if state == PROVEN else "")
-        if held
-        else "It holds no permission and no role.",
-        proven=said(
-            None if not token else f"The token that Entra issued for the proof carried: {', '.join(token)}.",
-            None if not beyond else f"Not declared, and in force: {some(beyond, 20)}.",
-            *(f"{spoken(step['step'])}: {step['summary']}." for step in steps),
-            None if not users else f"{users} people gave it delegated permissions for themselves.",
-        ),
-        not_proven=(
-            "Who granted it, and when. That stands in Entra's audit log (“Consent to application”, “Add app role "
-            "assignment to service principal”), which this audit does not read and Entra keeps for 7 or 30 days.",
-        ),
-        how="App role assignments and delegated grants read from Microsoft Graph, roles with their scopes from "
-        "Exchange Online; each held against what the profile and the inventory declare.",
-        at=_at(facts),
-        files=("application.json", "declared.json"),
-    )
-
-
-def _mailboxes(facts: t.Mapping[str, Json]) -> Answer:
-    proofs, report, declared = facts["proofs.json"], facts["reach.json"], facts["declared.json"]["mailboxes"]
-    app_id = facts["audit.json"]["ids"]["application_id"]
-    ours = next((one for one in report.get("applications") or [] if one.get("app_id") == app_id), None)
-    opened = [row for row in proofs["opened"] if row["verdict"] == "opened"]
-    refused = [row for row in proofs["refused"] if row["as_expected"] and row["verdict"] not in _SILENT]
-    wrong = [row for row in [*proofs["opened"], *proofs["refused"], *proofs["verdicts"]] if row["as_expected"] is False]
-    missing = [str(one) for one in (ours or report).get("missing") or []]
-    wide = bool(proofs["unprotected"] and proofs["unprotected"] != "none") or any(
-        (report.get("wider") or {}).get(key) for key in ("mailboxes", "everything")
-    )
-    tried = bool(proofs["opened"] or proofs["refused"])
-    exact = ours is not None and ours.get("complete") is True
-    complete = exact and tried and bool(refused or not declared["shut"])
-    state = WRONG if wrong or wide else PROVEN if complete and refused else PARTLY if tried or ours else NOT_PROVEN
-    short = f"It opens {reach_words.extent(ours)}." if ours else "Which mailboxes it can open was not summed up."
-    controls = {row["mailbox"] for row in refused}
-    return Answer(
-        *("mailboxes", "Which mailboxes can it open, and which can it not?", state),
-        short,
-        proven=said(
-            f"Really opened, as the application itself: {some(sorted({row['mailbox'] for row in opened}), 20)}."
-            if opened
-            else None,
-            f"Really refused, by the same way in: {some(sorted(controls), 20)}." if controls else None,
-            f"Exchange's own verdict was asked for {len(proofs['verdicts'])} mailboxes, and is as declared for "
-            f"{sum(row['as_expected'] is not False for row in proofs['verdicts'])}."
-            if proofs["verdicts"]
-            else None,
-            *(
-                f"{row['mailbox']} is not as declared: expected {row['expected']}, found {row['verdict']}."
-                for row in wrong
-            ),
-            *_limits(proofs["limits"]),
-            None if not wide else _wider(proofs, report),
-        ),
-        not_proven=said(
-            *(f"Not read: {one}." for one in missing),
-            None if tried else f"No mailbox was tried: {proofs['not_tried']}.",
-            None
-            if len(controls) > 1 or not tried
-            else "Only one mailbox was seen to be refused; name more in mail2fax_control_mailboxes, such as one that "
-            "an auditor picks."
-            if controls
-            else "No mailbox was seen to be refused on the wire: Exchange's own verdict stands alone.",
-            *(f"{row['remark']}." for row in proofs["by_access"] if row["remark"]),
-            "Mailboxes that are not listed here were not tried. For them the configuration that was read is the proof.",
-            "What holds is the configuration of that time. A change shows in Exchange after up to two hours, and "
-            "tokens that were issued before a change may live for 90 minutes, for Microsoft Graph up to 25 hours.",
-        ),
-        how="The application signed in with its own secret and opened each mailbox by the protocol that the fax server "
-        "uses; Exchange was asked for its verdict; every way into a mailbox was read and summed up.",
-        at=max((str(row["at"]) for row in [*proofs["opened"], *proofs["refused"]] if row["at"]), default=_at(facts)),
-        files=("proofs.json", "reach.html", "reach.csv", "reach.json"),
-    )
-
-
-_SILENT = frozenset({"no_mailbox", "protocol_off_mailbox", "protocol_off_tenant", "signed_in"})
-
-
-def _wider(proofs: Json, report: Json) -> str:
-    wider = report.get("wider") or {}
-    if wider.get("everything"):
-        return "It opens every mailbox of the tenant, which is not declared."
-    if wider.get("mailboxes"):
-        return f"Beyond what is declared it opens {some(wider['mailboxes'], 20)}."
-    return f"What limits it: {proofs['unprotected']}."
-
-
-def _limits(limits: Json) -> list[str]:
-    """What keeps it to its mailboxes, as it was read."""
-    found = []
-    policy, group, scope = limits["policy"], limits["group"], limits["scope"]
-    if policy:
-        found.append(
-            f"Limited by the access policy {policy['access_right']} on the group {policy['group_name']} "
-            f"({policy['group']})."
-        )
-    if scope:
-        found.append(f"Its roles hold within the scope {scope['name']}: {scope['filter']}.")
-    if limits["rights"]:
-        listed = [f"{row['mailbox']} ({_rights(row)})" for row in limits["rights"]]
-        found.append(f"It has rights on {some(listed, 20)}.")
-    if limits["rights_elsewhere"]:
-        found.append(f"It has rights on {len(limits['rights_elsewhere'])} mailboxes that are not declared.")
-    if group["guid"] and not policy and not scope:
-        found.append(f"The group {group['name']} stands.")
-    return found
-
-
-def _rights(row: Like) -> str:
-    has = {"FullAccess": row["full_access"], "SendAs": row["send_as"]}
-    return " and ".join(name for name, given in has.items() if given) or "none"
-
-
-def _people(rows: t.Iterable[Like]) -> list[str]:
-    return [str(row.get("user_principal_name") or row.get("display_name") or row.get("id")) for row in rows]
-
-
-def _changers(facts: t.Mapping[str, Json]) -> Answer:
-    found, report = facts["people.json"], facts["reach.json"]
-    read = facts["application.json"]["found"]
-    owners = _people([*found["owners_of_the_application"], *found["owners_of_the_service_principal"]])
-    owners = sorted(set(owners))
-    powers = [f"{row['permission']} ({row['what']})" for row in found["powers_of_its_own"]]
-    strangers = [
-        name
-        for name in _people(found["could_widen_it"])
-        if name not in owners and name not in found["owners_of_the_group"]
-    ]
-    group = found["owners_of_the_group"]
-    return Answer(
-        *("changers", "Who could change that?"),
-        WRONG if powers else PARTLY if read else NOT_PROVEN,
-        f"Beside the tenant's administrators: {some(sorted({*owners, *group, *strangers}), 20)}."
-        if owners or group or strangers
-        else "Beside the tenant's administrators nobody was found.",
-        proven=said(
-            f"Owners of the application or its service principal: {some(owners, 20)}."
-            if owners
-            else "The application and its service principal have no owners."
-            if read
-            else None,
-            f"Owners of the group, who can put a mailbox into it: {some(group, 20)}." if group else None,
-            f"By what it holds it could let itself into more: {some(powers, 10)}." if powers else None,
-            None
-            if not found["others_on_the_group"]
-            else f"{len(found['others_on_the_group'])} other applications hang on the same group.",
-            f"Runs of this collection sign in as {found['operator']['app_id']}."
-            if found["operator"]["app_id"]
-            else None,
-        ),
-        not_proven=said(
-            "Who the tenant's administrators are. Global, Exchange, Application, Cloud Application and Privileged Role "
-            "Administrators can change all of this; Entra lists them under Roles and administrators.",
-            "Who can run this collection, and who can read the place of the secret: that is your automation's own "
-            "concern.",
-            None
-            if report.get("applications")
-            else "Powers of the application and people behind it were not summed up.",
-        ),
-        how="Owners read from Microsoft Graph, the group and its owners from Exchange Online.",
-        at=_at(facts),
-        files=("people.json",),
     )
 
 
@@ -328,7 +109,7 @@ def _credentials(facts: t.Mapping[str, Json], zone: str) -> Answer:
         NOT_PROVEN if not read else WRONG if foreign or ended else PROVEN,
         "Its secrets and certificates were not read."
         if not read
-        else f"By {_counted(rows)}."
+        else f"By {_counted(rows)}{_but(foreign, ended)}."
         if rows
         else "It has no secret and no certificate.",
         proven=said(
@@ -339,7 +120,7 @@ def _credentials(facts: t.Mapping[str, Json], zone: str) -> Answer:
             if read
             else None,
             f"The one in use is kept in {_place(store)}, and was good for the sign-in of the proof."
-            if store and _step(facts, "mailbox_probe").get("outcome") in ("ok", "pending")
+            if store and step(facts, "mailbox_probe").get("outcome") in ("ok", "pending")
             else f"The one in use is kept in {_place(store)}."
             if store
             else None,
@@ -353,7 +134,7 @@ def _credentials(facts: t.Mapping[str, Json], zone: str) -> Answer:
             "A secret's value, and the first characters of it that Entra shows, stand nowhere in this pack.",
         ),
         how="Key IDs and dates read from Microsoft Graph, of the application and of its service principal.",
-        at=_at(facts),
+        at=at(facts),
         files=("credentials.json",),
     )
 
@@ -362,6 +143,13 @@ def _counted(rows: t.Sequence[Like]) -> str:
     """``2 secrets and 1 certificate``."""
     counts = {kind: sum(row["kind"] == kind for row in rows) for kind in sorted({str(row["kind"]) for row in rows})}
     return " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items())
+
+
+def _but(foreign: t.Sequence[Like], ended: t.Sequence[Like]) -> str:
+    """What is wrong with them, in the same sentence."""
+    told = [f"{len(foreign)} not made by this collection"] if foreign else []
+    told += [f"{len(ended)} at the end of its life"] if ended else []
+    return f", {' and '.join(told)}" if told else ""
 
 
 def _left(row: Like) -> str:
@@ -386,13 +174,14 @@ def _ews(facts: t.Mapping[str, Json]) -> Answer:
         return Answer(
             *("ews", question, PROVEN, f"No. It uses {some(sorted(set(protocols)))}."),
             how="By the profile that is declared, and by the permissions that are in force.",
-            at=_at(facts),
+            at=at(facts),
             files=("declared.json", "application.json"),
         )
     known = isinstance(found, t.Mapping)
     ews: Like = found if isinstance(found, t.Mapping) else {}
     ends, days = ews.get("ends_on"), ews.get("days_left")
-    move = f"The move to {spoken(str(calendar['phase']))} is under way." if (calendar or {}).get("phase") else None
+    way: Like = calendar if isinstance(calendar, t.Mapping) else {}
+    move = f"Its move off EWS stands at {spoken(str(way['phase']))}." if way.get("phase") else None
     return Answer(
         *("ews", question, PARTLY if known else NOT_PROVEN),
         f"Yes. They end on {readable_time(ends, date_only=True)}, in {days} days." if ends else "Yes.",
@@ -402,13 +191,14 @@ def _ews(facts: t.Mapping[str, Json]) -> Answer:
             if known
             else None,
             move,
+            f"What comes next: {way['next']}." if way.get("next") else None,
         ),
         not_proven=said(
             None if move else "That a successor is decided. The guide “Off EWS before April 2027” shows the way.",
             None if known else "How the organisation is set: it was not read.",
         ),
         how="Get-OrganizationConfig of Exchange Online; the date is Microsoft's announcement.",
-        at=_at(facts),
+        at=at(facts),
         files=("application.json",),
     )
 
@@ -418,7 +208,7 @@ def _tristate(value: t.Any) -> str:
 
 
 def _use(facts: t.Mapping[str, Json]) -> Answer:
-    probed = _step(facts, "mailbox_probe")
+    probed = step(facts, "mailbox_probe")
     proofs = facts["proofs.json"]
     at = max((str(row["at"]) for row in [*proofs["opened"], *proofs["refused"]] if row["at"]), default="")
     return Answer(
@@ -448,7 +238,7 @@ def _history(facts: t.Mapping[str, Json]) -> Answer:
     last = (
         f"The last run on record was a {kind.get(str(record.get('kind')), 'run')}, {readable_time(record.get('at'))}."
     )
-    removing = record.get("removing") or {}
+    removing, moving = record.get("removing") or {}, record.get("migration") or {}
     return Answer(
         *("history", "What was changed, when and by whom?"),
         WRONG if drift else PARTLY if record else NOT_PROVEN,
@@ -461,6 +251,10 @@ def _history(facts: t.Mapping[str, Json]) -> Answer:
             f"{last} It ended {record.get('outcome')}." if record else None,
             f"It changed: {'; '.join(changed)}." if changed else "It changed nothing." if record else None,
             "Nothing in the tenant differs from what is declared." if not drift and audit["outcome"] == "ok" else None,
+            f"It is being moved to another way in since {readable_time(moving['since'])}, and stands at "
+            f"{spoken(str(moving.get('phase')))}."
+            if moving.get("since") and moving.get("phase") != "done"
+            else None,
             f"It is being removed since {readable_time(removing['since'])}." if removing.get("since") else None,
         ),
         not_proven=(
@@ -469,7 +263,7 @@ def _history(facts: t.Mapping[str, Json]) -> Answer:
             "Changes that somebody made by hand and undid again between two audits.",
         ),
         how="The record that the last run left, and this audit's comparison of the tenant with the inventory.",
-        at=_at(facts),
+        at=at(facts),
         files=("record.json", "audit.json"),
     )
 
@@ -505,7 +299,7 @@ def _exceptions(facts: t.Mapping[str, Json], about: Like) -> Answer:
             else "That nobody keeps a list of exceptions elsewhere.",
         ),
         how="What the inventory says, word for word.",
-        at=_at(facts),
+        at=at(facts),
         files=("declared.json",),
     )
 

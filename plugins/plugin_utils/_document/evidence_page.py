@@ -19,9 +19,10 @@ import jinja2
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import spoken
 
 if t.TYPE_CHECKING:
-    from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.evidence_answers import Answer
+    from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.evidence_answer import Answer
 
 Json = dict[str, t.Any]
 _WRONG, _PROVEN = "not as declared", "proven"
@@ -77,7 +78,11 @@ def page(
         subject_id=audit["ids"]["application_id"],
         at=audit["at"],
         outcome=audit["outcome"],
-        stopped=(audit.get("stopped") or {}).get("msg"),
+        stopped=[
+            f"{spoken(step['step'])}: {step['summary']}"
+            for step in audit["steps"]
+            if step["outcome"] in ("blocked", "failed")
+        ],
         wrong=wrong,
         counted={
             state: sum(one.state == state for one in answers) for state in dict.fromkeys(a.state for a in answers)
