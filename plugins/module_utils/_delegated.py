@@ -34,7 +34,8 @@ _KINDS_OF_ITEMS = ("mailboxitem.", "mailboxfolder.", "mailboxconfigitem.")
 
 @dataclass(frozen=True)
 class Consent:
-    """One delegated grant. ``resource``: its application id; ``user``: object id of the person, "" for everybody."""
+    """One delegated grant. ``resource``: its application id, "" where that is not known; ``user``: object id of the
+    person, "" for everybody."""
 
     resource: str
     scopes: tuple[str, ...]
@@ -58,7 +59,9 @@ def opens_others(scope: str) -> bool:
 
 
 def counts(consent: Consent) -> bool:
-    return any(protocol(consent.resource, scope) for scope in consent.scopes)
+    """Whether it opens mailboxes, or may do so because nobody can tell whose permission it is."""
+    resources = (consent.resource,) if consent.resource else (EXCHANGE, GRAPH)
+    return any(protocol(resource, scope) for resource in resources for scope in consent.scopes)
 
 
 def grants_of(

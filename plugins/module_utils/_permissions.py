@@ -52,7 +52,7 @@ LIMITED: t.Mapping[tuple[str, str], frozenset[str]] = {
 BY_RIGHT = frozenset({"IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"})
 """Exchange Online's application permissions that open no mailbox without a right of the application on it."""
 
-_NEVER_LIMITED = ("mailboxitem", "mailboxfolder", "mailboxconfigitem", "mail-advanced")
+_NEVER_LIMITED = ("mailboxitem", "mailboxfolder", "mailboxconfigitem", "mail-advanced", "mailtips")
 """How the names of Graph's application permissions begin that open every mailbox and that no access policy limits."""
 
 

@@ -182,7 +182,7 @@ applications:
     everything:
       description: Whether it can open every mailbox, the ones that are made tomorrow included. They are not listed.
       type: bool
-    everything_ways:
+    everything_by:
       description:
         - The ways that no list of mailboxes limits, shaped as C(ways). C(but) has the addresses of the mailboxes that
           stay closed to this way.
@@ -231,7 +231,7 @@ applications:
       description: Object ID of its service principal, null where there is none.
       type: str
     enabled:
-      description: Whether it can sign in.
+      description: Whether it can sign in; null where that could not be read.
       type: bool
     kind:
       description: What Entra calls it, such as V(Application) or V(ManagedIdentity).
@@ -239,6 +239,11 @@ applications:
     home_tenant:
       description: The tenant in which it is registered.
       type: str
+missing:
+  description: With O(all_applications=true), what could not be read, so that there may be more applications than these.
+  returned: success
+  type: list
+  elements: str
 wider:
   description: What the application of O(app_id) opens beyond O(mailboxes), as far as it could be read.
   returned: when O(app_id) and O(mailboxes) are given

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import mailstore
+from . import mailstore, reach_whole
 from .exchange import member_addresses
 from .faults import FaultRuleError
 from .model import Collection, Document, Tenant, public
@@ -125,6 +125,11 @@ def application(services: Services) -> Starlette:
         declared = asked["declared"].split(",") if "declared" in asked else None
         return JSONResponse(services.journal.exposures(asked.get("app_id"), declared))
 
+    async def whole(request: Request) -> Response:
+        wanted = request.query_params.get("tenant")
+        found = {tid: reach_whole.whole(one) for tid, one in services.world.tenants.items() if wanted in (None, tid)}
+        return JSONResponse({"tenants": found})
+
     async def state(request: Request) -> Response:
         return JSONResponse({"tenants": {tid: state_of(tenant) for tid, tenant in services.world.tenants.items()}})
 
@@ -190,6 +195,7 @@ def application(services: Services) -> Starlette:
         routes=[
             Route("/journal", journal, methods=["GET", "DELETE"]),
             Route("/exposures", exposures),
+            Route("/reach", whole),
             Route("/state", state),
             Route("/reset", reset, methods=["POST"]),
             Route("/clock", clock, methods=["GET", "POST"]),

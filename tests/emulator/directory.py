@@ -461,6 +461,8 @@ def resource_definitions() -> dict[str, Document]:
         for value in entry["roles"].get("unknown", []):
             roles[value] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"role:{value}"))
         scopes = _ids(entry["scopes"])
+        for value in entry["scopes"].get("unknown", []):
+            scopes[value] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"scope:{value}"))
         definitions[entry["app_id"]] = {
             "displayName": entry["display_name"],
             "appRoles": [app_role(value, identifier) for value, identifier in roles.items()],

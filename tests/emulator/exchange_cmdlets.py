@@ -11,7 +11,7 @@ import typing as t
 import uuid
 from dataclasses import dataclass, field
 
-from . import exchange_filter
+from . import circles, exchange_filter
 from .exchange_directory import (
     EWS_SETTINGS,
     GROUP_TYPES,
@@ -271,7 +271,12 @@ def invoke(world: World, tenant: Tenant, cmdlet: Cmdlet, parameters: Document) -
             TEXTS["what_if"].format(cmdlet=cmdlet.name, identity=given.get("Identity") or given.get("Name", "")),
         )
     call = Call(world, tenant, cmdlet.name, given)
-    return cmdlet.run(call), call.warnings, ""
+    output = cmdlet.run(call)
+    most = ((tenant.settings.get("switches") or {}).get("cut_lists") or {}).get(cmdlet.name)
+    if most is not None and len(output) > most:
+        call.warn("truncated")
+        output = output[:most]
+    return output, call.warnings, ""
 
 
 # ---- looking things up ----------------------------------------------------------------------------------------------
@@ -339,15 +344,15 @@ def _filtered(call: Call, documents: list[Document], text: str) -> list[Document
     except exchange_filter.FilterError as error:
         raise CmdletError("bad_filter", filter=text, position=error.position) from None
     known = {name.lower(): name for one in TEXTS["properties"].values() for name in one}
+    held = circles.memberships(call.tenant) if "memberofgroup" in text.lower() else {}
 
     def reader(document: Document) -> exchange_filter.Read:
         def read(name: str) -> t.Any:
             if name == "memberofgroup":
-                holders = (group for group in call.tenant.groups.values() if document["Guid"] in group["_members"])
-                return [group["DistinguishedName"] for group in holders]
+                return held.get(document["Guid"], [])
             if name == "members":
-                held = (recipient(call.tenant, guid) for guid in document.get("_members", []))
-                return [entry["DistinguishedName"] for entry in held if entry]
+                inside = (recipient(call.tenant, guid) for guid in document.get("_members", []))
+                return [entry["DistinguishedName"] for entry in inside if entry]
             if name not in known:
                 raise CmdletError("bad_filter_property", name=name, filter=text)
             return _value(call, document, known[name])

@@ -6,9 +6,9 @@
 Nothing here knows of HTTP or of cmdlets. Own keys:
 
 * pointer ``_visible_at``: from then on other cmdlets find it
-* role assignment ``_scope``: the name of its management scope in lower case, or None for the whole organization;
-  ``_in_force_at``: real access obeys it from then on; a removed one is enforced until ``_until`` (kept in
-  ``settings["removed_role_assignments"]``)
+* role assignment ``_scope``: the name of its management scope in lower case, ``circles.UNIT`` and the id of an
+  administrative unit, or None for the whole organization; ``_in_force_at``: real access obeys it from then on; a
+  removed one is enforced until ``_until`` (kept in ``settings["removed_role_assignments"]``)
 * management scope ``_filters``: its earlier filters, ``{"filter", "until"}``, obeyed by real access until then
 * right ``_mailbox``: Guid of the mailbox; ``_sid``: whose it is; ``_since``: from when real access obeys each of them
 """
@@ -20,7 +20,7 @@ import re
 import typing as t
 import uuid
 
-from . import exchange_filter
+from . import circles, exchange_filter
 from .exchange_directory import initial_domain, members_as, organizational_unit, timestamp
 from .model import Collection, Document, Tenant, World, load_yaml
 
@@ -113,12 +113,37 @@ def in_scope(tenant: Tenant, scope: Document | None, mailbox: Document, *, world
     """
     if scope is None:
         return True
+    if "_unit" in scope:
+        return mailbox["Guid"] in circles.units(tenant).get(scope["_unit"], {}).get("members", ())
     try:
         old = [one for one in scope.get("_filters", ()) if world is not None and not world.reached(one["until"])]
         test = exchange_filter.parse(old[0]["filter"] if old else scope["RecipientFilter"])
         return test(_reader(tenant, mailbox, world))
     except (exchange_filter.FilterError, KeyError):
         return False
+
+
+def inside(tenant: Tenant, scope: Document, guids: t.Iterable[str]) -> set[str]:
+    """Which of these mailboxes a management scope holds, as it is configured."""
+    if "_unit" in scope:
+        return set(circles.units(tenant).get(scope["_unit"], {}).get("members", ())) & set(guids)
+    held = circles.memberships(tenant)
+    try:
+        test = exchange_filter.parse(scope["RecipientFilter"])
+        return {guid for guid in guids if test(_plain_reader(tenant.mailboxes[guid], held))}
+    except (exchange_filter.FilterError, KeyError):
+        return set()
+
+
+def _plain_reader(mailbox: Document, held: dict[str, list[str]]) -> exchange_filter.Read:
+    def read(name: str) -> t.Any:
+        if name == "memberofgroup":
+            return held.get(mailbox["Guid"], [])
+        if name not in _FILTERABLE:
+            raise KeyError(name)
+        return next((value for key, value in mailbox.items() if key.lower() == name), None)
+
+    return read
 
 
 def _reader(tenant: Tenant, mailbox: Document, world: World | None) -> exchange_filter.Read:
@@ -130,7 +155,9 @@ def _reader(tenant: Tenant, mailbox: Document, world: World | None) -> exchange_
                 if mailbox["Guid"]
                 in (group["_members"] if world is None else members_as(world, group, "_in_role_later"))
             )
-            return [group["DistinguishedName"] for group in holders]
+            mine = [guid for guid, one in circles.unified(tenant).items() if mailbox["Guid"] in one["members"]]
+            unified = [tenant.mailboxes[guid] for guid in mine if guid in tenant.mailboxes]
+            return [group["DistinguishedName"] for group in (*holders, *unified)]
         if name not in _FILTERABLE:
             raise KeyError(name)
         return next((value for key, value in mailbox.items() if key.lower() == name), None)
@@ -161,7 +188,10 @@ def assignments_of(world: World, tenant: Tenant, pointer: Document, *, in_force:
 
 def scope_of(tenant: Tenant, assignment: Document) -> Document | None:
     """Raises KeyError for a scope that is gone."""
-    return None if assignment["_scope"] is None else tenant.management_scopes[assignment["_scope"]]
+    key = assignment["_scope"]
+    if key is not None and key.startswith(circles.UNIT):
+        return {"_unit": key.removeprefix(circles.UNIT)}
+    return None if key is None else tenant.management_scopes[key]
 
 
 def role_grants(

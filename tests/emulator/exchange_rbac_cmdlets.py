@@ -9,7 +9,7 @@ import re
 import typing as t
 import uuid
 
-from . import exchange_filter, exchange_rbac
+from . import circles, exchange_filter, exchange_rbac
 from .exchange_cmdlets import (
     FLAG,
     ORGANIZATION,
@@ -446,6 +446,16 @@ def _assigned_scope(call: Call) -> Document:
             "RecipientWriteScope": "CustomRecipientScope",
             "CustomRecipientWriteScope": "",
             "_scope": scope["Name"].lower(),
+        }
+    if kind == "RecipientAdministrativeUnitScope":
+        unit = circles.unit_named(call.tenant, name)
+        if unit is None:
+            raise _missing(name)
+        return {
+            "CustomResourceScope": None,
+            "RecipientWriteScope": "AdministrativeUnit",
+            "CustomRecipientWriteScope": unit,
+            "_scope": f"{circles.UNIT}{unit}",
         }
     group = _one(call, name, {*GROUP_TYPES, "GroupMailbox"})
     hidden = f"{group['Name']}_{group['Guid']}"

@@ -755,10 +755,19 @@ _password_routes("servicePrincipals")
 # --- application permissions ------------------------------------------------------------------------------------------
 
 
+def _is_managed(request: Request, object_id: str) -> bool:
+    held = request.tenant.service_principals.get(object_id) or {}
+    return bool(held.get("servicePrincipalType") == "ManagedIdentity")
+
+
 def _assignment_routes(relation: str, own_side: str, found: t.Callable[[Request, Document], list[Document]]) -> None:
     @route("GET", f"servicePrincipals/{{}}/{relation}", READ_GRANTS)
     def assignments(request: Request, key: Segment) -> Answer:
-        return listing(request, found(request, request.service_principal(key)), ASSIGNMENT)
+        rows = found(request, request.service_principal(key))
+        if relation == "appRoleAssignedTo" and request.query.get("$top") != "999":
+            # Managed identities have been seen to be left out unless a page of 999 is asked for.
+            rows = [row for row in rows if not _is_managed(request, row["principalId"])]
+        return listing(request, rows, ASSIGNMENT, largest=100 if relation == "appRoleAssignedTo" else None)
 
     @route("POST", f"servicePrincipals/{{}}/{relation}", WRITE_GRANTS)
     def assign(request: Request, key: Segment) -> Answer:

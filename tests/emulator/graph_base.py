@@ -334,8 +334,13 @@ def entity(request: Request, document: Document, of: Kind, status: int = 200) ->
     return Answer(status, body, headers)
 
 
-def listing(request: Request, documents: t.Iterable[Document], of: Kind, *, typed: bool = False) -> Answer:
-    """One page of a collection, filtered, searched, ordered, counted and linked to the next. Raises GraphError."""
+def listing(
+    request: Request, documents: t.Iterable[Document], of: Kind, *, typed: bool = False, largest: int | None = None
+) -> Answer:
+    """One page of a collection, filtered, searched, ordered, counted and linked to the next. Raises GraphError.
+
+    ``largest``: a page has no more, whatever is asked for.
+    """
     query = request.query
     _check_expand(request)
     if "$skip" in query:
@@ -358,7 +363,7 @@ def listing(request: Request, documents: t.Iterable[Document], of: Kind, *, type
             raise GraphError("unknown_select", property=name, resource=of.name)
         rows.sort(key=lambda document: odata.ordered(document.get(name)), reverse=descending)
     total = len(rows)
-    size = _page_size(query.get("$top"))
+    size = min(_page_size(query.get("$top")), largest or LARGEST_PAGE)
     if query.get("$skiptoken"):
         rows = _after(rows, query["$skiptoken"])
     page, rest = rows[:size], rows[size:]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 
-from . import directory
+from . import circles, directory
 from .graph_base import KINDS, READ_DIRECTORY, GraphError, Request, count, entity, kind, listing, route
 from .model import Answer, Document, Tenant
 from .odata import Key, Segment
@@ -205,12 +205,20 @@ def get_user(request: Request, key: Segment) -> Answer:
 
 
 def _members(request: Request, group: Document) -> list[Document]:
-    held = request.tenant.groups[group["_group"]]["_members"] if group["_group"] else []
+    if group.get("_principals"):
+        inside = [request.tenant.service_principals.get(key) for key in group["_principals"]]
+        return [{**one, "_type": directory.SERVICE_PRINCIPAL_TYPE} for one in inside if one]
+    held = request.tenant.groups[group["_group"]]["_members"] if group["_group"] else _circle(request, group, "members")
     return [found for found in (_directory_object(request, guid) for guid in held) if found]
 
 
+def _circle(request: Request, group: Document, what: str) -> list[str]:
+    """Of a group of Microsoft 365."""
+    return list((circles.unified(request.tenant).get(group["_unified"] or "") or {}).get(what, []))
+
+
 def _group_owners(request: Request, group: Document) -> list[Document]:
-    held = request.tenant.groups[group["_group"]]["_owners"] if group["_group"] else []
+    held = request.tenant.groups[group["_group"]]["_owners"] if group["_group"] else _circle(request, group, "owners")
     return [found for found in (_directory_object(request, guid) for guid in held) if found]
 
 
@@ -265,6 +273,7 @@ def _group(group: Document) -> Document:
         "_type": "#microsoft.graph.group",
         "_visible_at": group.get("_entra_id_at"),
         "_group": None if unified else group["Guid"],
+        "_unified": group["Guid"],
         "id": group["ExternalDirectoryObjectId"],
         "deletedDateTime": None,
         "createdDateTime": None,
@@ -284,7 +293,32 @@ def _group(group: Document) -> Document:
 
 def _groups(request: Request) -> list[Document]:
     unified = [m for m in request.tenant.mailboxes.values() if m["RecipientTypeDetails"] == "GroupMailbox"]
-    return [_group(group) for group in [*request.tenant.groups.values(), *unified]]
+    own = [_entra_group(*item) for item in circles.entra_groups(request.tenant).items()]
+    return [*(_group(group) for group in [*request.tenant.groups.values(), *unified]), *own]
+
+
+def _entra_group(key: str, group: Document) -> Document:
+    """One that Exchange does not know."""
+    return {
+        "_type": "#microsoft.graph.group",
+        "_group": None,
+        "_unified": None,
+        "_principals": list(group["members"]),
+        "id": key,
+        "deletedDateTime": None,
+        "createdDateTime": None,
+        "description": None,
+        "displayName": group["name"],
+        "groupTypes": [],
+        "mail": None,
+        "mailEnabled": False,
+        "mailNickname": group["name"],
+        "onPremisesSyncEnabled": None,
+        "proxyAddresses": [],
+        "securityEnabled": True,
+        "securityIdentifier": None,
+        "visibility": None,
+    }
 
 
 def _group_named(request: Request, key: Segment) -> Document:
@@ -394,6 +428,11 @@ def _role_members(request: Request, role: Document) -> list[Document]:
     return members
 
 
+def _groups_with(request: Request, role: Document) -> list[Document]:
+    groups = circles.entra_groups(request.tenant)
+    return [{"id": key} for key, group in groups.items() if role["roleTemplateId"] in group["directory_roles"]]
+
+
 ROLE = kind(
     "directoryRole",
     "directoryRoles",
@@ -456,7 +495,7 @@ def list_role_assignments(request: Request) -> Answer:
             "condition": None,
         }
         for role in _roles(request)
-        for member in _role_members(request, role)
+        for member in [*_role_members(request, role), *_groups_with(request, role)]
     ]
     return listing(request, rows, ROLE_ASSIGNMENT)
 
@@ -468,7 +507,10 @@ def list_role_assignments(request: Request) -> Answer:
     READ_DIRECTORY | {"Application.Read.All", "Application.ReadWrite.All"},
 )
 def member_of(request: Request, key: Segment) -> Answer:
-    held = request.service_principal(key).get("_directory_roles", [])
+    principal = request.service_principal(key)
+    own, held = principal.get("_directory_roles", []), circles.roles_of(request.tenant, principal)
+    through = "transitive" in request.call.path.lower()
+    held = held if through else own
     roles = [role for role in _roles(request) if role["roleTemplateId"] in held]
     return listing(request, roles, DIRECTORY_OBJECT, typed=True)
 

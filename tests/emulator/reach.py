@@ -146,21 +146,24 @@ def _by_roles(tenant: Tenant, app_id: str, mailboxes: set[str]) -> list[tuple[Wa
         for one in tenant.role_assignments.values():
             if pointer["AppId"] != app_id or one["App"] != pointer["ObjectId"] or not one["Enabled"]:
                 continue
-            scope = tenant.management_scopes.get(one["_scope"] or "")
+            scope = _scope_of(tenant, one)
             if one["_scope"] not in inside:
-                inside[one["_scope"]] = {guid for guid in mailboxes if _in_filter(tenant, scope, guid)}
+                inside[one["_scope"]] = set() if scope is None else exchange_rbac.inside(tenant, scope, mailboxes)
             held = inside[one["_scope"]]
             for permission in exchange_rbac.TEXTS["roles"].get(one["Role"], ()):
                 protocol = {"EWS": "ews", "SMTP": "smtp"}.get(permission.partition(".")[0], "graph")
-                limits = () if scope is None else (str(scope["Name"]),)
+                limits = () if scope is None else (str(scope.get("Name") or one["CustomRecipientWriteScope"]),)
                 found.append(
                     (Way(protocol, permission, "application_role", limits, False), held, one["_scope"] is None)
                 )
     return found
 
 
-def _in_filter(tenant: Tenant, scope: Document | None, guid: str) -> bool:
-    return scope is not None and exchange_rbac.in_scope(tenant, scope, tenant.mailboxes[guid])
+def _scope_of(tenant: Tenant, assignment: Document) -> Document | None:
+    try:
+        return exchange_rbac.scope_of(tenant, assignment)
+    except KeyError:
+        return None
 
 
 def _granted(tenant: Tenant) -> dict[str, tuple[str, frozenset[tuple[str, str]]]]:

@@ -14,21 +14,27 @@ a tenant, all but ``id`` and ``domains`` optional:
   ``managed_identity: true``
 * ``resources``: further first-party services: ``app_id``, ``display_name``, ``names`` (identifiers), ``roles`` and
   ``scopes`` (value: id)
+* ``resource_credentials``: by app id of a first-party service, the credentials that stand on its service principal
 * ``applications``: Graph applications made by hand; besides Graph's own keys ``service_principal: false``,
-  ``accountEnabled``, ``app_roles`` (granted ones; one named twice is listed twice), ``delegated`` (one or a list of
-  ``{scopes: [...], user: address}`` on Microsoft Graph; without ``user`` for all of them), ``owners``
-  (client ids), ``certificates`` (PEM); ``passwordCredentials`` may carry ``secretText``,
-  ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts it into the recycle bin
+  ``accountEnabled``, ``app_roles`` (granted ones; one named twice is listed twice; ``exchange_online:Mail.Read`` where
+  the other resource has one of the name), ``delegated`` (one or a list of
+  ``{scopes: [...], user: address, resource: app id}``, on Microsoft Graph unless said; without ``user`` for all of
+  them), ``directory_roles``, ``owners`` (client ids, or addresses of people), ``certificates`` (PEM);
+  ``passwordCredentials`` may carry ``secretText``, ``federatedIdentityCredentials`` is a list; ``deleted: true`` puts
+  it into the recycle bin
 * ``service_principals``: how many further ones there are
 * ``mailboxes``: ``address``, ``display_name``, ``type``, ``aliases``, ``admin`` and whatever ``new_mailbox`` takes
 * ``groups``: ``name``, ``alias``, ``address``, ``type``, ``members``, ``managed_by`` and whatever ``new_group`` takes;
-  a ``GroupMailbox`` or ``DynamicDistributionGroup`` is there without its members
+  a ``GroupMailbox`` has members and owners for Graph and for scopes alone, a ``DynamicDistributionGroup`` none;
+  ``deleted: true`` takes it away again when all that may name it is made
+* ``administrative_units``: ``name``, ``id``, ``members`` (addresses); ``entra_groups`` that hold directory roles:
+  ``name``, ``members`` (client ids), ``directory_roles``
 * ``policies``: application access policies: ``app_id``, ``group`` (name, alias or address), ``access_right``,
   ``description``, ``is_valid`` (false: it limits nothing, which is the worst that nobody has ruled out)
 * ``exchange_service_principals``: ``app_id``, ``object_id`` (the service principal's, unless said), ``display_name``;
   ``management_scopes``: ``name`` with ``filter`` or ``group``; ``role_assignments``: ``name``, ``app_id``, ``role``,
-  ``scope`` (null: the whole organization); ``mailbox_permissions``: ``mailbox``, ``app_id``, ``sid`` or ``user``,
-  ``rights`` (FullAccess, SendAs, ...), ``deny``
+  ``scope``, ``group`` or ``unit`` (none of them: the whole organization), ``enabled``; ``mailbox_permissions``:
+  ``mailbox``, ``app_id``, ``sid`` or ``user``, ``rights`` (FullAccess, SendAs, ...), ``deny``
 * ``role_groups``: ``name``, ``members`` (client ids), ``roles`` (those that it has from the start, unless said)
 * ``transport_config``, ``dehydrated`` (a tenant that was never customized), ``switches`` (how this tenant behaves where
   real ones differ: the table in README.md)
@@ -49,7 +55,7 @@ import uuid
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from . import directory, exchange_rbac
+from . import circles, directory, exchange_rbac
 from .exchange import new_group, new_mailbox, new_policy
 from .exchange_cmdlets import CMDLETS, CmdletError, invoke
 from .exchange_directory import by_address, derived_alias
@@ -57,10 +63,12 @@ from .hosts import CLOUDS, EXCHANGE_APP_ID, GRAPH_APP_ID, MANAGEMENT_APP_ID
 from .model import Document, Tenant, World, load_yaml
 
 MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
+VENDOR_TENANT = "5e11e44e-0000-4000-8000-000000000001"
+"""Of the applications that only fill a directory."""
 TENANT_KEYS = {
     *("id", "domains", "operators", "mailboxes", "groups", "applications", "service_principals", "organization_config"),
     *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources", "quota"),
-    "token_lifetime_policies",
+    *("token_lifetime_policies", "administrative_units", "resource_credentials", "entra_groups"),
     *("exchange_service_principals", "management_scopes", "role_assignments", "mailbox_permissions", "switches"),
     *("transport_config", "dehydrated", "role_groups"),
 }
@@ -101,6 +109,10 @@ def build(world: World, entry: Document) -> Tenant:
         builder.mailbox(mailbox)
     for group in entry.get("groups") or []:
         builder.group(group)
+    try:
+        circles.build(tenant, entry.get("administrative_units") or [], entry.get("groups") or [])
+    except ValueError as error:
+        raise TenantsFileError(str(error)) from None
     for operator in tenant.operators:
         builder.operator(operator)
     for app in entry.get("applications") or []:
@@ -124,6 +136,8 @@ def build(world: World, entry: Document) -> Tenant:
     for permission in entry.get("mailbox_permissions") or []:
         builder.permission(permission)
     builder.role_groups(entry.get("role_groups") or [])
+    builder.entra_groups(entry.get("entra_groups") or [])
+    builder.further(entry.get("resource_credentials") or {}, entry.get("groups") or [])
     tenant.settings["organization_config"] = {
         "EwsEnabled": None,
         "EwsAllowedAppIDs": None,
@@ -223,6 +237,7 @@ class _Builder:
             shown = {"display_name": keys["name"], "address": f"{alias}@{self.tenant.default_domain}", **shown}
             self.mailbox({**shown, "alias": alias})
             return
+        keys = {key: value for key, value in keys.items() if key != "deleted"}
         try:
             new_group(self.world, self.tenant, **self.identified("group", keys["name"], keys))
         except (TypeError, ValueError) as error:
@@ -254,6 +269,8 @@ class _Builder:
     def _grant(self, principal: Document, values: list[str]) -> None:
         for number, value in enumerate(values):
             resource_id = GRAPH_APP_ID if directory.is_graph_role(value) else EXCHANGE_APP_ID
+            if value.startswith("exchange_online:"):
+                resource_id, value = EXCHANGE_APP_ID, value.partition(":")[2]
             resource = directory.service_principal_of(self.tenant, resource_id)
             role = next((r for r in resource["appRoles"] if r["value"] == value), None) if resource else None
             if resource is None or role is None:
@@ -308,6 +325,7 @@ class _Builder:
                 "deleted",
             ),
             *("federatedIdentityCredentials", "id", "appId", "createdDateTime", "certificates", "principal"),
+            "directory_roles",
         }
         seed = keys.get("appId") or keys.get("uniqueName") or f"{keys['displayName']}:{len(self.tenant.applications)}"
         app = directory.new_application(
@@ -344,6 +362,7 @@ class _Builder:
                 self._password(principal, password)
             for certificate in apart["certificates"] or []:
                 principal["keyCredentials"].append(key_credential(certificate_der(_pem(certificate))))
+            principal["_directory_roles"] = [directory_role(role) for role in keys.get("directory_roles") or []]
             self.tenant.service_principals[principal["id"]] = principal
             self._grant(principal, keys.get("app_roles") or [])
             delegated = keys.get("delegated") or []
@@ -353,7 +372,7 @@ class _Builder:
             directory.delete_application(self.world, self.tenant, app)
 
     def _delegated(self, principal: Document, keys: Document, number: int) -> None:
-        graph = directory.service_principal_of(self.tenant, GRAPH_APP_ID)
+        graph = directory.service_principal_of(self.tenant, str(keys.get("resource") or GRAPH_APP_ID))
         assert graph is not None
         user = by_address(self.tenant, str(keys["user"])) if keys.get("user") else None
         if keys.get("user") and user is None:
@@ -385,9 +404,7 @@ class _Builder:
             "displayName": f"Line of business {number:05d}",
             "signInAudience": "AzureADMultipleOrgs",
         }
-        self._service_principal(
-            app, {"tags": ["WindowsAzureActiveDirectoryIntegratedApp"]}, owner_tenant=MICROSOFT_TENANT
-        )
+        self._service_principal(app, {"tags": ["WindowsAzureActiveDirectoryIntegratedApp"]}, owner_tenant=VENDOR_TENANT)
 
     def _must(self, cmdlet: str, **parameters: t.Any) -> list[Document]:
         """Run a cmdlet for the file; what it refuses cannot be built."""
@@ -427,13 +444,16 @@ class _Builder:
     def assignment(self, keys: Document) -> None:
         customization = self.tenant.settings["customization"]
         self.tenant.settings["customization"] = {}
-        scope = {"CustomResourceScope": keys["scope"]} if keys.get("scope") else {}
+        kinds = {"scope": "CustomResourceScope", "group": "RecipientGroupScope"}
+        kinds["unit"] = "RecipientAdministrativeUnitScope"
+        scope = {parameter: keys[key] for key, parameter in kinds.items() if keys.get(key)}
         (made,) = self._must(
             "New-ManagementRoleAssignment", Name=keys["name"], Role=keys["role"], App=str(keys["app_id"]), **scope
         )
         self.tenant.settings["customization"] = customization
         held = self.tenant.role_assignments[made["Name"].lower()]
         held["_in_force_at"] = None
+        held["Enabled"] = bool(keys.get("enabled", True))
         self.tenant.role_assignments[made["Name"].lower()] = held
 
     def role_groups(self, groups: list[Document]) -> None:
@@ -444,6 +464,31 @@ class _Builder:
                 raise TenantsFileError(f"role group {group['name']}: a member has no service principal")
             items.append({**group, "members": [principal["id"] for principal in principals if principal]})
         self.tenant.settings["role_groups"] = {"items": items}
+
+    def entra_groups(self, groups: list[Document]) -> None:
+        items = {}
+        for group in groups:
+            principals = [directory.service_principal_of(self.tenant, str(name)) for name in group.get("members") or []]
+            items[self.guid("entra group", str(group["name"]))] = {
+                "name": str(group["name"]),
+                "members": [principal["id"] for principal in principals if principal],
+                "directory_roles": [directory_role(role) for role in group.get("directory_roles") or []],
+            }
+        self.tenant.settings["entra_groups"] = {"items": items}
+
+    def further(self, credentials: dict[str, list[Document]], groups: list[Document]) -> None:
+        """What comes last: credentials on first-party services, and groups that go when all is made that names them."""
+        for app_id, passwords in credentials.items():
+            principal = directory.service_principal_of(self.tenant, app_id)
+            if principal is None:
+                raise TenantsFileError(f"there is no service {app_id}")
+            for password in passwords:
+                self._password(principal, password)
+            self.tenant.service_principals[principal["id"]] = principal
+        for group in groups:
+            if group.get("deleted"):
+                gone = self.guid("group", group["name"])
+                self._must("Remove-DistributionGroup", Identity=gone, BypassSecurityGroupManagerCheck=True)
 
     def permission(self, keys: Document) -> None:
         who = str(keys.get("app_id") or keys.get("sid") or keys.get("user"))

@@ -129,6 +129,10 @@ class Emulator:
         """Replace all fault rules (an empty list: none any more). Raises EmulatorError on a rule that means nothing."""
         self._control("POST", "/faults", {"rules": rules})
 
+    def reach(self, tenant: str) -> list[dict[str, t.Any]]:
+        """What every application of a tenant (its id) opens and could come to open now: see ``reach_whole``."""
+        return t.cast("list[dict[str, t.Any]]", self._control("GET", f"/reach?tenant={tenant}")["tenants"][tenant])
+
     def fault_rules(self) -> list[dict[str, t.Any]]:
         """The rules in force, each with ``seen``: how many requests it fitted so far."""
         return t.cast("list[dict[str, t.Any]]", self._control("GET", "/faults")["rules"])

@@ -19,10 +19,17 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, R
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient, listed
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import reach_info_sum
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_entra import Entra, Told
-from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_exchange import Asker, Reader
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_exchange import (
+    PER_BATCH,
+    Asker,
+    Reader,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_members import Members
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_send_as import SendAs
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_state import (
+    ASSIGNMENTS,
     OPENED,
+    POINTERS,
     Held,
     Holder,
     State,
@@ -31,11 +38,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import acce
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import EVERY_APPLICATION
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import OPENED_BY
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.undoing import SMTP_ROLE
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.module_utils._widening import EXCHANGE
-
-FEW = 20
-"""Up to so many mailboxes are looked at for rights beside those that were named."""
 
 
 class ReachInfo(ReadOnly):
@@ -78,9 +83,12 @@ class ReachInfo(ReadOnly):
         if not told.answers and told.refusals:
             raise told.refusals[0]
         everybody = functools.cache(lambda: reader.everybody(None))
-        held = self._with_members(Members(asker, entra, everybody), held, holders)
+        claiming, sending = _claims(held, holders)
+        members = Members(asker, entra, everybody)
+        held = self._with_members(members, held, holders, SendAs(sending, reader.sent))
         asked = [one for one in found.values() if one is not None]
-        held = self._with_rights(reader, held, holders, asked)
+        if claiming or (self._scan and _by_mail_role(held, holders)):
+            held = self._with_rights(reader, held, asked)
         if self._all:
             holders = self._of_note(entra, holders, held)
         declared = {address: found.get(address) for address in self._mailboxes}
@@ -92,9 +100,10 @@ class ReachInfo(ReadOnly):
             asked=frozenset(one.guid for one in asked if one.type in OPENED),
             declared=frozenset(one.guid for one in declared.values() if one is not None),
             unknown=tuple(address for address, one in declared.items() if one is None),
+            missing=_unfound(entra, held) if self._all else (),
         )
 
-    def _with_members(self, members: Members, held: Held, holders: t.Sequence[Holder]) -> Held:
+    def _with_members(self, members: Members, held: Held, holders: t.Sequence[Holder], send_as: SendAs) -> Held:
         limited = {
             one.app_id
             for one in holders
@@ -114,39 +123,27 @@ class ReachInfo(ReadOnly):
         people = [
             consent.user for one in holders for consent in one.consents if consent.user and _delegated.counts(consent)
         ]
-        return members.look(held, policies, assignments, list(dict.fromkeys(people)))
+        return members.look(held, policies, assignments, list(dict.fromkeys(people)), send_as)
 
-    def _with_rights(
-        self, reader: Reader, held: Held, holders: t.Sequence[Holder], asked: t.Sequence[Recipient]
-    ) -> Held:
-        claiming: list[Pointer] = []
-        sending: list[Pointer] = []
-        for one in holders:
-            names = {permission.name.casefold() for permission in one.held if permission.resource == EXCHANGE}
-            pointer = held.pointer(one.app_id)
-            if pointer is not None and names & set(OPENED_BY):
-                claiming.append(pointer)
-                if "smtp.sendasapp" in names:
-                    sending.append(pointer)
-        held = reader.send_as(held, sending)
-        if not claiming and not self._scan:
-            return held
+    def _with_rights(self, reader: Reader, held: Held, asked: t.Sequence[Recipient]) -> Held:
         wanted = [one for one in asked if one.type in OPENED]
         if self._scan:
             everybody, whole = reader.everybody(self._limit)
-            wanted = list({one.guid: one for one in [*wanted, *everybody]}.values())
-            held = reader.rights(held, wanted)
+            held = reader.rights(held, [*wanted, *everybody])
             return replace(held, scanned=whole and all(one.guid in held.entries for one in everybody))
-        near = [
-            held.recipients[guid]
-            for guid in dict.fromkeys(
-                [
-                    *(guid for rows in held.send_as.values() for guid, _entry in rows or ()),
-                    *(guid for guids in (*held.in_roles.values(), *held.in_policies.values()) for guid in guids or ()),
-                ]
-            )
-        ]
-        return reader.rights(held, [*wanted, *sorted(near, key=lambda one: one.label.casefold())[:FEW]])
+        near = dict.fromkeys(
+            [
+                *(guid for rows in held.send_as.values() for guid, _entry in rows or ()),
+                *(
+                    guid
+                    for guids in (*held.in_roles.values(), *held.in_policies.values())
+                    for guid in sorted(guids or ())
+                ),
+            ]
+        )
+        more = [held.recipients[guid] for guid in near if guid not in {one.guid for one in wanted}]
+        # No request more than those that were named take anyway.
+        return reader.rights(held, [*wanted, *more[: -len(wanted) % PER_BATCH or (0 if wanted else PER_BATCH)]])
 
     def _of_note(self, entra: Entra, holders: t.Sequence[Holder], held: Held) -> list[Holder]:
         """Those that have any power over mail, with who owns them."""
@@ -154,7 +151,8 @@ class ReachInfo(ReadOnly):
         kept = [
             one
             for one in holders
-            if one.app_id == self._app_id or reach_info_sum.is_of_note(reach_info_sum.application(one, held, empty))
+            if one.app_id == self._app_id
+            or reach_info_sum.is_of_note(one, reach_info_sum.application(one, held, empty))
         ]
         return entra.with_owners(kept)
 
@@ -167,6 +165,7 @@ class ReachInfo(ReadOnly):
             "at": current.at,
             "tenant": {"id": current.tenant_id},
             "applications": shown,
+            "missing": list(current.missing),
             "scanned": {"mailboxes": current.exchange.looked_at, "complete": current.exchange.scanned},
             "declared": sorted(
                 (current.exchange.recipients[guid].label for guid in current.declared), key=str.casefold
@@ -183,6 +182,33 @@ class ReachInfo(ReadOnly):
                 f"Rights were read on {current.exchange.looked_at} mailboxes, and there are more (scan_limit)."
             )
         return Plan(result=result, summary=_summary(shown), warnings=warnings)
+
+
+def _unfound(entra: Entra, held: Held) -> tuple[str, ...]:
+    """What could not be read to find every application."""
+    told = [*entra.missing, *([POINTERS] if held.pointers is None else [])]
+    return tuple(sorted({*told, *([ASSIGNMENTS] if held.assignments is None else [])}))
+
+
+def _claims(held: Held, holders: t.Sequence[Holder]) -> tuple[list[Pointer], list[Pointer]]:
+    """The pointers of applications that get in by rights on mailboxes, and those among them that send."""
+    claiming: list[Pointer] = []
+    sending: list[Pointer] = []
+    for one in holders:
+        names = {permission.name.casefold() for permission in one.held if permission.resource == EXCHANGE}
+        pointer = held.pointer(one.app_id)
+        if pointer is not None and names & set(OPENED_BY):
+            claiming.append(pointer)
+            if "smtp.sendasapp" in names:
+                sending.append(pointer)
+    return claiming, sending
+
+
+def _by_mail_role(held: Held, holders: t.Sequence[Holder]) -> bool:
+    """Whether one of them has a role for a mail protocol."""
+    pointers = [pointer for one in holders if (pointer := held.pointer(one.app_id))]
+    sending = [one for one in held.assignments or () if one.role.casefold() == str(SMTP_ROLE).casefold()]
+    return any(application_role.has(pointer, one) for pointer in pointers for one in sending)
 
 
 def _nothing() -> Held:

@@ -70,6 +70,8 @@ class Entra:
     def __init__(self, graph: Graph, told: Told) -> None:
         self._graph = graph
         self._told = told
+        self.missing: tuple[str, ...] = ()
+        """What could not be read of all applications together: there may be more than were found."""
 
     # ---- one application
 
@@ -99,21 +101,13 @@ class Entra:
             *self._people(parts["owners"], missing, "owner of the service principal"),
             *self._people(parts["app owners"], missing, "owner of the application"),
         ]
-        if document is None:
-            return Holder(app_id, missing=tuple(missing) if GRANTED in missing else ())
-        names = []
-        for row in roles:
-            if str(row.get("@odata.type") or "").endswith("directoryRole"):
-                template = str(row.get("roleTemplateId") or "")
-                if not template:
-                    missing[DIRECTORY_ROLES] = None
-                names.append(_widening.role_name(template, str(row.get("displayName") or "")))
-        held = tuple(permission for row in granted if (permission := offers.held(row)))
+        if document is None and not granted and GRANTED not in missing:
+            return Holder(app_id)
         return replace(
-            _holder(document),
-            held=held,
+            _holder(document) if document is not None else Holder(app_id, seen=False),
+            held=tuple(permission for row in granted if (permission := offers.held(row))),
             consents=tuple(consent for row in consents if (consent := offers.consent(row))),
-            roles=tuple(names),
+            roles=_roles_among(roles, missing),
             people=tuple(people),
             missing=tuple(missing),
         )
@@ -160,39 +154,51 @@ class Entra:
             consent = offers.consent(row)
             if consent is not None and _delegated.counts(consent):
                 consents.setdefault(str(row.get("clientId") or "").lower(), []).append(consent)
+        refused: dict[str, None] = {}
         roles: dict[str, list[str]] = {}
-        for row in self._list(parts["roles"], missing, DIRECTORY_ROLES):
+        for row in self._list(parts["roles"], refused, DIRECTORY_ROLES):
             template = str(row.get("roleDefinitionId") or "").lower()
             if _widening.counts(template):
                 roles.setdefault(str(row.get("principalId") or "").lower(), []).append(_widening.role_name(template))
+        lost: dict[str, None] = {}
         known = {
             str(row["id"]).lower(): row
-            for row in self._list(parts["microsoft"], missing, "the credentials of Microsoft's own services")
+            for row in self._list(parts["microsoft"], lost, "the credentials of Microsoft's own services")
             if row.get("passwordCredentials") or row.get("keyCredentials")
         }
-        wanted = {*granted, *consents, *roles} - set(known)
-        known |= self._principals(sorted(wanted), sorted({*pointed, *([app_id] if app_id else [])}), missing)
-        holders = []
-        for object_id, row in known.items():
-            holders.append(
-                replace(
-                    _holder(row),
-                    held=tuple(granted.get(object_id, ())),
-                    consents=tuple(consents.get(object_id, ())),
-                    roles=tuple(roles.get(object_id, ())),
-                    missing=tuple(missing),
-                )
+        named = sorted({*pointed, *([app_id] if app_id else [])})
+        known |= self._principals({*granted, *consents, *roles} - set(known), named, missing)
+        for object_id, names in self._through_groups({key: roles[key] for key in roles if key not in known}, refused):
+            roles.setdefault(object_id, []).extend(names)
+        known |= self._principals(set(roles) - set(known), (), missing)
+        holders = [
+            replace(
+                _holder(row),
+                held=tuple(granted.get(object_id, ())),
+                consents=tuple(consents.get(object_id, ())),
+                roles=tuple(dict.fromkeys(roles.get(object_id, ()))),
+                missing=tuple(missing),
             )
+            for object_id, row in known.items()
+        ]
+        if refused:
+            # Who has a role alone is not found; what those have that were found is read one by one.
+            holders = self._with_roles(holders)
         seen = {one.app_id for one in holders}
-        for other in (*pointed, *([app_id] if app_id else [])):
-            if other not in seen:
-                seen.add(other)
-                holders.append(Holder(other, missing=tuple(missing) if GRANTED in missing else ()))
+        unseen = GRANTED in missing
+        holders += [
+            Holder(other, missing=tuple(missing) if unseen else (), seen=not unseen)
+            for other in named
+            if other not in seen
+        ]
+        self.missing = tuple({**missing, **refused, **lost})
         return holders
 
-    def _principals(self, ids: t.Sequence[str], app_ids: t.Sequence[str], missing: dict[str, None]) -> dict[str, Json]:
+    def _principals(
+        self, ids: t.Collection[str], app_ids: t.Collection[str], missing: dict[str, None]
+    ) -> dict[str, Json]:
         calls = {}
-        for key, some in (("id", ids), ("appId", app_ids)):
+        for key, some in (("id", sorted(ids)), ("appId", sorted(app_ids))):
             for start in range(0, len(some), PER_FILTER):
                 values = ",".join(map(_names.odata, some[start : start + PER_FILTER]))
                 path = f"/servicePrincipals?$filter={key}%20in%20({values})&$select={_PRINCIPAL}&$top=999"
@@ -201,6 +207,47 @@ class Entra:
         for part in self._parts(calls).values():
             for row in self._list(part, missing, GRANTED):
                 found[str(row["id"]).lower()] = row
+        return found
+
+    def _through_groups(
+        self, roles: t.Mapping[str, t.Sequence[str]], refused: dict[str, None]
+    ) -> t.Iterator[tuple[str, t.Sequence[str]]]:
+        """(object id of a service principal, roles) of those that are in groups which hold them.
+
+        ``roles``: of principals that are no service principals, so people or groups.
+        """
+        ids = sorted(roles)
+        calls = {}
+        for start in range(0, len(ids), PER_FILTER):
+            values = ",".join(map(_names.odata, ids[start : start + PER_FILTER]))
+            path = f"/groups?$filter=id%20in%20({values})&$select=id,displayName&$top=999"
+            calls[str(start)] = Call("GET", path, "read which groups have directory roles")
+        groups = [
+            str(row["id"]).lower()
+            for part in self._parts(calls).values()
+            for row in self._list(part, refused, DIRECTORY_ROLES)
+        ]
+        inside = self.members({one: f"/groups/{one}/transitiveMembers?$top=999&$select=id" for one in groups})
+        for group, rows in inside.items():
+            if rows is None:
+                refused[DIRECTORY_ROLES] = None
+            for row in rows or ():
+                if str(row.get("@odata.type") or "").endswith("servicePrincipal"):
+                    yield str(row.get("id") or "").lower(), roles[group]
+
+    def _with_roles(self, holders: t.Sequence[Holder]) -> list[Holder]:
+        calls = {
+            one.object_id: Call(
+                "GET", f"/servicePrincipals/{one.object_id}/transitiveMemberOf?$top=999", "read its directory roles"
+            )
+            for one in holders
+        }
+        parts = self._parts(calls)
+        found = []
+        for one in holders:
+            missing = dict.fromkeys(one.missing)
+            roles = _roles_among(self._list(parts[one.object_id], missing, DIRECTORY_ROLES), missing)
+            found.append(replace(one, roles=roles, missing=tuple(missing)))
         return found
 
     def with_owners(self, holders: t.Sequence[Holder]) -> list[Holder]:
@@ -262,13 +309,16 @@ class Entra:
         return found
 
     def _list(self, part: Part, missing: dict[str, None], word: str) -> list[Json]:
-        """All rows, of all pages; none where the thing that has them does not exist."""
+        """All rows, of all pages; none where the thing that has them does not exist. Of a list that ends in a refusal
+        those of the first page."""
+        first: Json | None = None
         try:
             first = part.found()
             rows = [] if first is None else self._graph.rest(first, _PURPOSE)
         except REFUSED as exc:
             self._refused(exc, missing, word)
-            return []
+            told = (first or {}).get("value")
+            return [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
         self._told.answers += 1
         return rows
 
@@ -303,6 +353,19 @@ def _holder(document: Json) -> Holder:
         enabled=document.get("accountEnabled") is not False,
         credentials=len(credentials),
     )
+
+
+def _roles_among(rows: t.Iterable[Json], missing: dict[str, None]) -> tuple[str, ...]:
+    """The directory roles in a list of what an application is a member of. Of what may not be read Graph shows the id
+    alone."""
+    names = []
+    for row in rows:
+        if str(row.get("@odata.type") or "").endswith("directoryRole"):
+            template = str(row.get("roleTemplateId") or "")
+            if not template:
+                missing[DIRECTORY_ROLES] = None
+            names.append(_widening.role_name(template, str(row.get("displayName") or "")))
+    return tuple(names)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import (
     mailbox_permission,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import pointer as pointers
-from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.mailbox_permission import Entry
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.pointer import Pointer
 
 Json = dict[str, t.Any]
@@ -88,7 +87,8 @@ class Reader:
         self._ask = asker
         self._patience = patience
         self._app_id = app_id
-        self._sent: Output | None = None
+        self.sent: Output | None = None
+        """What Exchange said of SendAs, of one application."""
 
     # ---- what hangs on applications
 
@@ -137,58 +137,13 @@ class Reader:
             role_groups=None if rows["role groups"] is None else tuple(map(_role_group, rows["role groups"])),
             recipients={one.guid: one for one in found},
         )
-        self._sent = told.get("send as")
+        self.sent = told.get("send as")
         by_name: dict[str, Recipient | None] = {}
         for address in addresses:
             by_name[address] = next(
                 (one for one in found if one.guid == address.lower() or one.has_address(address)), None
             )
         return held, by_name
-
-    # ---- as which mailboxes applications may send
-
-    def send_as(self, held: Held, claiming: t.Sequence[Pointer]) -> Held:
-        """With the rows of SendAs of these pointers, put to the mailboxes which they name by Name only."""
-        told = self._send_as_of(claiming)
-        names = dict.fromkeys(name for rows in told.values() for name, _entry in rows or ())
-        recipients = dict(held.recipients)
-        unknown = [name for name in names if _called(recipients, name) is None]
-        for output in self._ask.many(in_chunks([("Name", name) for name in unknown], _LOOK)):
-            recipients |= {one.guid: one for one in map(Recipient.of, self._ask.some(output)[0])}
-        placed: dict[str, tuple[tuple[str, Entry], ...] | None] = {}
-        for app_id, rows in told.items():
-            found = [(_called(recipients, name), entry) for name, entry in rows or ()]
-            lost = rows is None or any(one is None for one, _entry in found)
-            of = tuple((one.guid, entry) for one, entry in found if one is not None and one.type in OPENED)
-            placed[app_id] = None if lost else of
-        return replace(held, send_as=placed, recipients=recipients)
-
-    def _send_as_of(self, claiming: t.Sequence[Pointer]) -> dict[str, list[tuple[str, Entry]] | None]:
-        """By app id: (Name of the recipient, entry) of each; None where it could not be read."""
-        told: dict[str, list[tuple[str, Entry]] | None] = {}
-        if claiming and self._sent is not None and self._sent.error is None and self._sent.value:
-            [one] = claiming
-            rows = self._ask.whole(self._sent)
-            told[one.app_id] = None if rows is None else mailbox_permission.send_as_of(rows)
-        asked = [one for one in claiming if one.app_id not in told]
-        outputs = self._ask.many([mailbox_permission.send_as_cmdlet(one.object_id or one.app_id) for one in asked])
-        for one, output in zip(asked, outputs, strict=True):
-            # Asked for by its own id: a row without a SID is its as well, however the name is printed.
-            rows = self._ask.whole(output)
-            told[one.app_id] = (
-                None
-                if rows is None
-                else [
-                    (name, entry if entry.sid else replace(entry, user=one.object_id))
-                    for name, entry in mailbox_permission.send_as_of(rows)
-                ]
-            )
-        return {
-            one.app_id: None
-            if (entries := told[one.app_id]) is None
-            else [(name, entry) for name, entry in entries if entry.is_of(one)]
-            for one in claiming
-        }
 
     # ---- rights, mailbox by mailbox
 
@@ -235,8 +190,3 @@ def _role_group(row: t.Mapping[str, t.Any]) -> RoleGroup:
         return tuple(str(item).strip().rpartition("/")[2] for item in items if str(item).strip())
 
     return RoleGroup(str(row.get("Name") or row.get("Identity") or ""), texts("Roles"), texts("Members"))
-
-
-def _called(known: t.Mapping[str, Recipient], name: str) -> Recipient | None:
-    found = [one for one in known.values() if one.is_printed_as(name)]
-    return next((one for one in found if one.type in OPENED), found[0] if found else None)

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
     GROUPS,
     ORGANIZATION_MANAGEMENT,
@@ -22,11 +22,13 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import (
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_entra import Entra
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_exchange import Asker
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_send_as import Printed, SendAs
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_state import OPENED, Held, Person
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import application_role
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.access_policy import Policy
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import Assignment, Scope
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Partly
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.recipient_filter import folded
 
 Json = dict[str, t.Any]
 _Members: t.TypeAlias = "frozenset[str] | None"
@@ -46,68 +48,92 @@ class Members:
         self._entra = entra
         self._everybody = everybody
         self._known: dict[str, Recipient] = {}
+        self._printed = Printed()
+        self._named: dict[str, Recipient] = {}  # groups, and what else was looked for by what names it
+        self._by_id: dict[str, Recipient] = {}
         self._direct: dict[str, tuple[frozenset[str], tuple[Recipient, ...], bool]] = {}
         self._managers: dict[str, tuple[str, ...]] = {}
 
     def look(
-        self, held: Held, policies: t.Sequence[Policy], assignments: t.Sequence[Assignment], people: t.Sequence[str]
+        self,
+        held: Held,
+        policies: t.Sequence[Policy],
+        assignments: t.Sequence[Assignment],
+        people: t.Sequence[str],
+        send_as: SendAs,
     ) -> Held:
-        """With all that decides of these."""
-        self._known = dict(held.recipients)
+        """With all that decides of these: two requests, beside the members of groups and of many scopes."""
+        self._learn(held.recipients.values())
         scopes = _used(held.scopes or (), assignments)
         filters = {scope.filter.text: scope for scope in scopes if not scope.filter.is_empty}
         on_groups = list(dict.fromkeys(one.scope for one in assignments if one.kind == application_role.GROUP))
         units = list(
             dict.fromkeys(one.scope for one in assignments if one.kind == application_role.ADMINISTRATIVE_UNIT)
         )
-        lookups = [
-            *(("ExternalDirectoryObjectId", key) for key in dict.fromkeys(one.entra_id for one in policies) if key),
-            *(("Name", one.scope_identity) for one in policies if not one.entra_id and one.scope_identity),
-            *(("Name", name) for name in on_groups),
-            *(("Guid", guid) for name in on_groups if (guid := _guid_in(name))),
-        ]
-        dns = [("DistinguishedName", dn) for scope in scopes for dn in scope.filter.groups or ()]
-        ids = [("ExternalDirectoryObjectId", user) for user in dict.fromkeys(people)]
-        asked = [
-            *in_chunks(list(dict.fromkeys([*lookups, *ids])), _WHO),
-            *_groups(list(dict.fromkeys([*lookups, *dns]))),
-            *(_filter(text) for text in filters),
-        ]
-        cut = len(asked) - len(filters)
-        outputs = self._ask.many(asked)
-        refused = False
-        for cmdlet, output in zip(asked[:cut], outputs[:cut], strict=True):
-            rows, whole = self._ask.some(output)
-            refused = refused or (not whole and cmdlet.name == "Get-Recipient")
-            for row in rows:
-                one = Recipient.of(row)
-                self._known.setdefault(one.guid, one)
-                if cmdlet.name == "Get-DistributionGroup":
-                    self._managers[one.guid] = _texts(row.get("ManagedBy"))
         in_roles: dict[str, _Members] = {}
         labels: dict[str, str] = {}
-        for (text, scope), output in zip(filters.items(), outputs[cut:], strict=True):
+        pairs = _pairs(policies, on_groups)
+        dns = [("DistinguishedName", dn) for scope in scopes for dn in scope.filter.groups or ()]
+        ids = [("ExternalDirectoryObjectId", user) for user in people]
+        looked = in_chunks(list(dict.fromkeys([*pairs, *ids, *dns])), _WHO)
+        asked = {
+            "looked": looked,
+            "filters": [_filter(text) for text in filters],
+            "send as": send_as.cmdlets(),
+        }
+        outputs = iter(self._ask.many([cmdlet for some in asked.values() for cmdlet in some]))
+        told = {name: [next(outputs) for _cmdlet in some] for name, some in asked.items()}
+        refused = self._take(told["looked"])
+        for (text, scope), output in zip(filters.items(), told["filters"], strict=True):
             rows, whole = self._ask.some(output)
             in_roles[text] = self._mailboxes(rows, whole, gone=output.error is not None)
             labels[text] = f"which mailboxes the scope {scope.name!r} holds"
-        roots = [one for one in self._known.values() if one.type in GROUPS]
-        self._descend([one for one in roots if _is_asked(one, policies, on_groups)])
+        send_as.take(self._ask, told["send as"])
+        self._descend([one for one in self._named.values() if _is_asked(one, policies, on_groups)])
+        owned = self._owned(policies, scopes, on_groups, refused=refused)
+        self._learn_names([*self._unknown_owners(owned.values()), *send_as.names(self._printed)])
         in_policies = self._of_policies(policies, labels, refused=refused)
-        owners = self._owners(policies, scopes, on_groups)
         in_roles |= self._of_groups(on_groups, labels, refused=refused)
         in_roles |= self._of_units(units, labels)
-        of_people = self._of_people(people, labels, refused=refused)
-        unified = frozenset(name for name in on_groups if (group := self._group(name)) and group.type == _UNIFIED)
         return replace(
             held,
-            recipients=dict(self._known),
             in_policies=in_policies,
             in_roles=in_roles,
-            of_people=of_people,
+            of_people=self._of_people(people, labels, refused=refused),
             labels=labels,
-            owners=owners,
-            unified=unified,
+            owners=self._owners(owned),
+            send_as=send_as.placed(self._printed),
+            unified=frozenset(name for name in on_groups if (group := self._group(name)) and group.type == _UNIFIED),
+            recipients=dict(self._known),
         )
+
+    def _learn(self, found: t.Iterable[Recipient]) -> None:
+        for one in found:
+            if one.guid not in self._known:
+                self._known[one.guid] = one
+                self._printed.add(one)
+                if one.entra_id:
+                    self._by_id[one.entra_id] = one
+
+    def _take(self, outputs: t.Iterable[Output]) -> bool:
+        """Whom the looks have found; whether one of them was refused."""
+        refused = False
+        for output in outputs:
+            rows, whole = self._ask.some(output)
+            refused = refused or not whole
+            for row in rows:
+                one = Recipient.of(row)
+                self._learn([one])
+                self._named[one.guid] = self._known[one.guid]
+                if one.type in GROUPS:
+                    self._managers[one.guid] = _texts(row.get("ManagedBy"))
+        return refused
+
+    def _learn_names(self, names: t.Sequence[str]) -> None:
+        """Recipients that are known by their Names only: one request for all."""
+        pairs = [("Name", name.rpartition("/")[2]) for name in dict.fromkeys(names)]
+        for output in self._ask.many(in_chunks(pairs, _WHO)):
+            self._learn(map(Recipient.of, self._ask.some(output)[0]))
 
     # ---- groups
 
@@ -134,7 +160,7 @@ class Members:
         for group, output in zip(listed, self._ask.many(cmdlets), strict=True):
             rows, whole = self._ask.some(output)
             found = [Recipient.of(row) for row in rows]
-            self._known |= {one.guid: one for one in found if one.type in OPENED}
+            self._learn(one for one in found if one.type in OPENED)
             self._direct[group.guid] = (
                 frozenset(one.guid for one in found if one.type in OPENED),
                 tuple(one for one in found if one.type in GROUPS),
@@ -168,9 +194,9 @@ class Members:
     ) -> dict[str, _Members]:
         found: dict[str, _Members] = {}
         for policy in policies:
-            key = policy.entra_id or policy.sid or policy.scope_identity
+            key = _key(policy)
             labels[key] = f"who is in the scope of the policy {policy}"
-            scope = next((one for one in self._known.values() if policy.covers(one)), None)
+            scope = next((one for one in self._named.values() if policy.covers(one)), None)
             if scope is None:
                 # A group that was deleted holds nobody.
                 found[key] = None if refused or not policy.entra_id else frozenset()
@@ -183,7 +209,7 @@ class Members:
     def _group(self, name: str) -> Recipient | None:
         """The group that an assignment was made on, by how Exchange prints it."""
         guid = _guid_in(name)
-        groups = [one for one in self._known.values() if one.type in GROUPS]
+        groups = [one for one in self._named.values() if one.type in GROUPS]
         return next((one for one in groups if one.guid == guid), None) or next(
             (one for one in groups if one.name.casefold() == name.casefold()), None
         )
@@ -224,26 +250,24 @@ class Members:
 
     def _by_entra(self, ids: t.Sequence[str]) -> tuple[frozenset[str], bool]:
         """(the Guids of the mailboxes of these objects of the directory, whether that is all)."""
-        by_id = {one.entra_id: one for one in self._known.values() if one.entra_id}
-        unknown = [key for key in dict.fromkeys(ids) if key and key not in by_id]
+        unknown = [key for key in dict.fromkeys(ids) if key and key not in self._by_id]
         whole = True
         if len(unknown) > MOST_ONE_BY_ONE:
             everybody, whole = self._everybody()
-            self._known |= {one.guid: one for one in everybody}
+            self._learn(everybody)
         elif unknown:
             pairs = [("ExternalDirectoryObjectId", key) for key in unknown]
             for output in self._ask.many(in_chunks(pairs, _WHO)):
                 rows, complete = self._ask.some(output)
                 whole = whole and complete
-                self._known |= {one.guid: one for one in map(Recipient.of, rows)}
-        by_id = {one.entra_id: one for one in self._known.values() if one.entra_id}
-        return frozenset(by_id[key].guid for key in ids if key in by_id and by_id[key].type in OPENED), whole
+                self._learn(map(Recipient.of, rows))
+        found = [self._by_id[key] for key in ids if key in self._by_id]
+        return frozenset(one.guid for one in found if one.type in OPENED), whole
 
     def _of_people(self, people: t.Sequence[str], labels: dict[str, str], *, refused: bool) -> dict[str, _Members]:
-        by_id = {one.entra_id: one for one in self._known.values() if one.entra_id}
         found: dict[str, _Members] = {}
         for user in people:
-            one = by_id.get(user)
+            one = self._by_id.get(user)
             labels[user] = one.label if one is not None else user
             if one is None:
                 found[user] = None if refused else frozenset()
@@ -253,36 +277,36 @@ class Members:
 
     # ---- who looks after groups
 
-    def _owners(
-        self, policies: t.Sequence[Policy], scopes: t.Sequence[Scope], on_groups: t.Sequence[str]
-    ) -> dict[str, tuple[Person, ...]]:
-        by_key: dict[str, Recipient] = {}
-        groups = [one for one in self._known.values() if one.type in GROUPS]
+    def _owned(
+        self, policies: t.Sequence[Policy], scopes: t.Sequence[Scope], on_groups: t.Sequence[str], *, refused: bool
+    ) -> dict[str, Recipient | None]:
+        """The groups by the keys that are asked with; None for one that may have been missed."""
+        by_key: dict[str, Recipient | None] = {}
+        groups = [one for one in self._named.values() if one.type in GROUPS]
         for policy in policies:
-            scope = next((one for one in groups if policy.covers(one)), None)
-            if scope is not None:
-                by_key[policy.entra_id or policy.sid or policy.scope_identity] = scope
-        folded = {one.dn.lower().replace(", ", ","): one for one in groups if one.dn}
+            by_key[_key(policy)] = next((one for one in groups if policy.covers(one)), None)
         for dn in {dn for scope in scopes for dn in scope.filter.groups or ()}:
-            if dn in folded:
-                by_key[dn] = folded[dn]
+            by_key[dn] = next((one for one in groups if folded(one.dn) == dn), None)
         for name in on_groups:
-            if (group := self._group(name)) is not None:
-                by_key[name] = group
-        wanted = {one.guid for one in by_key.values()}
-        names = dict.fromkeys(
+            by_key[name] = self._group(name)
+        return {key: group for key, group in by_key.items() if group is not None or refused}
+
+    def _unknown_owners(self, groups: t.Iterable[Recipient | None]) -> list[str]:
+        return [
             name
-            for guid in wanted
+            for guid in dict.fromkeys(one.guid for one in groups if one is not None)
             for name in self._managers.get(guid, ())
-            if not is_organization_management(name) and self._printed(name) is None
-        )
-        for output in self._ask.many(in_chunks([("Name", name.rpartition("/")[2]) for name in names], _WHO)):
-            self._known |= {one.guid: one for one in map(Recipient.of, self._ask.some(output)[0])}
-        found: dict[str, tuple[Person, ...]] = {}
-        unified = [one for one in by_key.values() if one.type == _UNIFIED and one.entra_id]
-        paths = {one.guid: f"/groups/{one.entra_id}/owners?$top=999" for one in unified}
-        owners = self._entra.members(paths)
-        for key, group in by_key.items():
+            if not is_organization_management(name) and self._printed.get(name) is None
+        ]
+
+    def _owners(self, owned: t.Mapping[str, Recipient | None]) -> dict[str, tuple[Person, ...] | None]:
+        unified = [one for one in owned.values() if one is not None and one.type == _UNIFIED and one.entra_id]
+        owners = self._entra.members({one.guid: f"/groups/{one.entra_id}/owners?$top=999" for one in unified})
+        found: dict[str, tuple[Person, ...] | None] = {}
+        for key, group in owned.items():
+            if group is None or (group.type == _UNIFIED and owners.get(group.guid) is None):
+                found[key] = None
+                continue
             what = f"owner of the group {group.label}"
             if group.type == _UNIFIED:
                 found[key] = tuple(
@@ -293,21 +317,32 @@ class Members:
             found[key] = tuple(
                 Person("", ORGANIZATION_MANAGEMENT, what)
                 if is_organization_management(name)
-                else _person(self._printed(name), name, what)
+                else _person(self._printed.get(name), name, what)
                 for name in self._managers.get(group.guid, ())
             )
         return found
-
-    def _printed(self, name: str) -> Recipient | None:
-        return next((one for one in self._known.values() if one.is_printed_as(name)), None)
 
     def _mailboxes(self, rows: t.Sequence[Json], whole: bool, *, gone: bool) -> _Members:
         if gone:
             return None
         found = [one for one in map(Recipient.of, rows) if one.type in OPENED]
-        self._known |= {one.guid: one for one in found}
+        self._learn(found)
         guids = frozenset(one.guid for one in found)
         return guids if whole else Partly(guids)
+
+
+def _key(policy: Policy) -> str:
+    return policy.entra_id or policy.sid or policy.scope_identity
+
+
+def _pairs(policies: t.Sequence[Policy], on_groups: t.Sequence[str]) -> list[tuple[str, str]]:
+    """(property, value) by which the scopes of policies, and groups that roles were assigned on, are found."""
+    return [
+        *(("ExternalDirectoryObjectId", one.entra_id) for one in policies if one.entra_id),
+        *(("Name", one.scope_identity) for one in policies if not one.entra_id and one.scope_identity),
+        *(("Name", name) for name in on_groups),
+        *(("Guid", guid) for name in on_groups if (guid := _guid_in(name))),
+    ]
 
 
 def _person(one: Recipient | None, name: str, what: str) -> Person:
@@ -338,18 +373,3 @@ def _used(scopes: t.Sequence[Scope], assignments: t.Sequence[Assignment]) -> lis
 def _filter(text: str) -> Cmdlet:
     """Whom a scope's filter finds. Recipients that are no mailboxes are found, too, and count for nothing."""
     return Cmdlet("Get-Recipient", {"Filter": text, "ResultSize": "Unlimited"}, "read which mailboxes a scope holds")
-
-
-def _groups(pairs: t.Sequence[tuple[str, str]]) -> list[Cmdlet]:
-    """Reads of the groups themselves, which alone say who looks after them."""
-    return [
-        Cmdlet(
-            "Get-DistributionGroup",
-            {
-                "Filter": " -or ".join(f"{name} -eq {_names.opath_literal(value)}" for name, value in some),
-                "ResultSize": "Unlimited",
-            },
-            "read who looks after the groups",
-        )
-        for some in (pairs[start : start + PER_FILTER] for start in range(0, len(pairs), PER_FILTER))
-    ]

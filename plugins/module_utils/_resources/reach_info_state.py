@@ -31,6 +31,7 @@ POINTERS, ASSIGNMENTS, SCOPES = (
     "the management scopes",
 )
 POLICIES, ROLE_GROUPS, SEND_AS = "the access policies", "the role groups", "as which mailboxes it may send"
+GROUP_OWNERS = "who owns the groups that limit it"
 FULL_ACCESS = "FullAccess on the mailboxes that were not looked at"
 """Words for what may be missing."""
 
@@ -68,6 +69,8 @@ class Holder:
     people: tuple[Person, ...] = ()
     credentials: int = 0
     missing: tuple[str, ...] = ()
+    seen: bool = True
+    """False where it could not be read whether Entra has a service principal of it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Held:
     ``send_as``: by app id, (Guid of the mailbox, entry). ``entries``: by the Guid of each mailbox that was looked at.
     ``scanned``: whether those are all of the tenant; ``looked_at`` how many they are.
     ``in_policies``, ``in_roles`` and ``of_people``: members by the keys that the scoping models ask with, mailboxes of
-    people by their object ids. ``labels`` says for people what a key is. ``owners``: of groups, by the same keys.
+    people by their object ids. ``labels`` says for people what a key is. ``owners``: of groups, by the same keys;
+    None where they could not be read.
     """
 
     pointers: tuple[Pointer, ...] | None = None
@@ -107,7 +111,7 @@ class Held:
     in_roles: Known = field(default_factory=dict)
     of_people: Known = field(default_factory=dict)
     labels: t.Mapping[str, str] = field(default_factory=dict)
-    owners: t.Mapping[str, tuple[Person, ...]] = field(default_factory=dict)
+    owners: t.Mapping[str, tuple[Person, ...] | None] = field(default_factory=dict)
     unified: frozenset[str] = frozenset()
     """Keys of groups of Microsoft 365, in which Graph can change who is a member."""
 
@@ -117,7 +121,10 @@ class Held:
 
 @dataclass(frozen=True)
 class State:
-    """``mailboxes``: Guids of the declared ones; ``unknown``: declared addresses that nobody has."""
+    """``asked`` and ``declared``: Guids of mailboxes that were named; ``unknown``: declared addresses that nobody has.
+
+    ``missing``: what could not be read to find all applications that there are.
+    """
 
     holders: tuple[Holder, ...]
     exchange: Held
@@ -126,3 +133,4 @@ class State:
     asked: frozenset[str] = frozenset()
     declared: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()

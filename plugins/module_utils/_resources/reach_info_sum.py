@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.mail2fax.m365.plugins.module_utils import _delegated, _names, _permissions, _widening
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_state import (
     ASSIGNMENTS,
+    DELEGATED,
     FULL_ACCESS,
+    GROUP_OWNERS,
     POINTERS,
     POLICIES,
     ROLE_GROUPS,
@@ -45,6 +47,7 @@ Json = dict[str, t.Any]
 
 DISABLED = "its service principal is disabled"
 NO_PRINCIPAL = "Entra has no service principal of it"
+UNSEEN = "it could not be read whether Entra lets it sign in"
 NOT_ASSIGNED = "the role assignment is disabled"
 WRONG_POINTER = "Exchange's service principal leads to another object than the application's"
 RETIRED = "the API that it is for ended in March 2024"
@@ -92,8 +95,9 @@ class _Asked:
 def application(holder: Holder, held: Held, state: State) -> Json:
     """One application in the shape of the report."""
     total = _Sum(missing=dict.fromkeys(holder.missing))
-    asleep = "" if holder.object_id else NO_PRINCIPAL
-    asleep = asleep or ("" if holder.enabled else DISABLED)
+    asleep = "" if holder.enabled else DISABLED
+    if not holder.object_id:
+        asleep = NO_PRINCIPAL if holder.seen else UNSEEN
     _by_entra(holder, held, total, asleep)
     pointer = held.pointer(holder.app_id)
     if held.pointers is None:
@@ -102,7 +106,8 @@ def application(holder: Holder, held: Held, state: State) -> Json:
         why = asleep or ("" if pointer.object_id == holder.object_id else WRONG_POINTER)
         limits = _by_roles(pointer, held, total, why)
         _by_rights(holder, pointer, held, total, why)
-        _groups_of(holder, pointer, held, total)
+        if not why:
+            _groups_of(holder, pointer, held, total)
         total.powers += _widening.of_permissions(holder.held, limits)
     if pointer is None:
         total.powers += _widening.of_permissions(holder.held, Limits())
@@ -137,9 +142,11 @@ def _by_entra(holder: Holder, held: Held, total: _Sum, asleep: str) -> None:
         for policy in hers:
             if not policy.is_valid:
                 total.lacks(f"whether the policy {policy} still limits, which Exchange calls not valid")
-            total.people += held.owners.get(policy.entra_id or policy.sid or policy.scope_identity, ())
+            _looked_after(policy.entra_id or policy.sid or policy.scope_identity, held, total)
     people = _Asked(held.of_people, held.labels, total)
     for consent in holder.consents:
+        if not consent.resource and _delegated.counts(consent):
+            total.lacks(DELEGATED)
         found = _delegated.grants_of(consent, people, lambda user: held.labels.get(user, user))
         total.add(found, asleep)
         for grant in found:
@@ -198,8 +205,17 @@ def _by_roles(pointer: Pointer, held: Held, total: _Sum, why: str) -> Limits:
             attributes = attributes or scope.filter.groups is None
         unit = unit or one.kind == application_role.ADMINISTRATIVE_UNIT
         unified = unified or any(key in held.unified for key in keys)
-        total.people += [person for key in keys for person in held.owners.get(key, ())]
+        for key in keys:
+            _looked_after(key, held, total)
     return Limits(unified, unit, attributes)
+
+
+def _looked_after(key: str, held: Held, total: _Sum) -> None:
+    """With who owns the group of a limit; a limit that is no group has no owner."""
+    owners = held.owners.get(key, ())
+    if owners is None:
+        total.lacks(GROUP_OWNERS)
+    total.people += owners or ()
 
 
 def _opens(one: Assignment) -> bool:
@@ -256,7 +272,7 @@ def _groups_of(holder: Holder, pointer: Pointer, held: Held, total: _Sum) -> Non
 def _shown(holder: Holder, held: Held, state: State, total: _Sum) -> Json:
     sure = [grant for grant in total.open if not grant.unsure or grant.everything]
     wide = [grant for grant in sure if grant.everything]
-    known = {guid for grant in sure for guid in grant.only or ()}
+    known = {guid for grant in sure for guid in grant.only or () if grant.opens(guid)}
     if wide:
         known |= state.asked
     rows = []
@@ -267,11 +283,10 @@ def _shown(holder: Holder, held: Held, state: State, total: _Sum) -> Json:
         if ways:
             ways += [_way(grant, why) for grant, why in total.dormant if grant.opens(guid)]
             rows.append({"address": _address(held, guid), "ways": _unique(ways)})
-    opened = {row["address"] for row in rows}
     asleep = []
-    for guid in {guid for grant, _why in total.dormant for guid in grant.only or ()}:
+    for guid in {guid for grant, _why in total.dormant for guid in grant.only or () if grant.opens(guid)}:
         ways = [_way(grant, why) for grant, why in total.dormant if grant.opens(guid)]
-        if ways and _address(held, guid) not in opened:
+        if ways and not any(grant.opens(guid) for grant in certain):
             asleep.append({"address": _address(held, guid), "ways": _unique(ways)})
     everywhere = [{**_way(grant), "but": _addresses(held, grant.but)} for grant in wide]
     everywhere += [
@@ -284,13 +299,13 @@ def _shown(holder: Holder, held: Held, state: State, total: _Sum) -> Json:
         "missing": sorted(total.missing),
         "mailboxes": sorted(rows, key=_by_address),
         "everything": bool(wide),
-        "everything_ways": _unique(everywhere),
+        "everything_by": _unique(everywhere),
         "closed": _addresses(held, closed),
         "dormant": sorted(asleep, key=_by_address),
         "powers": [one.as_dict() for one in sorted(set(total.powers))],
         "people": [one.as_dict() for one in sorted(set(total.people))],
         "object_id": holder.object_id or None,
-        "enabled": holder.enabled and bool(holder.object_id),
+        "enabled": holder.enabled and bool(holder.object_id) if holder.seen else None,
         "kind": holder.kind or None,
         "home_tenant": holder.home or None,
     }
@@ -336,9 +351,13 @@ def _addresses(held: Held, guids: t.Iterable[str]) -> list[str]:
     return sorted((_address(held, guid) for guid in guids), key=str.casefold)
 
 
-def is_of_note(shown: t.Mapping[str, t.Any]) -> bool:
-    """Whether an application has any power over mail, today or dormant."""
-    return bool(shown["mailboxes"] or shown["everything_ways"] or shown["dormant"] or shown["powers"])
+def is_of_note(holder: Holder, shown: t.Mapping[str, t.Any]) -> bool:
+    """Whether an application has any power over mail, today or dormant, or may have one that could not be read.
+
+    What could not be read of all alike makes none of them of note.
+    """
+    own = {*shown["missing"]} - {*holder.missing, POINTERS, ASSIGNMENTS, ROLE_GROUPS}
+    return bool(own or shown["mailboxes"] or shown["everything_by"] or shown["dormant"] or shown["powers"])
 
 
 def wider(shown: t.Mapping[str, t.Any], declared: t.Collection[str]) -> Json:
