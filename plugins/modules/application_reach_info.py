@@ -182,7 +182,7 @@ applications:
     everything:
       description: Whether it can open every mailbox, the ones that are made tomorrow included. They are not listed.
       type: bool
-    everything_by:
+    everything_ways:
       description:
         - The ways that no list of mailboxes limits, shaped as C(ways). C(but) has the addresses of the mailboxes that
           stay closed to this way.

@@ -89,7 +89,7 @@ def sets(app: Json, boxes: t.Collection[str]) -> Json:
     opened = {row["address"] for row in app["mailboxes"]}
     if app["everything"] and app["complete"]:
         opened |= set(boxes) - set(app["closed"])
-    everywhere = {_way(way) for way in app["everything_by"] if way["alive"]}
+    everywhere = {_way(way) for way in app["everything_ways"] if way["alive"]}
     ways = {
         row["address"]: sorted({_way(way) for way in row["ways"] if way["alive"]} - everywhere)
         for row in sorted(app["mailboxes"], key=lambda row: str(row["address"]))

@@ -299,7 +299,7 @@ def _shown(holder: Holder, held: Held, state: State, total: _Sum) -> Json:
         "missing": sorted(total.missing),
         "mailboxes": sorted(rows, key=_by_address),
         "everything": bool(wide),
-        "everything_by": _unique(everywhere),
+        "everything_ways": _unique(everywhere),
         "closed": _addresses(held, closed),
         "dormant": sorted(asleep, key=_by_address),
         "powers": [one.as_dict() for one in sorted(set(total.powers))],
@@ -357,7 +357,7 @@ def is_of_note(holder: Holder, shown: t.Mapping[str, t.Any]) -> bool:
     What could not be read of all alike makes none of them of note.
     """
     own = {*shown["missing"]} - {*holder.missing, POINTERS, ASSIGNMENTS, ROLE_GROUPS}
-    return bool(own or shown["mailboxes"] or shown["everything_by"] or shown["dormant"] or shown["powers"])
+    return bool(own or shown["mailboxes"] or shown["everything_ways"] or shown["dormant"] or shown["powers"])
 
 
 def wider(shown: t.Mapping[str, t.Any], declared: t.Collection[str]) -> Json:
