@@ -249,6 +249,13 @@ tokens_until_reason:
   description: Why until then.
   returned: when an application permission was revoked
   type: str
+token_lifetimes_known:
+  description: >-
+    Whether the tenant's token lifetime policies could be read, or O(token_grace_minutes) decides. If not, the usual
+    life holds, and a warning says so.
+  returned: success, when something was revoked
+  type: bool
+  version_added: 0.2.0
 revoked_at:
   description: When it was revoked (ISO 8601, UTC), by the service's clock.
   returned: when an application permission was revoked

@@ -272,6 +272,12 @@ tokens_until_reason:
   description: Why then.
   returned: when something was revoked
   type: str
+token_lifetimes_known:
+  description: >-
+    Whether the tenant's token lifetime policies could be read, or O(token_grace_minutes) decides. If not, the usual
+    life holds, and a warning says so.
+  returned: success, when something was revoked
+  type: bool
 revoked_at:
   description: When it was revoked (ISO 8601, UTC), by the service's clock.
   returned: when something was revoked

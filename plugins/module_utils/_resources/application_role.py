@@ -382,6 +382,7 @@ class ApplicationRole:
             return Settled(values, warnings=(token_life.NOT_WAITED_FOR,))
         return Settled(
             values,
+            warnings=() if values["token_lifetimes_known"] else (token_life.UNREAD,),
             pending=_ALIVE.format(told=", ".join(map(str, self._revoked))),
             pending_until=max(values["tokens_until"], self._awaited()),
         )

@@ -37,7 +37,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import Offers
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json, Plan, Settled
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import consent_limits
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.consent_plan import (
     ALL_USERS,
@@ -325,12 +325,12 @@ class Consent:
         if target != found[0].scopes:
             graph.patch(f"/oauth2PermissionGrants/{found[0].id}", {"scope": scope_of(target)}, step.title)
 
-    def settle(self, plan: Plan) -> Json:
+    def settle(self, plan: Plan) -> Settled:
         values: Json = {"revoked": self._revoked or []}
         _settle.read_back(self._tenant, self).require("the application's consent")
         if gone := _resources(values):
             values |= token_life.told(self._tenant.graph, self._tenant.now(), gone, self._grace)
-        return values
+        return Settled(values, warnings=() if values.get("token_lifetimes_known", True) else (token_life.UNREAD,))
 
     def lasting(self) -> Json:
         """A revocation may have been done: until when tokens may outlive it is not forgotten."""

@@ -147,18 +147,32 @@ def of_revoked(
     """As ``tokens_until``, with the tenant's lifetime policies read where the inventory does not decide."""
     if said_minutes is not None:
         return tokens_until(revoked_at, resources, said_minutes)
+    return tokens_until(revoked_at, resources, lifetime_policies=_read(graph, resources))
+
+
+def _read(graph: Graph, resources: t.Sequence[str]) -> list[LifetimePolicy] | None:
+    """As ``read``; whatever goes wrong ends no task that has revoked something."""
     try:
-        policies = read(graph, resources)
+        return read(graph, resources)
     except NoLongerWanted:
         raise
     except M365Error:
-        policies = None
-    return tokens_until(revoked_at, resources, lifetime_policies=policies)
+        return None
 
 
 def told(graph: Graph, revoked_at: dt.datetime, resources: t.Sequence[str], said_minutes: int | None) -> Json:
-    """The same as results of a module: ``revoked_at``, ``tokens_until``, ``tokens_until_reason``."""
-    return _told(revoked_at, *of_revoked(graph, revoked_at, resources, said_minutes))
+    """The same as results of a module: ``revoked_at``, ``tokens_until``, ``tokens_until_reason``, and
+    ``token_lifetimes_known``: false where the tenant's policies decide and could not be read."""
+    policies = [] if said_minutes is not None else _read(graph, resources)
+    found = tokens_until(revoked_at, resources, said_minutes, policies)
+    return {**_told(revoked_at, *found), "token_lifetimes_known": policies is not None}
+
+
+UNREAD = (
+    "The tenant's token lifetime policies could not be read, so a life of tokens that is longer than usual is not "
+    "waited for. Give the operator's application Policy.Read.All, or say in token_grace_minutes how long they live."
+)
+"""What a person is told of a revocation whose ``token_lifetimes_known`` is false."""
 
 
 def told_unread(revoked_at: dt.datetime, resources: t.Sequence[str], said_minutes: int | None) -> Json:
