@@ -94,18 +94,28 @@ def _is_report(document: t.Any) -> bool:
     applications = document.get("applications")
     return (
         isinstance(document.get("tenant") or {}, t.Mapping)
-        and _names(document, "declared", "missing", "unknown")
+        and _names(document, "declared", "missing", "unknown", "remembered")
         and isinstance(applications, list)
-        and all(isinstance(one, t.Mapping) and isinstance(one.get("app_id"), str) for one in applications)
-        and all(_are(one.get(key), needed) for one in applications for key, needed in _ROWS.items())
-        and all(_names(one, "missing", "closed") for one in applications)
-        and all(_are(row.get("ways")) for one in applications for row in words.rows(one))
+        and all(
+            isinstance(one, t.Mapping) and isinstance(one.get("app_id"), str) and _is_application(one)
+            for one in [*applications, *(document.get("remembered") or [])]
+        )
+    )
+
+
+def _is_application(one: Like) -> bool:
+    kept = one.get("remembered") or {}
+    return (
+        all(_are(one.get(key), needed) for key, needed in _ROWS.items())
+        and _names(one, "missing", "closed")
+        and all(_are(row.get("ways")) for row in words.rows(one))
         and all(
             _names(way, "limited_by", "but")
-            for one in applications
             for row in (*words.rows(one), {"ways": one.get("everything_ways")})
             for way in row.get("ways") or []
         )
+        and isinstance(kept, t.Mapping)
+        and (not kept or _is_application({**kept, "remembered": None}))
     )
 
 
@@ -140,8 +150,9 @@ def compose(found: Like, about: Like) -> Report:
     app_id = str(about.get("app_id") or "").lower()
     # Zeros stand for an application that is still to be made.
     app_id = "" if app_id == ZERO_GUID else app_id
+    known = reach_changes.known(previous)
     applications = [
-        _application(_taken(one), previous, at)
+        _application(_taken(one), known.get(str(one.get("app_id")).casefold(), {}), str(previous.get("at")), at)
         for one in found.get("applications") or []
         if one.get("app_id") != ZERO_GUID
     ]
@@ -168,6 +179,7 @@ def compose(found: Like, about: Like) -> Report:
         "wider": wider,
         "outcome": "blocked" if any(wider.values()) else "ok",
     }
+    document["remembered"] = reach_changes.vanished(previous, document)
     document["changes"] = reach_changes.compare(previous, document)
     document["compared_with"] = previous.get("at")
     changed = _lasting(document) != _lasting(previous)
@@ -222,15 +234,15 @@ def _taken(application: Like) -> Json:
     }
 
 
-def _application(found: Json, previous: Like, at: str) -> Json:
-    """In one order, whatever the services' was, and with the time since when each thing is seen."""
-    app_id = str(found.get("app_id") or "").lower()
-    was: t.Iterator[Like] = (one for one in previous.get("applications") or [] if str(one["app_id"]).lower() == app_id)
-    before = next(was, {})
+def _application(found: Json, before: Like, last: str, at: str) -> Json:
+    """In one order, whatever the services' was, and with the time since when each thing is seen.
+
+    ``before``: what was known of it, empty for nothing; ``last``: when that was.
+    """
     known = {str(row["address"]).casefold(): row.get("ways") or [] for row in words.rows(before)}
 
     def ways(listed: t.Iterable[Like], was: t.Iterable[Like]) -> list[Json]:
-        seen = {(words.key(way), words.alive(way)): way.get("seen_since") or previous.get("at") for way in was}
+        seen = {(words.key(way), words.alive(way)): way.get("seen_since") or last for way in was}
         made = [{**way, "seen_since": seen.get((words.key(way), words.alive(way)), at)} for way in listed]
         return sorted(made, key=lambda way: (not words.alive(way), *words.key(way)))
 
@@ -244,13 +256,14 @@ def _application(found: Json, previous: Like, at: str) -> Json:
         )
     found["everything_ways"] = ways(found.get("everything_ways") or [], before.get("everything_ways") or [])
     for key, names in (("powers", ("permission", "what", "opens")), ("people", ("id", "what"))):
-        seen = {_named(one, names): one.get("seen_since") or previous.get("at") for one in before.get(key) or []}
+        seen = {_named(one, names): one.get("seen_since") or last for one in before.get(key) or []}
         found[key] = sorted(
             ({**one, "seen_since": seen.get(_named(one, names), at)} for one in found.get(key) or []),
             key=lambda one: _named(one, names),
         )
     found["missing"] = sorted(str(one) for one in found.get("missing") or [])
-    return found
+    kept = reach_changes.remembered(before, found)
+    return {**found, "remembered": kept} if kept else found
 
 
 def _named(found: Like, names: t.Iterable[str]) -> tuple[str, ...]:

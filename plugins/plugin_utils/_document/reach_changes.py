@@ -5,7 +5,8 @@
 # Private to the collection: other collections must not import it.
 """What became wider or narrower between two reports of reach. Pure.
 
-What is not seen any more while something could not be read has not become narrower: nobody knows.
+What is not seen any more while something could not be read has not become narrower: nobody knows. It is remembered
+until a report can tell, so that it does not become wider either when it is seen again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def compare(before: Like, now: Like) -> list[Json]:
     """
     if not before:
         return []
-    old, new = _by_id(before), _by_id(now)
+    old, new = known(before), _by_id(now.get("applications"))
     own = str(now.get("application_id") or "").casefold()
     found: list[Json] = []
     for app_id, application in new.items():
@@ -39,10 +40,9 @@ def compare(before: Like, now: Like) -> list[Json]:
             found += _appeared(application)
     if _whole(before) and _whole(now):
         unread = bool(now.get("missing"))
+        became = UNKNOWN if unread else NARROWER
         found += [
-            _entry(gone, UNKNOWN if unread else NARROWER, "application", _vanished(unread))
-            for app_id, gone in old.items()
-            if app_id not in new
+            _entry(gone, became, "application", _vanished(unread)) for app_id, gone in old.items() if app_id not in new
         ]
     ranks = (WIDER, UNKNOWN, NARROWER, KNOWN)
     return [
@@ -76,8 +76,69 @@ def _whole(report: Like) -> bool:
     return report.get("all_applications") is not False
 
 
-def _by_id(report: Like) -> dict[str, Like]:
-    return {str(one.get("app_id") or "").casefold(): one for one in report.get("applications") or []}
+def _by_id(applications: t.Iterable[Like] | None) -> dict[str, Like]:
+    return {str(one.get("app_id") or "").casefold(): one for one in applications or []}
+
+
+def known(report: Like) -> dict[str, Like]:
+    """By its id, folded: what is known of each application, those with it that the report could not find."""
+    listed = {**_by_id(report.get("remembered")), **_by_id(report.get("applications"))}
+    return {app_id: effective(one) for app_id, one in listed.items()}
+
+
+_LISTS = ("everything_ways", "powers", "people")
+
+
+def effective(application: Like) -> Like:
+    """What is known of an application: what is shown of it, and what an earlier report had shown and this could not."""
+    kept = application.get("remembered")
+    if not kept:
+        return application
+    rows = {str(row["address"]).casefold(): dict(row) for row in application.get("mailboxes") or []}
+    for row in kept.get("mailboxes") or []:
+        here = rows.setdefault(str(row["address"]).casefold(), {"address": row["address"], "ways": []})
+        here["ways"] = [*(here.get("ways") or []), *(row.get("ways") or [])]
+    return {
+        **{name: value for name, value in application.items() if name != "remembered"},
+        "mailboxes": list(rows.values()),
+        "everything": bool(application.get("everything") or kept.get("everything")),
+        **{name: [*(application.get(name) or []), *(kept.get(name) or [])] for name in _LISTS},
+    }
+
+
+def remembered(before: Like, now: Like) -> Json:
+    """What was known of an application (``before``: see known) that this report, which could not read everything, does
+    not show.
+
+    Of the shape of an application; empty where nothing has to be remembered.
+    """
+    if now.get("complete") or not before:
+        return {}
+    shown = words.opened(now)
+    seen = {address.casefold(): {words.key(way) for way in ways} for address, ways in shown.items()}
+    rows = []
+    for address, ways in () if now.get("everything") else words.opened(before).items():
+        unseen = [way for way in ways if words.key(way) not in seen.get(address.casefold(), set())]
+        if unseen:
+            rows.append({"address": address, "ways": unseen})
+    wide = {words.key(way) for way in words.wide(now)}
+    kept: Json = {
+        "mailboxes": rows,
+        "everything": bool(before.get("everything") and not now.get("everything")),
+        "everything_ways": [way for way in words.wide(before) if words.key(way) not in wide],
+    }
+    for kind, listed in (("power", "powers"), ("person", "people")):
+        has = {_key(kind, one) for one in now.get(listed) or []}
+        kept[listed] = [one for one in before.get(listed) or [] if _key(kind, one) not in has]
+    return {name: value for name, value in kept.items() if value}
+
+
+def vanished(before: Like, now: Like) -> list[Like]:
+    """The applications that the last report knew and this one could not find, because not all could be read."""
+    if not (now.get("missing") and _whole(before) and _whole(now)):
+        return []
+    new = _by_id(now.get("applications"))
+    return [one for app_id, one in sorted(known(before).items()) if app_id not in new]
 
 
 def _entry(application: Like, became: str, kind: str, what: str, mailbox: str | None = None) -> Json:

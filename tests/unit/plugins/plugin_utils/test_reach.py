@@ -213,6 +213,45 @@ def test_what_is_not_seen_while_something_was_not_read_is_not_narrower() -> None
     assert [entry[:2] for entry in gone] == [("unknown", "application")]
 
 
+def test_what_was_not_seen_for_want_of_rights_is_no_widening_when_it_is_seen_again() -> None:
+    whole = [BUSY[0], ARCHIVE]
+    first = compose(*whole, at=LAST).document
+    blind = opening(complete=False, missing=["Exchange refused"], mailboxes=[])
+    second = compose(blind, missing=["the permissions granted in Entra"], about={"previous": json.dumps(first)})
+    assert second.changed
+    assert {entry["became"] for entry in second.document["changes"]} == {"unknown"}
+    # As long as nothing can be read, nothing is new, however often.
+    nothing = compose(missing=["all"], about={"previous": json.dumps(second.document)}).document
+    assert len(nothing["remembered"]) == 2
+    assert not compose(missing=["all"], about={"previous": json.dumps(nothing)}).changed
+    third = compose(
+        blind, missing=["the permissions granted in Entra"], about={"previous": json.dumps(second.document)}
+    )
+    assert not third.changed
+    again = compose(*whole, about={"previous": json.dumps(third.document)})
+    assert [(entry["became"], entry["kind"]) for entry in again.document["changes"]] == [("known", "reading")]
+    assert "remembered" not in again.document["applications"][0]
+    assert again.document["remembered"] == []
+    # What did change meanwhile is told.
+    more = compose(opening(FAX, "lee@contoso.com"), about={"previous": json.dumps(third.document)})
+    told = {(entry["became"], entry["kind"], entry["mailbox"]) for entry in more.document["changes"]}
+    assert {("wider", "mailbox", "lee@contoso.com"), ("narrower", "mailbox", ADELE)} <= told
+    assert ("narrower", "application", None) in told
+    assert ("wider", "mailbox", FAX) not in told
+
+
+def test_everything_is_remembered_as_well() -> None:
+    wide_open = application(everything=True, everything_ways=[wide()], mailboxes=[])
+    first = compose(wide_open, at=LAST).document
+    blind = application(complete=False, missing=["the permissions granted in Entra"], mailboxes=[])
+    second = compose(blind, about={"previous": json.dumps(first)}).document
+    assert [entry["became"] for entry in second["changes"]] == ["unknown", "unknown"]
+    assert second["wider"]["everything"] is False
+    again = compose(wide_open, about={"previous": json.dumps(second)}).document
+    assert [entry["kind"] for entry in again["changes"]] == ["reading"]
+    assert again["applications"][0]["everything_ways"][0]["seen_since"] == LAST
+
+
 def test_a_second_way_is_wider_and_a_way_that_wakes_up_too() -> None:
     both = opening(FAX, mailboxes=[{"address": FAX, "ways": [way(), right()]}])
     asleep = opening(FAX, mailboxes=[{"address": FAX, "ways": [way(), right(alive=False)]}])
