@@ -86,6 +86,8 @@ TURNS: Mapping[str, int] = {
     "lives of a tenant": 2,
     "lives of a secret": 4,
     "many hosts": 3,
+    "rings by strategy": 1,
+    "rules of a fleet": 2,
     "typing errors": 2,
 }
 """Groups of dear stories, and how many of each one commit tells."""

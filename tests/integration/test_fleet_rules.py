@@ -60,6 +60,7 @@ def written(emulator: Emulator) -> set[str]:
 # --- rings -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.turn("rings by strategy")
 @pytest.mark.parametrize(("strategy", "forks"), [("linear", 1), ("free", 5), ("host_pinned", 2)])
 def test_no_tenant_of_the_next_ring_is_begun_after_a_bad_one(
     emulator: Emulator, tmp_path: pathlib.Path, strategy: str, forks: int
@@ -100,6 +101,7 @@ def test_where_all_are_unreachable_all_are_rows(emulator: Emulator, tmp_path: pa
     assert outcomes(run) == {"tenant01": "failed", "tenant02": "failed"}, "a share of 100 percent holds nothing up"
 
 
+@pytest.mark.turn("rules of a fleet")
 def test_the_share_said_is_the_share_meant(emulator: Emulator, tmp_path: pathlib.Path) -> None:
     said = {"mail2fax_ring_size": 2, "mail2fax_ring_max_bad": 50}
     fleet = fleet_of(emulator, tmp_path, 4, tenant01=TYPO, tenant02={"mail2fax_mailboxes": ["not an address"]})
@@ -221,6 +223,7 @@ def asked(run: Run, path: pathlib.Path) -> list[str]:
     return found
 
 
+@pytest.mark.turn("rules of a fleet")
 def test_a_look_up_is_asked_once_a_tenant_and_run(emulator: Emulator, tmp_path: pathlib.Path) -> None:
     counted = tmp_path / "counted"
     counted.write_text("", encoding="utf-8")
@@ -257,6 +260,7 @@ def test_a_look_up_is_asked_once_a_tenant_and_run(emulator: Emulator, tmp_path: 
 # --- confirmations -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.turn("rules of a fleet")
 def test_a_confirmation_is_said_for_each_tenant(emulator: Emulator, tmp_path: pathlib.Path) -> None:
     fleet = fleet_of(emulator, tmp_path, 2)
     assert fleet.play("mail2fax.m365.provision").code == 0
