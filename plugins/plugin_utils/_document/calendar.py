@@ -16,9 +16,6 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times impo
 Json = dict[str, t.Any]
 Like = t.Mapping[str, t.Any]
 
-PHASES = ("prepare", "prove", "hand_over", "confirm", "retire", "done")
-"""Of a migration, in their order."""
-
 _AGAIN = "run mail2fax.m365.migrate again"
 _NEXT = {
     "prepare": f"{_AGAIN}: it makes the new way in beside the old one",
@@ -33,6 +30,7 @@ _NEXT = {
 _BEGIN = (
     "run mail2fax.m365.migrate with mail2fax_migrate_to, once the vendor has named the successor of this connection"
 )
+_BACK = "run mail2fax.m365.migrate with mail2fax_migrate_rollback: true again"
 _OVER = "EWS has ended: run mail2fax.m365.migrate with mail2fax_migrate_to"
 
 
@@ -53,7 +51,7 @@ def calendar(profiles: t.Iterable[Like], migration: t.Any, at: dt.datetime) -> J
         "ews_days_left": left,
         "ews_ends": end.isoformat(),
         "phase": str(phase) if phase else None,
-        "next": _next(str(phase or ""), standing.get("until"), left, at),
+        "next": _next(standing, left, at),
     }
 
 
@@ -83,10 +81,15 @@ def _sunset(profile: Like) -> dt.date | None:
     return found.date() if found else None
 
 
-def _next(phase: str, until: t.Any, left: int, at: dt.datetime) -> str:
-    """What a person does next; where something is waited for, from when on."""
+def _next(standing: Like, left: int, at: dt.datetime) -> str:
+    """What a person does next; where something is waited for, from when on, and what that is."""
+    phase, until = str(standing.get("phase") or ""), standing.get("until")
     if phase not in _NEXT:
         return _OVER if left < 0 else _BEGIN
     moment = instant(until)
     after = f"after {readable_time(until)}: " if moment and moment > at else ""
-    return f"{after}{_NEXT[phase]}"
+    if standing.get("rolling"):
+        return f"{after}{_BACK}"
+    # What a person is to do is what is awaited.
+    awaits = f" (it waits for {standing['awaits']})" if standing.get("awaits") and phase != "confirm" else ""
+    return f"{after}{_NEXT[phase]}{awaits}"

@@ -232,6 +232,19 @@ def test_a_calendar_tells_days_phase_and_what_comes_next(profiles: t.Any, phase:
     assert found["next"].startswith("after") == (phase == "retire")
 
 
+def test_a_calendar_tells_what_is_waited_for_and_a_roll_back() -> None:
+    waits = {"phase": "prove", "until": "2026-11-28T14:00:00Z", "awaits": "roles that Exchange has cached"}
+    found = calendar.calendar([EWS], waits, NOVEMBER) or {}
+    assert found["next"] == (
+        "after 28 Nov 2026, 14:00 UTC: run mail2fax.m365.migrate again: it proves the new way in "
+        "(it waits for roles that Exchange has cached)"
+    )
+    back = calendar.calendar([EWS], {"phase": "prove", "rolling": True}, NOVEMBER) or {}
+    assert back["next"] == "run mail2fax.m365.migrate with mail2fax_migrate_rollback: true again"
+    person = calendar.calendar([EWS], {"phase": "confirm", "awaits": "somebody"}, NOVEMBER) or {}
+    assert "somebody" not in person["next"]
+
+
 def test_a_tenant_that_is_not_on_ews_has_no_calendar() -> None:
     assert calendar.calendar([IMAP, {}], {"phase": "done"}, NOVEMBER) is None
     assert calendar.of({"profile": IMAP}, NOVEMBER) is None
