@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import multiprocessing
 import os
 import pathlib
 import tempfile
@@ -29,6 +30,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY, 
 
 PREFIX = "m365store-"
 GOODBYE_S = 5
+_LOADED_IN = os.getpid()
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,13 @@ class Logins:
 
 
 def of_this_run() -> Logins | None:
-    """The logins of the run; None where nothing can be shared."""
-    return Logins(constants.DEFAULT_LOCAL_TMP) if KEY else None
+    """The logins of the run; None where nothing can be shared: whoever asks then signs in alone, and out.
+
+    A worker that has loaded this file itself, as one that begins with a look-up, has a key that nobody else has, and
+    nobody would end what it shares.
+    """
+    alone = multiprocessing.parent_process() is not None and os.getpid() == _LOADED_IN
+    return Logins(constants.DEFAULT_LOCAL_TMP) if KEY and not alone else None
 
 
 def end_all(folder: str, key: bytes = KEY) -> int:
