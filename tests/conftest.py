@@ -88,6 +88,7 @@ TURNS: Mapping[str, int] = {
     "many hosts": 3,
     "rings by strategy": 1,
     "rules of a fleet": 2,
+    "records": 2,
     "typing errors": 2,
 }
 """Groups of dear stories, and how many of each one commit tells."""

@@ -93,6 +93,7 @@ def test_a_namespace_and_a_mount_of_its_own(bao: Bao) -> None:
 # --- jobs of AWX ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.turn("records")
 def test_the_log_of_a_job_ends_with_the_sheet(nodes: Nodes) -> None:
     run, _site = nodes.on_any("provision", awx_job_id=7)
     assert run.code == 0, run.output
@@ -123,6 +124,7 @@ def test_a_job_writes_nothing_whose_memory_goes_with_it(nodes: Nodes, change: Js
     assert all(some in told for some in [*words, "mail2fax_allow_volatile: true", "blocked"]), run.output
 
 
+@pytest.mark.turn("records")
 def test_a_job_that_may_forget_goes_on(nodes: Nodes) -> None:
     change = {"mail2fax_record_store": None, "awx_job_id": 7, "mail2fax_allow_volatile": True}
     run, site = nodes.on_any("provision", **change)

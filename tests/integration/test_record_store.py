@@ -145,6 +145,7 @@ def test_a_store_that_refuses_blocks_before_anything_is_written(nodes: Nodes, ca
     assert nodes.bao.kept(f"mail2fax/secrets/{HOST}") is None
 
 
+@pytest.mark.turn("records")
 def test_a_sealed_store_blocks_every_playbook(nodes: Nodes) -> None:
     nodes.bao.seal()
     try:
@@ -207,6 +208,7 @@ def test_a_store_that_refuses_at_the_end_loses_nothing_and_the_next_run_goes_on(
     assert nodes.ours() == noted
 
 
+@pytest.mark.turn("records")
 def test_a_token_that_ends_in_the_middle_is_told_and_the_next_run_goes_on(nodes: Nodes) -> None:
     token = nodes.bao.token("fax")
     store = {**nodes.store, "token": token}
@@ -248,6 +250,7 @@ def test_a_run_that_another_one_overtook_is_refused_and_what_it_added_is_noted(n
 # --- from a folder ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.turn("records")
 def test_what_a_folder_has_is_taken_over(nodes: Nodes) -> None:
     site = nodes.node(mail2fax_record_store={"backend": "folder"})
     assert site.play("provision").code == 0
