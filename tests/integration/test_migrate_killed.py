@@ -18,12 +18,8 @@ import pytest
 from tests.integration.killing import Checkpoint, Life, alike, life, provisioned
 from tests.integration.moving import BACK, PATHS, Move, Stage, Stuck
 from tests.sample import SOAKING, sample
-from tests.tools import layout
 
 Json = dict[str, t.Any]
-pytestmark = pytest.mark.skipif(
-    not (layout.ROOT / "playbooks/migrate.yml").is_file(), reason="there is no playbook that migrates yet"
-)
 
 
 @contextlib.contextmanager
