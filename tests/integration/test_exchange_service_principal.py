@@ -87,6 +87,17 @@ def test_what_the_preflight_read_of_both_in_this_run_is_not_asked_again(emulator
         assert sent(emulator) == ["Get-ServicePrincipal"]
 
 
+def test_a_server_that_does_not_know_it_yet_is_asked_again(emulator: Emulator) -> None:
+    apply(emulator)
+    text = "Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|It couldn't be found."
+    details = [{"code": "Context", "target": "", "message": text}]
+    body = {"error": {"code": "NotFound", "message": "Error executing cmdlet", "details": details}}
+    rule = {"match": {"cmdlet": "Remove-ServicePrincipal"}, "nth": 1, "effect": {"status": 404, "body": body}}
+    emulator.faults([rule])
+    assert apply(emulator, state="absent")["outcome"] == "changed"
+    assert apply(emulator, state="absent")["outcome"] == "ok"
+
+
 @pytest.mark.parametrize("unknown", ["404", "400", "everything"])
 def test_an_unknown_identity_may_be_answered_in_three_ways(unknown: str):
     with start_emulator(tenants(switches={"unknown_service_principal": unknown}), "rest") as emulator:

@@ -11,7 +11,6 @@ What has to be done is planned in ``service_principal_plan``.
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
@@ -154,12 +153,24 @@ class ServicePrincipal:
             case Create():
                 self._create(step)
             case Remove():
-                with contextlib.suppress(NotFound):  # somebody else was quicker, or the service principal went
-                    self._tenant.exchange.invoke(
-                        "Remove-ServicePrincipal", step.title, Identity=step.identity, Confirm=False
-                    )
+                self._remove(step)
             case _:
                 t.assert_never(step)
+
+    def _remove(self, step: Remove) -> None:
+        def gone() -> bool:
+            try:
+                self._tenant.exchange.invoke(
+                    "Remove-ServicePrincipal", step.title, Identity=step.identity, Confirm=False
+                )
+            except NotFound:
+                # Somebody else was quicker, or the service principal went; where it still reads, the server that was
+                # asked to remove it does not know it yet.
+                [pointed] = self._tenant.exchange.invoke_many([read_cmdlet(self._desired.app_id)])
+                return pointer_of(pointed, self._desired.app_id) is None
+            return True
+
+        self._tenant.patiently(gone, budget_s=min(30.0, self._tenant.patience_s))
 
     def _create(self, step: Create) -> None:
         refusals: list[ServiceError] = []
