@@ -36,7 +36,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import variables
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import APART, variables
 
 Json = dict[str, t.Any]
 _held.names()  # In the main process, once for all workers.
@@ -240,8 +240,9 @@ class ActionModule(ActionBase):
         said: Json = {}
         broken: set[str] = set()
         locked: dict[str, str] = {}
-        for name in variables():
-            if name not in found or _blanks.blank(found[name]):
+        for name, row in variables().items():
+            # What is not about tenants is not looked up for each of them.
+            if row.playbooks == APART or name not in found or _blanks.blank(found[name]):
                 continue
             try:
                 value = plain_but_dates(self._once(name, found))

@@ -142,7 +142,8 @@ options:
   winrm_proxy:
     description:
       - The proxy that leads to the host. E(HTTPS_PROXY) is not used for it, and E(NO_PROXY) holds.
-      - If not set, the environment variable E(M365_WINRM_PROXY) is used.
+      - If not set, the environment variable E(M365_WINRM_PROXY) is used, or the content of the file that
+        E(M365_WINRM_PROXY_FILE) names.
     type: str
   winrm_operation_timeout:
     description:
@@ -234,7 +235,8 @@ options:
         name. It wins over E(HTTPS_PROXY) and E(ALL_PROXY), which are used when this is not set.
       - E(NO_PROXY) holds for both. It takes names, domains, addresses, networks such as V(10.0.0.0/8), and V(*).
       - What is reached from this machine alone, such as the endpoint of a managed identity, is never asked by a proxy.
-      - If not set, the environment variable E(M365_PROXY) is used.
+      - If not set, the environment variable E(M365_PROXY) is used, or the content of the file that E(M365_PROXY_FILE)
+        names.
     type: str
   ca_path:
     description:

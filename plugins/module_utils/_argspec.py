@@ -66,8 +66,8 @@ IN_A_FILE = "_FILE"
 LONGEST_SECRET = 64 * 1024
 
 
-def _from(variable: str, **rest: t.Any) -> dict[str, t.Any]:
-    if rest.get("no_log"):
+def _from(variable: str, *, by_file: bool = False, **rest: t.Any) -> dict[str, t.Any]:
+    if by_file or rest.get("no_log"):
         return {"fallback": (said, [variable, variable + IN_A_FILE]), **rest}
     return {"fallback": (said_path if rest["type"] == "path" else said, [variable]), **rest}
 
@@ -146,7 +146,8 @@ NETWORK = ArgumentSpec(
         "cloud": _from("M365_CLOUD", type="str", default="global", choices=["global", "gcc_high", "dod", "china"]),
         "timeout": _from("M365_TIMEOUT", type="int", default=30),
         "patience": _from("M365_PATIENCE", type="int", default=180),
-        "proxy": _from("M365_PROXY", type="str"),
+        # Its address may hold a password.
+        "proxy": _from("M365_PROXY", by_file=True, type="str"),
         "ca_path": _from("M365_CA_PATH", type="path"),
     }
 )
@@ -170,7 +171,7 @@ WINDOWS_HOST = ArgumentSpec(
         "winrm_certificate_key_path": _from("M365_WINRM_CERTIFICATE_KEY_PATH", type="path", no_log=False),
         "winrm_ca_path": _from("M365_WINRM_CA_PATH", type="path"),
         "winrm_validate_certs": _from("M365_WINRM_VALIDATE_CERTS", type="bool", default=True),
-        "winrm_proxy": _from("M365_WINRM_PROXY", type="str"),
+        "winrm_proxy": _from("M365_WINRM_PROXY", by_file=True, type="str"),
         "winrm_operation_timeout": _from("M365_WINRM_OPERATION_TIMEOUT", type="int", default=20),
         "winrm_read_timeout": _from("M365_WINRM_READ_TIMEOUT", type="int", default=30),
         "winrm_deadline": _from("M365_WINRM_DEADLINE", type="int", default=900),

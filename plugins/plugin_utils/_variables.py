@@ -19,7 +19,11 @@ PASSED_ON = "mail2fax_run_"
 """What earlier jobs of a workflow hand on bears such names. They are accepted, and read by nothing here."""
 
 PLAYBOOKS = ("provision", "rotate", "audit", "decommission", "reach", "migrate", "fleet_report")
+APART = ("awx",)
+"""Playbooks that are not about tenants."""
+
 FILE = pathlib.Path(__file__).with_name("variables.yml")
+LISTED = ("choices", "needed_by", "playbooks", "survey")
 KINDS = ("str", "path", "bool", "int", "list", "dict", "raw")
 
 
@@ -43,6 +47,7 @@ class Variable:
     example: t.Any = None
     least: int | None = None
     confirms: bool = False
+    survey: tuple[str, ...] = ()
 
 
 @functools.cache
@@ -56,7 +61,7 @@ def _variable(group: str, row: dict[str, t.Any]) -> Variable:
     unknown = set(row) - {field.name for field in fields(Variable)}
     if unknown or row["type"] not in KINDS:
         raise ValueError(f"{FILE.name}: {row['name']} has {', '.join(sorted(unknown)) or row['type']}")
-    listed: dict[str, t.Any] = {key: tuple(row[key]) for key in ("choices", "needed_by", "playbooks") if key in row}
+    listed: dict[str, t.Any] = {key: tuple(row[key]) for key in LISTED if key in row}
     given: dict[str, t.Any] = {**row, **listed, "group": group}
     return Variable(**given)
 

@@ -18,7 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores._vault_way i
 
 VARIABLES = {name: option["fallback"][1] for name, option in CONNECTION.options.items() if "fallback" in option}
 PATHS = sorted(name for name in VARIABLES if CONNECTION.options[name]["type"] == "path")
-SECRETS = sorted(name for name in VARIABLES if CONNECTION.options[name].get("no_log"))
+SECRETS = sorted(name for name, variables in VARIABLES.items() if len(variables) > 1)
 
 
 def options(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, t.Any]:
@@ -67,6 +67,11 @@ def test_a_path_that_leads_nowhere_or_to_something_is_said(
 def test_a_check_is_switched_off_by_words_that_a_person_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     for word in ("no", "false", "0", "off"):
         assert options(monkeypatch, M365_WINRM_VALIDATE_CERTS=word)["winrm_validate_certs"] is False
+
+
+def test_whatever_may_hold_a_secret_may_lie_in_a_file() -> None:
+    hidden = {name for name, option in CONNECTION.options.items() if option.get("no_log") and name in VARIABLES}
+    assert set(SECRETS) == hidden | {"proxy", "winrm_proxy"}
 
 
 @pytest.mark.parametrize("name", SECRETS)

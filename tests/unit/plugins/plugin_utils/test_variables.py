@@ -57,7 +57,8 @@ def test_the_table_is_sound() -> None:
     for row in _variables.variables().values():
         assert row.name.startswith(_variables.PREFIX)
         assert not row.name.startswith(_variables.PASSED_ON)
-        assert set(row.playbooks) <= {*_variables.PLAYBOOKS}
+        assert set(row.playbooks) <= {*_variables.PLAYBOOKS} or row.playbooks == _variables.APART
+        assert set(row.survey) <= {*row.playbooks}
         assert set(row.needed_by) <= {*_variables.PLAYBOOKS}
         assert row.default is None or not row.choices or row.default in row.choices
         assert row.meaning.endswith((".", "..."))
