@@ -142,6 +142,9 @@ CASES = [
         "app_id": NEW, "expect": {"granted": [TENANT.fax], "denied": [TENANT.control]}}),
     Case("verdicts against expectation", "exchange_application_access_info", {
         "app_id": NEW, "expect": {"granted": [TENANT.control]}}, red=True),
+    Case("reach", "application_reach_info", {"app_id": NEW, "mailboxes": [TENANT.fax]}),
+    Case("reach of all", "application_reach_info", {"all_applications": True, "app_id": NEW, "scan": "all"}),
+    Case("reach of nothing", "application_reach_info", {}, red=True),
     Case("look at the tenant", "m365_tenant_info", {
         "mailboxes": [TENANT.fax], "permissions": PERMISSIONS, "ews": {"required": True}}),
     Case("the wrong tenant", "m365_tenant_info", {"expected_domain": "contoso.example"}, red=True),
