@@ -43,7 +43,8 @@ options:
 """
 
 EXAMPLES = r"""
-- hosts: "{{ ansible_play_hosts_all | mail2fax.m365.hosts_meant('customers', groups) }}"
+- name: Look at the tenants that are meant
+  hosts: "{{ ansible_play_hosts_all | mail2fax.m365.hosts_meant('customers', groups) }}"
 """
 
 RETURN = r"""

@@ -39,8 +39,9 @@ options:
 """
 
 EXAMPLES = r"""
-- hosts: all
-  serial: "{{ ansible_play_hosts_all | mail2fax.m365.ring_sizes(hostvars, 'all', groups) }}"
+- name: Provision ring after ring
+  hosts: all
+  serial: "{{ ansible_play_hosts_all | mail2fax.m365.ring_sizes(hostvars | default({}), 'all', groups) }}"
 """
 
 RETURN = r"""
