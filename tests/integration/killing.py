@@ -38,6 +38,8 @@ class Checkpoint:
     files: pathlib.Path
     tokens: Json
     next_tick: float
+    accesses: t.Sequence[Json]
+    """How the fax server is set up."""
 
 
 @dataclass
@@ -117,7 +119,8 @@ class Life:
         files = self.shelf / str(self._shelved)
         copy_files(self.site.folder, files)
         tokens = dict(self.fax._tokens) if self.fax else {}
-        return Checkpoint(what, self.emulator.snapshot(), files, tokens, self._next_tick)
+        accesses = self.fax.accesses if self.fax else ()
+        return Checkpoint(what, self.emulator.snapshot(), files, tokens, self._next_tick, accesses)
 
     def back_to(self, point: Checkpoint) -> None:
         """As if the run had been killed there. What was exposed or went wrong before is forgotten."""
@@ -127,6 +130,7 @@ class Life:
         self._next_tick = point.next_tick
         if self.fax is not None:
             self.fax._tokens = dict(point.tokens)
+            self.fax.accesses = point.accesses
             self.fax.problems = []
 
     # --- what there is -----------------------------------------------------------------------------------------------

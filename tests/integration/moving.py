@@ -118,12 +118,12 @@ class Move:
             self.wait()
         raise Stuck(f"after {RUNS} runs it is in {self.phase}: {self.migration.get('awaits')}\n{run.output[-3000:]}")
 
-    def roll_back(self) -> Run:
-        """Run after run until nothing of the migration is left. Raises Stuck."""
+    def roll_back(self, *, keep: bool = False) -> Run:
+        """Run after run until nothing of the migration is left; ``keep``: the instants of the first. Raises Stuck."""
         if self.migration:
             self.set_up("from")
-        for _run in range(RUNS):
-            run = self.run(mail2fax_migrate_rollback=True)
+        for number in range(RUNS):
+            run = self.run(keep=keep and number == 0, mail2fax_migrate_rollback=True)
             if run.code:
                 raise Stuck(run.output[-6000:])
             if not self.migration:
