@@ -68,7 +68,7 @@ def test_killed_at_every_request(name: str, tmp_path: pathlib.Path) -> None:
         assert alike(one.state()) == alike(left)
 
         wrong = {}
-        for point in sample(points, 3, of=name):
+        for point in sample(points, 1, of=name):
             one.back_to(point)
             if found := taken_back(one, before):
                 wrong[point.what] = found
@@ -76,6 +76,7 @@ def test_killed_at_every_request(name: str, tmp_path: pathlib.Path) -> None:
         print(f"{name}: {len(points)} instants")
 
 
+@pytest.mark.soak
 def test_without_waiting_the_exposure_is_found(tmp_path: pathlib.Path) -> None:
     with life(tmp_path, "no grace", {}) as one:
         provisioned(one)
