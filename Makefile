@@ -54,9 +54,14 @@ cores: $(STAMP) ## A tenant's life on every supported ansible-core, in both lane
 		tests/integration/test_canary.py tests/integration/test_cores.py $(CORES_ARGS)
 
 .PHONY: bench
-bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2"), and a Windows host
+bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2"), a Windows host, and 300 tenants
 	@$(RUN) -m tests.bench.windows_host
 	@$(RUN) tests/bench/run.py $(BENCH)
+	@$(RUN) tests/bench/scale.py $(SCALE)
+
+.PHONY: scale
+scale: $(STAMP) ## What 10, 100 and 300 tenants cost, and what grows with them (SCALE="--tenants 10,40": others)
+	@$(RUN) tests/bench/scale.py $(SCALE)
 
 .PHONY: format
 format: $(STAMP) ## Format the Python code, and mend what can be mended
