@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import random
 import re
 import typing as t
 
@@ -362,6 +363,68 @@ def test_no_report_is_none_and_a_bare_one_is_taken() -> None:
     assert reach.read("", "contoso") == reach.read(None, "contoso") == reach.Last()
     bare = '{"host": "contoso", "tenant": {"id": null}, "at": "x", "declared": [], "applications": []}'
     assert not reach.read(bare, "contoso", TENANT).refused
+
+
+def generated(dice: random.Random) -> list[dict[str, t.Any]]:
+    """Applications with everything that a report can tell, all of it read."""
+    found = []
+    for number in range(3):
+        boxes = [f"box{one}@contoso.com" for one in range(4)]
+        ways = [way(), right(), wide("graph", "Mail.Read"), right("smtp", "SMTP.SendAsApp", alive=False, why="off")]
+        rows = [{"address": one, "ways": dice.sample(ways, dice.randint(1, 3))} for one in dice.sample(boxes, 2)]
+        everything = dice.random() < 0.3
+        powers = [
+            {"permission": "P", "what": "w", "opens": "itself"},
+            {"permission": "Q", "what": "w", "opens": "others"},
+        ]
+        people = [{"id": str(one), "name": f"N{one}", "what": "owner"} for one in range(2)]
+        if number == 0 or dice.random() < 0.7:
+            found.append(
+                application(
+                    OURS if number == 0 else str(number),
+                    f"App {number}",
+                    mailboxes=[] if everything else rows,
+                    everything=everything,
+                    everything_ways=[wide()] if everything else [],
+                    powers=dice.sample(powers, dice.randint(0, 2)),
+                    people=dice.sample(people, dice.randint(0, 2)),
+                )
+            )
+    return found
+
+
+def amount(applications: list[dict[str, t.Any]]) -> set[tuple[str, ...]]:
+    """What is open, held and had by whom, as a set of plain facts."""
+    facts: set[tuple[str, ...]] = set()
+    for one in applications:
+        app = str(one["app_id"])
+        facts |= {(app, "*", *map(str, (w["protocol"], w["permission"]))) for w in one["everything_ways"]}
+        facts |= {(app, "P", str(p["permission"])) for p in one["powers"]} | {
+            (app, "N", p["id"]) for p in one["people"]
+        }
+        facts |= {
+            (app, row["address"], w["protocol"], w["permission"])
+            for row in one["mailboxes"]
+            for w in row["ways"]
+            if w.get("alive") is not False
+        }
+    return facts
+
+
+def test_what_is_told_agrees_with_what_there_is_in_generated_tenants() -> None:
+    dice = random.Random(11)
+    kinds = set()
+    for _tenant in range(60):
+        one, other = generated(dice), generated(dice)
+        there, back = ({(entry[0], entry[1]) for entry in changes(*pair)} for pair in ((one, other), (other, one)))
+        swapped = {"wider": "narrower", "narrower": "wider"}
+        assert there == {(swapped[became], kind) for became, kind in back}
+        assert bool(there) == (amount(one) != amount(other))
+        if amount(one) < amount(other):
+            assert {became for became, _kind in there} == {"wider"}
+        assert changes(one, one) == []
+        kinds |= there
+    assert len(kinds) == 12, "every kind of change, both ways"
 
 
 # --- the table -------------------------------------------------------------------------------------------------
