@@ -67,6 +67,10 @@ options:
         description: Permissions that the inventory grants besides.
         type: list
         elements: str
+      keeps:
+        description: Whether the inventory keeps members, policies or roles that nobody declared.
+        type: bool
+        default: false
       previous:
         description: The text of the last report. Empty if there is none.
         type: str

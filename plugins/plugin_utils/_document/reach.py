@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._blanks import truth_of
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
     reach_changes,
     reach_page,
@@ -137,8 +138,9 @@ def compose(found: Like, about: Like) -> Report:
     ``found`` is the module's result. ``about`` has ``host``, ``tenant`` (``id``, ``domain``, ``name``), ``app_id`` (of
     the inventory's own application, empty where there is none yet), ``display_name``, ``declared`` (as the inventory
     has it), ``all_applications``, ``tenant_wide`` (the words with which somebody accepted that nothing limits it),
-    ``tenant_wide_permissions`` (for which these words are), ``extra_permissions`` (that the inventory grants besides)
-    and ``previous`` (the text of the last report).
+    ``tenant_wide_permissions`` (for which these words are), ``extra_permissions`` (that the inventory grants besides),
+    ``keeps`` (whether the inventory keeps members, policies or roles that nobody declared) and ``previous`` (the text
+    of the last report).
     """
     at = str(found.get("at") or times.iso(times.now()))
     tenant = {key: (about.get("tenant") or {}).get(key) for key in ("id", "domain", "name")}
@@ -162,6 +164,10 @@ def compose(found: Like, about: Like) -> Report:
     looked_up = [*(found.get("declared") or []), *(found.get("unknown") or [])]
     declared = [str(one) for one in looked_up or about.get("declared") or []]
     wider = _wider(ours, {**about, "declared": declared}, found.get("wider") if ours else None)
+    kept: list[str] = []
+    if truth_of(about.get("keeps")):
+        # It has been decided, mailbox by mailbox; that everything is open has not.
+        kept, wider["mailboxes"] = wider["mailboxes"], []
     document: Json = {
         "schema": SCHEMA,
         "host": str(about["host"]),
@@ -171,12 +177,13 @@ def compose(found: Like, about: Like) -> Report:
         "display_name": (ours or {}).get("display_name") or about.get("display_name") or None,
         "declared": declared,
         "tenant_wide": about.get("tenant_wide") or None,
-        "all_applications": bool(about.get("all_applications")),
+        "all_applications": bool(truth_of(about.get("all_applications"))),
         "missing": sorted(str(one) for one in found.get("missing") or []),
         "unknown": [str(one) for one in found.get("unknown") or []],
         "scanned": found.get("scanned"),
         "applications": applications,
         "wider": wider,
+        "kept": kept,
         "outcome": "blocked" if any(wider.values()) else "ok",
     }
     document["remembered"] = reach_changes.vanished(previous, document)
@@ -344,6 +351,8 @@ def _in_words(document: Like, ours: Like | None) -> str:
     told = f"the application opens {words.extent(ours)}{': ' if listed else ''}{listed}"
     if ours.get("everything"):
         return f"{told}, accepted with the words: {document['tenant_wide']}"
+    if document["kept"]:
+        told += f"; the inventory keeps {some(document['kept'], 3)}, which nobody declared"
     held = [words.power(one) for one in ours.get("powers") or []]
     return f"{told}; it also holds {some(held, 3)}" if held else told
 

@@ -73,7 +73,7 @@ def page(document: Like, zone: str = "UTC") -> str:
         changes=reach_changes.told(document.get("changes") or []),
         compared_with=document.get("compared_with"),
         openers=_openers(applications, ours, declared),
-        reached=_reached(ours, declared) if ours else [],
+        reached=_reached(ours, declared, document.get("kept") or []) if ours else [],
         ours=ours,
         powers=[{**one, "opens": words.opens(one)} for one in (ours or {}).get("powers") or []],
         people=[words.person(one) for one in (ours or {}).get("people") or []],
@@ -109,6 +109,8 @@ def _state(document: Like, ours: Json | None) -> Json:
         told = "It holds nothing that opens a mailbox." if made else "There is no application of the fax server yet."
         return {"kind": "narrow", "title": "OPENS NOTHING", "told": told, "beyond": []}
     told = f"It opens {words.extent(ours)}."
+    if document.get("kept"):
+        told += f" The inventory keeps {some(document['kept'])}, which nobody declared."
     if ours.get("everything") and document.get("tenant_wide"):
         told += f" Accepted with the words: {document['tenant_wide']}"
         return {"kind": "known", "title": "NOTHING LIMITS IT", "told": told, "beyond": []}
@@ -165,16 +167,16 @@ def _but(way: Like) -> str:
     return f" but {some(closed, 5)}" if closed else ""
 
 
-def _reached(ours: Json, declared: t.Sequence[str]) -> list[Json]:
+def _reached(ours: Json, declared: t.Sequence[str], kept: t.Sequence[str]) -> list[Json]:
     """What the application can open: a row for each mailbox and way."""
-    known = {address.casefold() for address in declared}
+    known = {str(one).casefold(): "kept" for one in kept} | {address.casefold(): "yes" for address in declared}
     rows = [{**_way(way, ours), "mailbox": EVERY + _but(way), "declared": None} for way in words.widest(ours)]
     if ours.get("everything") and not rows:
         rows = [{**_ANY, "mailbox": EVERY, "declared": None}]
     for row in words.rows(ours):
         address = str(row.get("address"))
         rows += [
-            {**_way(way, ours), "mailbox": address, "declared": address.casefold() in known}
+            {**_way(way, ours), "mailbox": address, "declared": known.get(address.casefold(), "no")}
             for way in row.get("ways") or []
         ]
     return rows

@@ -95,6 +95,17 @@ def test_a_power_by_which_it_could_widen_itself_is_blocked_unless_the_inventory_
     assert compose(opening(FAX, powers=[power]), about=named).document["outcome"] == "ok"
 
 
+def test_what_the_inventory_keeps_is_told_and_blocks_nothing_but_everything_does() -> None:
+    report = compose(opening(FAX, ADELE), about={"keeps": True})
+    assert (report.document["outcome"], report.document["kept"]) == ("ok", [ADELE])
+    assert f"the inventory keeps {ADELE}, which nobody declared" in report.step["summary"]
+    text = Reader(reach.page(report.document)).text
+    assert f"The inventory keeps {ADELE}" in text
+    assert re.search(rf"{ADELE} kept EWS .* {FAX} yes EWS", text)
+    everything = application(everything=True, everything_ways=[wide()])
+    assert compose(everything, about={"keeps": True}).document["outcome"] == "blocked"
+
+
 def test_a_report_takes_over_what_it_names_and_nothing_else() -> None:
     told = "what nobody has asked for"
     leaky = way(token=told)
