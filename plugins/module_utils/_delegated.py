@@ -26,6 +26,7 @@ _MAIL = {
     "pop.accessasuser.all": "pop",
     "smtp.send": "smtp",
     "eas.accessasuser.all": "eas",
+    "full_access_as_user": "ews",
 }
 """Scopes of either resource, in lower case -> protocol."""
 _KINDS = ("mail.", "mail-advanced.", "mailboxsettings.", "calendars.", "contacts.")

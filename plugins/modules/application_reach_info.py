@@ -179,6 +179,12 @@ applications:
               description: Why it does not.
               type: str
               returned: where C(alive) is false
+            since:
+              description: >-
+                When the permission was granted, or the role assigned (ISO 8601, UTC). What limits it may be younger.
+                Delegated permissions have no such time.
+              type: str
+              returned: where it is known
     everything:
       description: Whether it can open every mailbox, the ones that are made tomorrow included. They are not listed.
       type: bool

@@ -70,7 +70,7 @@ class ReachInfo(ReadOnly):
         told = Told()
         if self._app_id == _names.ZERO_GUID and not self._all:
             return State((Holder(self._app_id),), _nothing(), "", _time.iso(self._tenant.now()))
-        entra = Entra(self._tenant.graph, told)
+        entra = Entra(self._tenant.graph, told, self._tenant.now)
         asker = Asker(self._tenant.exchange, told)
         reader = Reader(asker, self._tenant.patience, None if self._all else self._app_id)
         named = list(dict.fromkeys([*self._mailboxes, *self._candidates]))
@@ -177,7 +177,7 @@ class ReachInfo(ReadOnly):
         if own is not None and self._mailboxes:
             wanted = {current.exchange.recipients[guid].label for guid in current.declared}
             result["wider"] = reach_info_sum.wider(own, wanted)
-        if self._scan and not current.exchange.scanned:
+        if self._scan and not current.exchange.scanned and current.exchange.looked_at >= self._limit:
             warnings.append(
                 f"Rights were read on {current.exchange.looked_at} mailboxes, and there are more (scan_limit)."
             )

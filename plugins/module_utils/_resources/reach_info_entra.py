@@ -11,6 +11,7 @@ because smaller ones leave managed identities out.
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import (
     _directory,
     _names,
     _permissions,
+    _time,
     _widening,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._delegated import Consent
@@ -44,7 +46,8 @@ Json = dict[str, t.Any]
 
 _PURPOSE = "read what applications may do"
 _PRINCIPAL = (
-    "id,appId,displayName,accountEnabled,servicePrincipalType,appOwnerOrganizationId,passwordCredentials,keyCredentials"
+    "id,appId,displayName,accountEnabled,disabledByMicrosoftStatus,servicePrincipalType,appOwnerOrganizationId,"
+    "passwordCredentials,keyCredentials"
 )
 _EVENTUAL = {"ConsistencyLevel": "eventual"}
 PER_FILTER = 15
@@ -67,9 +70,10 @@ class Told:
 class Entra:
     """Reads applications, with what they hold."""
 
-    def __init__(self, graph: Graph, told: Told) -> None:
+    def __init__(self, graph: Graph, told: Told, now: t.Callable[[], dt.datetime]) -> None:
         self._graph = graph
         self._told = told
+        self._now = now
         self.missing: tuple[str, ...] = ()
         """What could not be read of all applications together: there may be more than were found."""
 
@@ -104,8 +108,9 @@ class Entra:
         if document is None and not granted and GRANTED not in missing:
             return Holder(app_id)
         return replace(
-            _holder(document) if document is not None else Holder(app_id, seen=False),
+            self._holder(document) if document is not None else Holder(app_id, seen=False),
             held=tuple(permission for row in granted if (permission := offers.held(row))),
+            since=_since((offers.held(row), row) for row in granted),
             consents=tuple(consent for row in consents if (consent := offers.consent(row))),
             roles=_roles_among(roles, missing),
             people=tuple(people),
@@ -143,12 +148,12 @@ class Entra:
         parts = self._parts(calls)
         missing: dict[str, None] = {}
         offers = self._offers(parts)
-        granted: dict[str, list[Permission]] = {}
+        granted: dict[str, list[tuple[Permission, Json]]] = {}
         for name in ("of exchange", "of graph"):
             for row in self._list(parts[name], missing, GRANTED):
                 permission = offers.held(row)
                 if permission is not None:
-                    granted.setdefault(str(row.get("principalId") or "").lower(), []).append(permission)
+                    granted.setdefault(str(row.get("principalId") or "").lower(), []).append((permission, row))
         consents: dict[str, list[Consent]] = {}
         for row in self._list(parts["delegated"], missing, DELEGATED):
             consent = offers.consent(row)
@@ -164,7 +169,7 @@ class Entra:
         known = {
             str(row["id"]).lower(): row
             for row in self._list(parts["microsoft"], lost, "the credentials of Microsoft's own services")
-            if row.get("passwordCredentials") or row.get("keyCredentials")
+            if self._living(row)
         }
         named = sorted({*pointed, *([app_id] if app_id else [])})
         known |= self._principals({*granted, *consents, *roles} - set(known), named, missing)
@@ -173,8 +178,9 @@ class Entra:
         known |= self._principals(set(roles) - set(known), (), missing)
         holders = [
             replace(
-                _holder(row),
-                held=tuple(granted.get(object_id, ())),
+                self._holder(row),
+                held=tuple(permission for permission, _row in granted.get(object_id, ())),
+                since=_since(granted.get(object_id, ())),
                 consents=tuple(consents.get(object_id, ())),
                 roles=tuple(dict.fromkeys(roles.get(object_id, ()))),
                 missing=tuple(missing),
@@ -331,6 +337,24 @@ class Entra:
         found = _permissions.offers_from(self._document(parts[name], refused, name) for name in ("exchange", "graph"))
         return _Offers({offer.object_id: offer for offer in found.values()}, whole=not refused)
 
+    def _holder(self, document: Json) -> Holder:
+        stopped = str(document.get("disabledByMicrosoftStatus") or "").startswith("Disabled")
+        return Holder(
+            str(document.get("appId") or "").lower(),
+            str(document.get("id") or "").lower(),
+            str(document.get("displayName") or ""),
+            str(document.get("servicePrincipalType") or ""),
+            str(document.get("appOwnerOrganizationId") or "").lower(),
+            enabled=document.get("accountEnabled") is not False and not stopped,
+            credentials=self._living(document),
+        )
+
+    def _living(self, document: Json) -> int:
+        """How many credentials are on it that have not ended."""
+        some = [*(document.get("passwordCredentials") or []), *(document.get("keyCredentials") or [])]
+        ends = [_time.instant(one.get("endDateTime")) for one in some]
+        return sum(end is None or end > self._now() for end in ends)
+
     def _people(self, part: Part, missing: dict[str, None], what: str) -> list[Person]:
         return [
             Person(
@@ -342,17 +366,14 @@ class Entra:
         ]
 
 
-def _holder(document: Json) -> Holder:
-    credentials = [*(document.get("passwordCredentials") or []), *(document.get("keyCredentials") or [])]
-    return Holder(
-        str(document.get("appId") or "").lower(),
-        str(document.get("id") or "").lower(),
-        str(document.get("displayName") or ""),
-        str(document.get("servicePrincipalType") or ""),
-        str(document.get("appOwnerOrganizationId") or "").lower(),
-        enabled=document.get("accountEnabled") is not False,
-        credentials=len(credentials),
-    )
+def _since(granted: t.Iterable[tuple[Permission | None, Json]]) -> dict[Permission, str]:
+    """When each permission was granted, the first time where it was more than once."""
+    found: dict[Permission, str] = {}
+    for permission, row in granted:
+        moment = _time.instant(row.get("createdDateTime"))
+        if permission is not None and moment is not None:
+            found[permission] = min(found.get(permission, _time.iso(moment)), _time.iso(moment))
+    return found
 
 
 def _roles_among(rows: t.Iterable[Json], missing: dict[str, None]) -> tuple[str, ...]:

@@ -53,8 +53,8 @@ class Holder:
     """An application as Entra shows it. Ids are in lower case.
 
     ``home``: the tenant in which it is registered. ``roles``: names of its directory roles. ``unknown``: (resource,
-    permission) pairs of which nobody can tell what they open. ``credentials``: how many there are on its service
-    principal. ``missing``: what could not be read of it.
+    permission) pairs of which nobody can tell what they open. ``credentials``: how many that have not ended
+    there are on its service principal. ``missing``: what could not be read of it.
     """
 
     app_id: str
@@ -69,6 +69,8 @@ class Holder:
     people: tuple[Person, ...] = ()
     credentials: int = 0
     missing: tuple[str, ...] = ()
+    since: t.Mapping[Permission, str] = field(default_factory=dict)
+    """When each permission was granted (ISO 8601, UTC), where that is known."""
     seen: bool = True
     """False where it could not be read whether Entra has a service principal of it."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _delegated, _names, _permissions, _widening
+from ansible_collections.mail2fax.m365.plugins.module_utils import _delegated, _names, _permissions, _time, _widening
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.reach_info_state import (
     ASSIGNMENTS,
     DELEGATED,
@@ -71,8 +71,9 @@ class _Sum:
     def lacks(self, word: str) -> None:
         self.missing[word] = None
 
-    def add(self, grants: t.Iterable[Grant], why: str = "") -> None:
-        for grant in grants:
+    def add(self, grants: t.Iterable[Grant], why: str = "", since: t.Mapping[str, str] | None = None) -> None:
+        """``why``: they are dormant; ``since``: when each permission was granted."""
+        for grant in (replace(one, since=(since or {}).get(one.permission, one.since)) for one in grants):
             if why:
                 self.dormant.append((grant, why))
             else:
@@ -128,8 +129,9 @@ def _by_entra(holder: Holder, held: Held, total: _Sum, asleep: str) -> None:
             of = _permissions.resource_name(one.resource) if one.resource else "a resource that could not be read"
             total.lacks(f"what the permission {one.name} of {of} opens")
     alive = [one for one in alive if _is_told(one)]
+    since = {one.name: at for one, at in holder.since.items() if one in alive}
     total.add([Grant(TenantWide.name, one.name, "graph") for one in dead], asleep or RETIRED)
-    total.add(TenantWide().grants(holder.app_id, alive, [], lambda _key: None), asleep)
+    total.add(TenantWide().grants(holder.app_id, alive, [], lambda _key: None), asleep, since)
     limited = [one for one in alive if access_policy.is_limited(one.resource, one.name)]
     if limited and held.policies is None:
         total.lacks(POLICIES)
@@ -138,7 +140,7 @@ def _by_entra(holder: Holder, held: Held, total: _Sum, asleep: str) -> None:
         hers = [one for one in held.policies or () if one.app_id in (holder.app_id, EVERY_APPLICATION)]
         for grant in access_policy.grants_of(holder.app_id, limited, hers, inside):
             model = grant.model if grant.limited_by else TenantWide.name
-            total.add([replace(grant, model=model)], asleep)
+            total.add([replace(grant, model=model)], asleep, since)
         for policy in hers:
             if not policy.is_valid:
                 total.lacks(f"whether the policy {policy} still limits, which Exchange calls not valid")
@@ -194,7 +196,11 @@ def _by_roles(pointer: Pointer, held: Held, total: _Sum, why: str) -> Limits:
     unified = unit = attributes = False
     for one in opening:
         awake = replace(one, enabled=True)
-        found = application_role.grants_of([awake], scopes, inside)
+        made = _time.instant(one.since)
+        found = [
+            replace(grant, since=_time.iso(made) if made else "")
+            for grant in application_role.grants_of([awake], scopes, inside)
+        ]
         total.add(found, why or ("" if one.enabled else NOT_ASSIGNED))
         if not all(grant.complete for grant in found) and held.scopes is not None:
             total.lacks(f"which mailboxes the {one.limit} holds")
@@ -252,7 +258,8 @@ def _by_rights(holder: Holder, pointer: Pointer, held: Held, total: _Sum, why: s
         if mailbox_permission.SEND_AS in mailbox_permission.Rights.of(entries).effective
     }
     on = {mailbox_permission.FULL_ACCESS: frozenset(full), mailbox_permission.SEND_AS: frozenset(send)}
-    total.add(mailbox_permission.grants_of(claims, on, scanned=held.scanned), why)
+    since = {one.name: at for one, at in holder.since.items() if one in claims}
+    total.add(mailbox_permission.grants_of(claims, on, scanned=held.scanned), why, since)
 
 
 def _groups_of(holder: Holder, pointer: Pointer, held: Held, total: _Sum) -> None:
@@ -327,7 +334,8 @@ def _way(grant: Grant, why: str = "") -> Json:
         "limited_by": list(grant.limited_by),
         "alive": not why,
     }
-    return {**shown, "why": why} if why else shown
+    told = {"why": why, "since": grant.since}
+    return {**shown, **{name: value for name, value in told.items() if value}}
 
 
 def _unique(ways: t.Sequence[Json]) -> list[Json]:

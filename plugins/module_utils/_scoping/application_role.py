@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
@@ -216,6 +216,8 @@ class Assignment:
     assignees: tuple[str, ...] = ()
     """Everything that Exchange says of who has it."""
     delegating: bool = False
+    since: str = field(default="", compare=False)
+    """When it was made, as Exchange writes it."""
 
     @classmethod
     def of(cls, found: t.Mapping[str, t.Any]) -> Assignment:
@@ -234,6 +236,7 @@ class Assignment:
             enabled=str(found.get("Enabled", True)).casefold() != "false",
             assignees=tuple(dict.fromkeys(map(text, ("App", "RoleAssignee", "RoleAssigneeName")))),
             delegating=text("RoleAssignmentDelegationType").casefold().startswith("delegating"),
+            since=text("WhenCreatedUTC"),
         )
 
     @property

@@ -37,6 +37,8 @@ class Grant:
     limited_by: tuple[str, ...] = ()
     complete: bool = True
     unsure: bool = False
+    since: str = ""
+    """When it was given (ISO 8601, UTC), where that is known."""
 
     def opens(self, mailbox: str) -> bool:
         """Whether the mailbox (its Guid) is known to be open."""
