@@ -71,6 +71,10 @@ options:
         description: Whether the inventory keeps members, policies or roles that nobody declared.
         type: bool
         default: false
+      control:
+        description: Mailboxes that must stay shut all the same.
+        type: list
+        elements: str
       previous:
         description: The text of the last report. Empty if there is none.
         type: str

@@ -55,10 +55,10 @@ def written(name: str, folder: Path) -> Path:
     return page
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ["busy", "long", "hostile"])
 def test_a_page_of_reach_fits_every_screen(name: str, chromium: browser.Browser, tmp_path: Path) -> None:
     page = written(name, tmp_path)
-    for width in (1280, 840, 390):
+    for width in (1280, 390):
         look = chromium.open(page, width=width, phone=width < 500)
         assert look.complaints == ()
         assert look.width <= width, f"scrolls sideways at {width}"

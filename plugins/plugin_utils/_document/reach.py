@@ -139,8 +139,8 @@ def compose(found: Like, about: Like) -> Report:
     the inventory's own application, empty where there is none yet), ``display_name``, ``declared`` (as the inventory
     has it), ``all_applications``, ``tenant_wide`` (the words with which somebody accepted that nothing limits it),
     ``tenant_wide_permissions`` (for which these words are), ``extra_permissions`` (that the inventory grants besides),
-    ``keeps`` (whether the inventory keeps members, policies or roles that nobody declared) and ``previous`` (the text
-    of the last report).
+    ``keeps`` (whether the inventory keeps members, policies or roles that nobody declared), ``control`` (mailboxes that
+    must stay shut all the same) and ``previous`` (the text of the last report).
     """
     at = str(found.get("at") or times.iso(times.now()))
     tenant = {key: (about.get("tenant") or {}).get(key) for key in ("id", "domain", "name")}
@@ -166,8 +166,10 @@ def compose(found: Like, about: Like) -> Report:
     wider = _wider(ours, {**about, "declared": declared}, found.get("wider") if ours else None)
     kept: list[str] = []
     if truth_of(about.get("keeps")):
-        # It has been decided, mailbox by mailbox; that everything is open has not.
-        kept, wider["mailboxes"] = wider["mailboxes"], []
+        # It has been decided, but for a mailbox that must stay shut; and that everything is open has not.
+        shut = {str(one).casefold() for one in about.get("control") or []}
+        kept = [one for one in wider["mailboxes"] if one.casefold() not in shut]
+        wider["mailboxes"] = [one for one in wider["mailboxes"] if one.casefold() in shut]
     document: Json = {
         "schema": SCHEMA,
         "host": str(about["host"]),

@@ -102,6 +102,8 @@ def test_what_the_inventory_keeps_is_told_and_blocks_nothing_but_everything_does
     text = Reader(reach.page(report.document)).text
     assert f"The inventory keeps {ADELE}" in text
     assert re.search(rf"{ADELE} kept EWS .* {FAX} yes EWS", text)
+    shut = compose(opening(FAX, ADELE), about={"keeps": True, "control": [ADELE.upper()]}).document
+    assert (shut["outcome"], shut["kept"], shut["wider"]["mailboxes"]) == ("blocked", [], [ADELE])
     everything = application(everything=True, everything_ways=[wide()])
     assert compose(everything, about={"keeps": True}).document["outcome"] == "blocked"
 
