@@ -53,11 +53,18 @@ _raw:
 
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _places, _shelves
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
+    _blanks,
+    _locked,
+    _looked_up,
+    _places,
+    _shelves,
+)
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
@@ -70,25 +77,32 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         known = variables or {}
         try:
-            store = self._said("record_store", _shelves.VARIABLE, known)
+            store = self._said(kwargs.get("record_store"), _shelves.VARIABLE, known)
             if store is not None and not isinstance(store, dict):
                 raise AnsibleLookupError(f"mail2fax.m365.document: {_shelves.VARIABLE} is not a mapping")
-            folder = self.get_option("folder") or _shelves.folder_of(
-                store, self._said("folder", "mail2fax_handover_dir", known)
-            )
+            folder = kwargs.get("folder") or _shelves.folder_of(store, self._said(None, "mail2fax_handover_dir", known))
             place = _places.resolve(str(folder or "handover"), _places.base(known.get("inventory_dir")))
-            host = str(self.get_option("host") or known.get("inventory_hostname") or "")
+            host = str(kwargs.get("host") or known.get("inventory_hostname") or "")
             controller = Controller(self._loader, {}, of_this_run())
             with _shelves.open_shelf(store, folder=place, controller=controller) as shelf:
-                if self.get_option("path") and isinstance(shelf, _shelves.FolderShelf):
-                    return [_shelves.text_of(str(self.get_option("path"))) or "" for _term in terms]
+                if kwargs.get("path") and isinstance(shelf, _shelves.FolderShelf):
+                    return [_shelves.text_of(str(kwargs.get("path"))) or "" for _term in terms]
                 return [shelf.read(host, str(term)).text or "" for term in terms]
         except (M365Error, ValueError) as exc:
             raise AnsibleLookupError(f"mail2fax.m365.document: {exc}") from exc
 
-    def _said(self, option: str, variable: str, known: dict[str, t.Any]) -> t.Any:
-        value = self.get_option(option)
+    def _said(self, value: t.Any, variable: str, known: dict[str, t.Any]) -> t.Any:
         if value is None and variable in known:
-            value = self._templar.template(known[variable])
+            host, raw = str(known.get("inventory_hostname") or ""), known[variable]
+            kept = _looked_up.kept(constants.DEFAULT_LOCAL_TMP, host, variable, raw)
+            try:
+                value = kept[0] if kept else self._templar.template(raw)
+            except Exception as exc:
+                # Ansible's own text may quote what the variable holds.
+                if _locked.by_vault(exc):
+                    raise _locked.unopened(variable, raw) from None
+                raise AnsibleLookupError(
+                    f"mail2fax.m365.document: {variable} cannot be rendered ({type(exc).__name__})"
+                ) from None
         value = plain(value)
         return None if _blanks.blank(value) else value
