@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _migration, _moving
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _migration, _moving, _taking
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
@@ -62,13 +62,13 @@ _PARTS: dict[str, t.Callable[[t.Any, t.Any], t.Any]] = {
     "released": lambda one, found: _migration.released(one, _now(found)),
     "noted": _moving.noted,
     "next": _moving.went_on,
-    "plan": _moving.plan,
-    "revoked": _moving.revoked,
-    "waited": _moving.waited,
+    "plan": _taking.plan,
+    "revoked": _taking.revoked,
+    "waited": _taking.waited,
     "ending": lambda one, found: {**one, "ending": True},
-    "done": lambda one, found: _moving.done(one, found.get("now")),
-    "taken_up": _moving.taken_up,
-    "claim_revoked": _moving.claim_revoked,
+    "done": lambda one, found: _taking.done(one, found.get("now")),
+    "taken_up": _taking.taken_up,
+    "claim_revoked": _taking.claim_revoked,
     "told": lambda one, found: _migration.told(one),
 }
 

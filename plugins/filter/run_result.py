@@ -49,7 +49,7 @@ options:
       kind:
         description: What the run is for.
         type: str
-        choices: [provision, decommission, rotate, reach]
+        choices: [provision, decommission, rotate, reach, migrate]
         default: provision
       mode:
         description: Whether the run applied, predicted or only looked.

@@ -37,9 +37,11 @@ def declared(profile: str, scoping: t.Any, migration: t.Mapping[str, t.Any] | No
 def definition(old: Json, new: Json, migration: t.Mapping[str, t.Any]) -> Json:
     """A resolved profile for all roles. Beside the keys of one it has ``migrating``, which says what a run may not do:
 
-    ``settled`` (names that hold whatever the inventory says), ``tolerated`` (permissions that are not held against a
-    scope), ``proven`` (the accesses that can be tried for real), ``other`` (the second group, with what limits by it;
-    empty where there is one group or none), ``old`` and ``new`` (both profiles by themselves), ``phase``.
+    ``roles`` (those of both groups), ``looked_at`` (the accesses that the preflight judges by the first group),
+    ``groups`` (the aliases of both sides), ``settled`` (names that hold whatever the inventory says), ``tolerated``
+    (permissions that are not held against a scope), ``proven`` (the accesses that can be tried for real), ``other``
+    (the second group, with what limits by it; empty where there is one group or none), ``old`` and ``new`` (both
+    profiles by themselves), ``phase``.
     """
     old, new = (
         {**old, "names": _names(old, migration["from"], migration)},
@@ -54,6 +56,9 @@ def definition(old: Json, new: Json, migration: t.Mapping[str, t.Any]) -> Json:
         "migrating": {
             "phase": migration["phase"],
             "settled": _settled(migration),
+            "roles": list(dict.fromkeys([*base["roles"], *(new["roles"] if is_both(migration) else [])])),
+            "looked_at": _looked_at(base, old, new, migration, groups),
+            "groups": list(dict.fromkeys(filter(None, groups))),
             "tolerated": _migration.as_option(tolerated),
             "proven": _proven(base, migration),
             "other": _other(old, new, migration, groups),
@@ -160,6 +165,15 @@ def _other(old: Json, new: Json, migration: t.Mapping[str, t.Any], groups: tuple
         "roles": list(new["roles"]),
         "scope_name": end.get("scope_name") or "",
     }
+
+
+def _looked_at(
+    base: Json, old: Json, new: Json, migration: t.Mapping[str, t.Any], groups: tuple[str, str]
+) -> list[Json]:
+    if not _other(old, new, migration, groups):
+        return list(base["accesses"])
+    own = {access["id"] for access in old["accesses"]}
+    return [one for one in base["accesses"] if one["id"] in own or one["scoping"] not in _migration.BY_GROUP]
 
 
 def _proven(base: Json, migration: t.Mapping[str, t.Any]) -> list[Json]:

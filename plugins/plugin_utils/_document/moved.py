@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _migration, _moving
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _migration, _taking
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
 
 Json = dict[str, t.Any]
@@ -98,12 +98,12 @@ def ours(run: Run, entries: list[Json]) -> list[Json]:
     """What runs added, with what a migration is about to add; without what it took away."""
     found = run.context["profile"]
     if back := _rolled_back(run):
-        return _moving.left(entries, back, found, run.previous)
+        return _taking.left(entries, back, found, run.previous)
     if ended := _ends(run):
         start, end = ended["from"], ended["to"]
         same = str(start.get("group_alias") or "").casefold() == str(end.get("group_alias") or "").casefold()
         group = None if same else str((run.previous.get("ids") or {}).get("group") or "").lower() or None
-        return _moving.retired(entries, found, "" if same else str(start.get("scope_name") or ""), group)
+        return _taking.retired(entries, found, "" if same else str(start.get("scope_name") or ""), group)
     return entries
 
 

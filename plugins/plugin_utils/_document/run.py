@@ -14,6 +14,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.tenant_wide import FEWEST_CHARACTERS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _credentials
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.record import read
 
 Json = dict[str, t.Any]
@@ -90,7 +91,7 @@ class Run:
         beside = (self.context.get("beside") or {}).get(step) or ()
         for other in beside:
             if isinstance(other, t.Mapping) and other and not other.get("skipped"):
-                found = joined(found, other)
+                found = joined(step, found, other)
         return found
 
     def good(self, step: str) -> Json:
@@ -127,7 +128,7 @@ class Run:
         return bool(self.good("preflight")) and self.meant()
 
 
-def joined(first: Json, second: t.Mapping[str, t.Any]) -> Json:
+def joined(step: str, first: Json, second: t.Mapping[str, t.Any]) -> Json:
     """Two results of one step, of which a run has several while an application moves: the first one's facts, the worse
     outcome, and what both did."""
     if not first:
@@ -135,7 +136,8 @@ def joined(first: Json, second: t.Mapping[str, t.Any]) -> Json:
     order = ("ok", "changed", "pending", "blocked", "failed")
     outcomes = [str(one.get("outcome") or ("changed" if one.get("changed") else "ok")) for one in (first, second)]
     worse = second if order.index(outcomes[1]) > order.index(outcomes[0]) else first
-    added = [entry for one in (first, second) for entry in _listed(one.get("added"))]
+    # Each with its own ids put in, where it was not known before the deed.
+    added = [entry for one in (first, second) for entry in ours.added(step, one)]
     keys = ("pending", "pending_until", "failed", "msg", "error", "tokens_until", "revoked_at")
     return {
         **first,

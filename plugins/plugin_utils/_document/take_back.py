@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils import _added, _permissions, _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import token_lives
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, token_lives
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso, readable_time
 
@@ -51,7 +51,9 @@ def take_back(record: Json, found: Json) -> Json:
 class _Removal:
     def __init__(self, record: Json, found: Json) -> None:
         self._record = record
-        self._entries: list[Json] = list(record.get("ours") or [])
+        # A migration notes what it is going to add before it does.
+        self._migration: Json = record.get("migration") or {}
+        self._entries = ours.merged(record.get("ours") or [], self._migration.get("added") or [])
         self._known = record.get("ours") is not None
         self._found = found
         self._tenant: Json = found.get("tenant") or {}
@@ -117,6 +119,8 @@ class _Removal:
         """By what the record says of the application, whatever its last run did: one that was refused did nothing."""
         profile: Json = self._record.get("profile") or {}
         models = {str(one.get("scoping")) for one in profile.get("accesses") or []}
+        if self._migration.get("phase") != "done":
+            models |= {str(model) for model in ((self._migration.get("to") or {}).get("scoping") or {}).values()}
         # Whoever noted no models knew of one.
         keys = set(_steps.OF_THE_FIRST if profile.get("name") and not models else ())
         for model in (MODELS[name] for name in models if name in MODELS):
@@ -260,6 +264,9 @@ class _Removal:
     def _before_that(self, grace: int | None) -> dt.datetime | None:
         """When the tokens are dead that outlived what an earlier run revoked, whatever it was for."""
         until, since = instant(self._record.get("tokens_until")), instant(self._record.get("tokens_since"))
+        noted = instant(self._migration.get("tokens_until"))
+        if noted is not None and grace is None:
+            until = max(until or noted, noted)
         if until is None or grace is None or since is None:
             return until
         return self._until(since, (), grace)

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tenant moves from one way in to another, run by run, and back; the other playbooks beside it.
+
+What happens to the fax server meanwhile, and runs that are killed, have tests of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+
+from tests.emulator.hosted import HostedEmulator, start_hosted
+from tests.integration.inprocess import copy_files, play_in_process, put_files
+from tests.integration.site import Run, Site, World
+from tests.sample import sample
+
+Json = dict[str, t.Any]
+HOURS = 3600
+WORLD = World("migrations", principals=20)
+OPENED = {
+    "mail2fax_ews_opt_in": True,
+    "mail2fax_protocols_opt_in": True,
+    "mail2fax_enable_organization_customization": True,
+}
+EWS: Json = {}
+GRAPH_A: Json = {"mail2fax_profile": "graph_mail", "mail2fax_scoping": "application_access_policy"}
+PATHS: dict[str, tuple[Json, t.Any]] = {
+    "policy to rights": (EWS, "imagicle_imap_smtp"),
+    "policy to roles": (EWS, {"scoping": "application_role"}),
+    "policy to rights and roles": (EWS, "imap_smtp_least"),
+    "policy to roles of another group": (GRAPH_A, {"scoping": "application_role", "group_alias": "another.group"}),
+    "policy of another group": (GRAPH_A, {"group_alias": "another.group"}),
+    "roles of another group": ({"mail2fax_profile": "graph_mail"}, {"group_alias": "another.group"}),
+    "roles to rights": ({"mail2fax_profile": "graph_mail"}, "imagicle_imap_smtp"),
+    "SMTP from roles to rights": ({"mail2fax_profile": "smtp_send"}, {"scoping": "mailbox_permission"}),
+    "SMTP from rights to roles": ({"mail2fax_profile": "imagicle_imap_smtp"}, "imap_smtp_least"),
+}
+CHOSEN = sample(sorted(PATHS), 1)
+
+
+@pytest.fixture(scope="module")
+def emulator() -> t.Iterator[HostedEmulator]:
+    with start_hosted(WORLD.tenants()) as emulator:
+        yield emulator
+
+
+class Moving(Site):
+    def begin(self) -> Run:
+        self.play("provision")
+        self.emulator.pass_time(4 * HOURS)
+        run = self.play("provision")
+        assert (run.code, run.record["state"]) == (0, "ready"), run.output
+        return run
+
+    def go_on(self, to: t.Any, **more: t.Any) -> Run:
+        """One run; the word is given where it is awaited."""
+        path = self.folder / "handover" / "contoso.json"
+        phase = (json.loads(path.read_text("utf-8")).get("migration") or {}).get("phase")
+        said = {"mail2fax_migrate_confirm": True} if phase == "confirm" else {}
+        run = self.play("migrate", mail2fax_migrate_to=to, **said, **more)
+        assert run.code == 0, run.output
+        assert self.exposures() == []
+        return run
+
+    def lasting(self) -> Json:
+        """The tenant, without the ids and times of grants that were given anew."""
+        state = self.state()
+        for kind in ("appRoleAssignments", "oauth2PermissionGrants"):
+            state[kind] = sorted(
+                json.dumps({key: value for key, value in one.items() if key not in ("id", "createdDateTime")})
+                for one in state[kind]
+            )
+        return state
+
+
+def named(to: t.Any) -> Json:
+    said = to if isinstance(to, dict) else {"profile": to}
+    return {f"mail2fax_{key}": value for key, value in said.items()}
+
+
+def phase(run: Run) -> str:
+    return str((run.record.get("migration") or {}).get("phase") or "")
+
+
+def there_and_beside(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str) -> None:
+    """To the end; at each stop rolled back once, and the other playbooks look at it."""
+    first, to = PATHS[name]
+    emulator.reset()
+    site = Moving(tmp_path / "site", emulator, WORLD, {**OPENED, **first}, player=play_in_process)
+    begun = site.begin()
+    before = site.lasting()
+    seen: list[str] = []
+    for _number in range(8):
+        run = site.go_on(to)
+        if phase(run) == "done":
+            break
+        if phase(run) not in seen:
+            seen.append(phase(run))
+            at, files = emulator.snapshot(), tmp_path / "files"
+            copy_files(site.folder, files)
+            stood = site.lasting()
+            for playbook in ("provision", "audit"):
+                beside = site.play(playbook)
+                assert beside.code == 0, beside.output
+                assert beside.record["outcome"] in ("ok", "pending"), beside.output
+                assert beside.record["migration"] == run.record["migration"]
+            assert site.lasting() == stood
+            back = site.play("migrate", mail2fax_migrate_rollback=True)
+            while back.code == 0 and back.record.get("migration"):
+                assert back.record["outcome"] == "pending", back.output
+                emulator.pass_time(2 * HOURS)
+                back = site.play("migrate", mail2fax_migrate_rollback=True)
+            assert back.code == 0, back.output
+            assert site.exposures() == []
+            assert site.lasting() == before, phase(run)
+            assert back.record["profile"] == begun.record["profile"]
+            assert back.record["ours"] == begun.record["ours"]
+            emulator.restore(at)
+            put_files(files, site.folder)
+        emulator.pass_time(60 if phase(run) == "confirm" else 2 * HOURS)
+    else:
+        pytest.fail(f"it does not come to its end: {seen}")
+    assert "confirm" in seen
+    assert run.record["state"] == "ready"
+    once_more = site.go_on(to)
+    assert (once_more.record["outcome"], once_more.writes()) == ("ok", [])
+    if set(named(to)) - {"mail2fax_group_alias"}:
+        old = site.play("provision")
+        assert old.code == 2
+        assert "write in the inventory" in old.output
+        assert old.writes() == []
+    site.declare(**{"mail2fax_scoping": None, **named(to)})
+    for playbook in ("provision", "audit"):
+        after = site.play(playbook)
+        assert (after.code, after.record["outcome"], after.writes()) == (0, "ok", []), after.output
+    emulator.pass_time(26 * HOURS)
+    site.play("decommission", mail2fax_confirm=True)
+    emulator.pass_time(26 * HOURS)
+    gone = site.play("decommission", mail2fax_confirm=True)
+    assert gone.record["state"] == "removed", gone.output
+    for kind in ("groups", "applications", "applicationAccessPolicies", "roleAssignments", "mailboxPermissions"):
+        assert gone.after[kind] == [], kind
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_tenant_moves_and_comes_back(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str) -> None:
+    there_and_beside(tmp_path, emulator, name)
