@@ -14,6 +14,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _blanks,
     _fleet_page,
     _fleet_report,
+    _hosts,
     _places,
     _records,
     _shelves,
@@ -41,6 +42,7 @@ class ActionModule(ActionBase):
         _checked, args = self.validate_argument_spec(
             {
                 "hosts": {"type": "list", "elements": "str", "required": True},
+                "named": {"type": "list", "elements": "str", "default": []},
                 "folder": {"type": "str"},
                 "time_zone": {"type": "str", "default": "UTC"},
                 "at": {"type": "str"},
@@ -78,7 +80,7 @@ class ActionModule(ActionBase):
                 {"host": line.host, "urgency": line.urgency, "outcome": line.outcome, "next": line.next}
                 for line in report.lines
             ],
-            summary=_summary(report, paths, self._task.check_mode),
+            summary=_summary(report, paths, self._task.check_mode) + _unmet(args["named"], found["groups"]),
         )
         return result
 
@@ -141,6 +143,13 @@ def _whereabouts(known: t.Any) -> tuple[Json | None, str]:
     text = said("handover_dir") or _shelves.folder_of(options, said("mail2fax_handover_dir"))
     base = _places.base(plain(known["inventory_dir"]) if "inventory_dir" in known else None)
     return options, _places.resolve(str(text or "handover"), base)
+
+
+def _unmet(named: t.Sequence[str], groups: t.Any) -> list[str]:
+    """A line of the names in patterns and limits by which nobody is called."""
+    known = {str(group): [str(host) for host in hosts] for group, hosts in dict(groups).items()}
+    missing = _hosts.nobody([part for text in named for part in _hosts.limit(text)], known)
+    return [f"Nobody is called {', '.join(map(repr, missing))}"] if missing else []
 
 
 def _summary(report: _fleet_report.Report, paths: t.Mapping[str, str], predicts: bool) -> list[str]:

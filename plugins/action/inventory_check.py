@@ -31,6 +31,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _records,
     _rings,
     _shelves,
+    _together,
     _volatile,
 )
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
@@ -64,6 +65,8 @@ class ActionModule(ActionBase):
         if args["hosts"] is not None:
             result.update(_of_all(args["hosts"], found))
             result["unmet"] = self._unmet(found)
+            noted = {key: result[key] for key in ("rings", "unmet")}
+            _together.note_compared(constants.DEFAULT_LOCAL_TMP, [str(host) for host in args["hosts"]], noted)
             if result["unmet"]:
                 result["warnings"] = [
                     f"{', '.join(result['unmet'])}: nobody in the inventory is called so. The limit, or "
@@ -269,7 +272,8 @@ class ActionModule(ActionBase):
         _looked_up.keep(
             constants.DEFAULT_LOCAL_TMP, host, {name: (found[name], value) for name, value in asked.items()}
         )
-        return {name: plain(value) for name, value in asked.items() if _looked_up.may_be_shown(variables()[name])}
+        facts = {name: _looked_up.fact(variables()[name], plain(value)) for name, value in asked.items()}
+        return {name: found[0] for name, found in facts.items() if found}
 
     def _said_for_all(self, name: str, said: Json, outside: Json, extra: Json) -> set[str]:
         """Which confirmations are said for whoever is in the run, and not for this host or a group of its own."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ended, _held, _rings
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ended, _rings
 
 DOCUMENTATION = r"""
 name: ring_held
@@ -53,10 +53,8 @@ def ring_held(hosts: t.Any, variables: t.Any, batch: t.Any) -> bool:
     everybody, these = [str(host) for host in hosts or []], {str(host) for host in batch or []}
     if not these:
         return False
-    first = next((host for host in everybody if host in these), "")
-    compared = _ended.raw(variables, first).get(_held.COMPARED)
-    rings = compared.get("rings") if isinstance(compared, t.Mapping) else None
-    if not rings or not rings.get("sizes"):
+    rings = _ended.compared(variables, everybody).get("rings") or {}
+    if not rings.get("sizes"):
         return False
     before: list[str] = []
     for ring in _rings.cut(everybody, list(rings["sizes"])):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ended, _held, _hosts
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ended, _hosts
 
 DOCUMENTATION = r"""
 name: ring_sizes
@@ -55,11 +55,8 @@ _value:
 def ring_sizes(hosts: t.Any, variables: t.Any, pattern: t.Any, groups: t.Any) -> list[int]:
     """See DOCUMENTATION."""
     names = [str(host) for host in hosts or []]
-    for host in _hosts.meant(names, pattern, groups)[:1]:
-        compared = _ended.raw(variables, host).get(_held.COMPARED)
-        rings = (compared or {}).get("rings") if isinstance(compared, t.Mapping) else None
-        return [int(size) for size in (rings or {}).get("sizes") or []]
-    return []
+    rings = _ended.compared(variables, _hosts.meant(names, pattern, groups)).get("rings") or {}
+    return [int(size) for size in rings.get("sizes") or []]
 
 
 class FilterModule:

@@ -24,6 +24,12 @@ options:
     type: list
     elements: str
     required: true
+  named:
+    description:
+      - Patterns and limits by which the hosts were chosen. Names in them by which nobody is called are told.
+    type: list
+    elements: str
+    default: []
   folder:
     description:
       - Where C(fleet.html), C(fleet.csv) and C(fleet.limit) are written; a relative path counts from the inventory's
@@ -97,6 +103,7 @@ def main() -> None:
     module = AnsibleModule(
         {
             "hosts": {"type": "list", "elements": "str", "required": True},
+            "named": {"type": "list", "elements": "str", "default": []},
             "folder": {"type": "str"},
             "time_zone": {"type": "str", "default": "UTC"},
             "at": {"type": "str"},

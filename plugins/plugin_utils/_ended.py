@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held
+from ansible import constants
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _together
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import words
 
 Json = t.Mapping[str, t.Any]
@@ -54,6 +56,9 @@ def complaint(known: Json) -> str:
 
 def compared(variables: t.Any, hosts: t.Sequence[str]) -> Json:
     """What the first play of the run has found of all its hosts together; empty where there was none."""
+    noted = _together.compared(constants.DEFAULT_LOCAL_TMP, hosts)
+    if noted is not None:
+        return noted
     found = raw(variables, hosts[0]).get(_held.COMPARED) if hosts else None
     return found if isinstance(found, t.Mapping) else {}
 

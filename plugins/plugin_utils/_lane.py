@@ -115,6 +115,8 @@ class LaneAction(ActionBase):
         here = self.writes_results and _held.PLAYBOOK in variables and self._out_of_reach()
         reason = None if here else self._reason_for_a_process(variables)
         args = {**self._connection_of_the_host(variables), **self._task.args}
+        if "store" in args:
+            args["store"] = _looked_up.resolved(constants.DEFAULT_LOCAL_TMP, self._inventory_name, args["store"])
         if not only_here and not here:
             self._check_connection(variables)
         if reason is None and not only_here and not here and not self._switched_on(variables):

@@ -22,6 +22,7 @@ import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import Variable
@@ -104,9 +105,33 @@ def _templates(value: t.Any) -> t.Iterator[str]:
             yield from _templates(item)
 
 
-def may_be_shown(row: Variable) -> bool:
-    """Whether the variable may be kept as a fact. A store's options hold its password, a proxy's address may."""
-    return not row.secret and row.type != "dict" and not row.name.endswith("_proxy")
+STORE = "mail2fax_secret_store"
+REFERENCE = "mail2fax-kept:"
+"""Begins what stands in a fact for a secret that is kept; the lane puts the secret in its place."""
+
+
+def fact(row: Variable, value: t.Any) -> tuple[t.Any] | None:
+    """What may be kept as a fact; None where nothing may. A proxy's address may hold a password.
+
+    The secrets among a store's options are references: the store is given to tasks as a whole.
+    """
+    if row.name == STORE and isinstance(value, t.Mapping):
+        secret = {name for name, spec in STORE_OPTIONS.items() if spec.get("no_log")}
+        return ({key: f"{REFERENCE}{key}" if key in secret and item else item for key, item in value.items()},)
+    return None if row.secret or row.type == "dict" or row.name.endswith("_proxy") else (value,)
+
+
+def resolved(folder: str, host: str, store: t.Any) -> t.Any:
+    """A store's options, with what references stand for. One that stands for nothing stays, and opens nothing."""
+    if not isinstance(store, t.Mapping) or not any(map(_is_reference, store.values())):
+        return store
+    known = (_all(folder, host) if KEY else {}).get(STORE) or {}
+    kept_ = known.get("value") or {}
+    return {key: kept_.get(key, item) if _is_reference(item) else item for key, item in store.items()}
+
+
+def _is_reference(value: t.Any) -> bool:
+    return isinstance(value, str) and value.startswith(REFERENCE)
 
 
 def keep(folder: str, host: str, found: t.Mapping[str, tuple[t.Any, t.Any]]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import pathlib
 import typing as t
 
@@ -22,6 +23,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import locke
 Json = dict[str, t.Any]
 PREFIX = "mail2fax-"
 OUT_OF_REACH = "unreached"
+COMPARED = "compared"
 
 
 def meant(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> str | None:
@@ -71,6 +73,24 @@ def out_of_reach(folder: str, host: str) -> bool:
 def count_out_of_reach(folder: str) -> int:
     """How many hosts it was noted of."""
     return len([*pathlib.Path(folder).glob(f"{PREFIX}{OUT_OF_REACH}-*")])
+
+
+def note_compared(folder: str, hosts: t.Sequence[str], found: t.Mapping[str, t.Any]) -> None:
+    """Note what the first play of a playbook has found of its hosts together; that of an earlier one is forgotten."""
+    with contextlib.suppress(OSError):
+        _place(folder, COMPARED, "\n".join(hosts)).write_text(json.dumps(found), encoding="utf-8")
+
+
+def compared(folder: str, hosts: t.Sequence[str]) -> Json | None:
+    """What was noted last of these hosts; None where nothing was.
+
+    Of a host that failed in an earlier playbook of the run, the variables still tell what that one has found.
+    """
+    try:
+        found = json.loads(_place(folder, COMPARED, "\n".join(hosts)).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _place(folder: str, kind: str, name: str) -> pathlib.Path:

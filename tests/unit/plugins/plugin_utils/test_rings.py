@@ -20,7 +20,9 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _inventory,
     _looked_up,
     _rings,
+    _together,
 )
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import variables
 from tests.tools import layout
 
 HOSTS = [f"t{number}" for number in range(1, 8)]
@@ -215,3 +217,29 @@ def test_what_was_looked_up_is_kept_for_the_run_alone(tmp_path: t.Any) -> None:
     assert _looked_up.kept(folder, "contoso", "mail2fax_client_secret", "{{ y }}") is None, "it is another one by now"
     assert _looked_up.kept(folder, "fabrikam", "mail2fax_client_secret", "{{ x }}") is None
     assert all(b"hunter2" not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_store_s_secrets_are_references_in_what_is_kept_as_a_fact(tmp_path: t.Any) -> None:
+    folder, rows = str(tmp_path), variables()
+    store = {"backend": "hashi_vault", "path": "fax/contoso", "token": "hunter2~hunter2", "secret_id": None}
+    _looked_up.keep(folder, "contoso", {"mail2fax_secret_store": ("{{ x }}", store)})
+    (shown,) = _looked_up.fact(rows["mail2fax_secret_store"], store) or ()
+    assert shown == {**store, "token": "mail2fax-kept:token"}
+    assert _looked_up.resolved(folder, "contoso", shown) == store
+    assert _looked_up.resolved(folder, "fabrikam", shown) == shown, "it opens nothing"
+    assert _looked_up.resolved(folder, "contoso", None) is None
+    assert _looked_up.fact(rows["mail2fax_tenant"], "contoso.com") == ("contoso.com",)
+    for name in ("mail2fax_client_secret", "mail2fax_access_token", "mail2fax_proxy", "mail2fax_record_store"):
+        assert _looked_up.fact(rows[name], "hunter2~hunter2") is None
+
+
+def test_what_the_last_playbook_of_a_run_has_found_counts(tmp_path: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that failed in an earlier one still has what that found among its variables."""
+    monkeypatch.setattr("ansible.constants.DEFAULT_LOCAL_TMP", str(tmp_path))
+    names = ["t1", "t2"]
+    known = {name: {"mail2fax_begun": {"rings": {"sizes": [], "max_bad": 0}}, **done("failed")} for name in names}
+    assert ring_sizes(names, known, "all", {"all": names}) == []
+    _together.note_compared(str(tmp_path), names, {"rings": {"sizes": [1], "max_bad": 0}, "unmet": []})
+    assert ring_sizes(names, known, "all", {"all": names}) == [1]
+    assert ring_held(names, known, ["t2"])
+    assert ring_sizes(["t1"], known, "all", {"all": ["t1"]}) == [], "it was noted of other hosts"
