@@ -194,7 +194,7 @@ def _ews(facts: t.Mapping[str, Json]) -> Answer:
             f"What comes next: {way['next']}." if way.get("next") else None,
         ),
         not_proven=said(
-            None if move else "That a successor is decided. The guide “Off EWS before April 2027” shows the way.",
+            None if move else 'That a successor is decided. The guide "Off EWS before April 2027" shows the way.',
             None if known else "How the organisation is set: it was not read.",
         ),
         how="Get-OrganizationConfig of Exchange Online; the date is Microsoft's announcement.",

@@ -71,8 +71,8 @@ def power(facts: t.Mapping[str, Json]) -> Answer:
             None if not users else f"{users} people gave it delegated permissions for themselves.",
         ),
         not_proven=(
-            "Who granted it, and when. That stands in Entra's audit log (“Consent to application”, “Add app role "
-            "assignment to service principal”), which this audit does not read and Entra keeps for 7 or 30 days.",
+            "Who granted it, and when. That stands in Entra's audit log ('Consent to application', 'Add app role "
+            "assignment to service principal'), which this audit does not read and Entra keeps for 7 or 30 days.",
         ),
         how="App role assignments and delegated grants read from Microsoft Graph, roles with their scopes from "
         "Exchange Online; each held against what the profile and the inventory declare.",
