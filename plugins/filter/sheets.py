@@ -30,13 +30,20 @@ options:
     description: Ansible's variable of that name.
     type: dict
     required: true
+  after:
+    description: Lines that stand before the sheets, such as those of P(mail2fax.m365.fleet_table#filter).
+    type: list
+    elements: str
+    default: []
   shape:
     description:
       - V(text) is one string, V(lines) a list.
       - V(auto) is what P(ansible.builtin.default#callback) shows best, one string if it shows results as YAML, and
         a list if it shows them as JSON.
+      - V(verdict) is V(auto), and goes to standard error as well where results that are ok are not shown
+        (C(display_ok_hosts)).
     type: str
-    choices: [auto, text, lines]
+    choices: [auto, text, lines, verdict]
     default: auto
 """
 
@@ -54,7 +61,7 @@ _value:
 """
 
 
-def sheets(hosts: t.Any, hostvars: t.Any, shape: str = "auto") -> str | list[str]:
+def sheets(hosts: t.Any, hostvars: t.Any, after: t.Any = (), shape: str = "auto") -> str | list[str]:
     """See DOCUMENTATION."""
     if not isinstance(hosts, (list, tuple)):
         raise AnsibleFilterError("mail2fax.m365.sheets takes a list of hosts")
@@ -66,7 +73,8 @@ def sheets(hosts: t.Any, hostvars: t.Any, shape: str = "auto") -> str | list[str
             continue
         lines += [*([""] if lines and told else []), *map(str, told)]
     try:
-        return _lines.laid_out(lines or ["No sheet was made in this run."], shape)
+        before = [*map(str, after), ""] if after else []
+        return _lines.laid_out([*before, *(lines or ["No sheet was made in this run."])], shape)
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.sheets: {exc}") from exc
 

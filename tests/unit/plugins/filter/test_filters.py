@@ -16,6 +16,7 @@ from ansible_collections.mail2fax.m365.plugins.filter.readable_time import reada
 from ansible_collections.mail2fax.m365.plugins.filter.refused_options import refused_options
 from ansible_collections.mail2fax.m365.plugins.filter.run_result import run_result
 from ansible_collections.mail2fax.m365.plugins.filter.sheet import sheet
+from ansible_collections.mail2fax.m365.plugins.filter.sheets import sheets
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import times
 
@@ -168,3 +169,18 @@ def test_what_the_end_would_refuse_is_refused_before(zone: str) -> None:
     assert "is not a time zone" in refused
     with pytest.raises(AnsibleFilterError, match="there is no time zone"):
         readable_time("2026-11-21T15:30:00Z", zone)
+
+
+def test_sheets_stand_one_after_the_other_behind_what_is_said_before() -> None:
+    hostvars = {
+        "a": {"handover_sheet_result": {"as_text": ["A", "READY"]}},
+        "b": {"handover_sheet_result": {"skipped": True}},
+        "c": {},
+        "d": {"handover_sheet_result": {"as_text": ["D"]}},
+    }
+    assert sheets(["a", "b", "c", "d", "e"], hostvars, shape="lines") == ["A", "READY", "", "D"]
+    assert sheets(["d"], hostvars, ["4 tenants"], "text") == "4 tenants\n\nD"
+    assert sheets(["b"], hostvars, shape="lines") == ["No sheet was made in this run."]
+    for hosts, shape in (("a", "lines"), (["a"], "round")):
+        with pytest.raises(AnsibleFilterError, match=r"mail2fax\.m365\.sheets"):
+            sheets(hosts, hostvars, shape=shape)
