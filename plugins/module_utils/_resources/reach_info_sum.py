@@ -107,7 +107,7 @@ def application(holder: Holder, held: Held, state: State) -> Json:
         why = asleep or ("" if pointer.object_id == holder.object_id else WRONG_POINTER)
         limits = _by_roles(pointer, held, total, why)
         _by_rights(holder, pointer, held, total, why)
-        if not why:
+        if pointer.object_id == holder.object_id:
             _groups_of(holder, pointer, held, total)
         total.powers += _widening.of_permissions(holder.held, limits)
     if pointer is None:
