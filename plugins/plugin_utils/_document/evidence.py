@@ -21,6 +21,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import (
     evidence_page,
     reach,
 )
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.ours import known_id
 
 Json = dict[str, t.Any]
 Like = t.Mapping[str, t.Any]
@@ -176,6 +177,12 @@ def _looked(results: Json) -> Json:
     return dict(listed[0]) if len(listed) == 1 else {}
 
 
+def _made(scope: Json) -> Json:
+    """What is told of the group, unless it would only be made."""
+    guid = known_id((scope.get("group") or {}).get("guid"))
+    return scope if guid else {}
+
+
 # --- the documents ---------------------------------------------------------------------------------------------
 
 
@@ -186,6 +193,7 @@ def _application(results: Json, document: Json, about: Like) -> Json:
     role = results.get("application_role", {})
     return {
         "tenant": document["tenant"],
+        "looked_for": results.get("credentials", {}).get("applications") is not None,
         "found": bool(looked),
         "application": {
             **_some(looked, "app_id", "object_id", "display_name", "unique_name", "sign_in_audience"),
@@ -270,7 +278,8 @@ def _declared(about: Like, document: Json) -> Json:
 
 
 def _people(results: Json, document: Json, report: Json) -> Json:
-    looked, group = _looked(results), results.get("scope_group", {}).get("group") or {}
+    looked, scope = _looked(results), _made(results.get("scope_group", {}))
+    group = scope.get("group") or {}
     principal = looked.get("service_principal") or {}
     owner = ("id", "type", "display_name", "user_principal_name")
     ours: Like = next(
@@ -282,8 +291,8 @@ def _people(results: Json, document: Json, report: Json) -> Json:
             (_some(one, *owner) for one in principal.get("owners") or []), "id"
         ),
         "owners_of_the_group": sorted(map(str, group.get("owners") or [])),
-        "members_of_the_group": sorted(map(str, results.get("scope_group", {}).get("members") or [])),
-        "others_on_the_group": results.get("scope_group", {}).get("policies_of_others") or [],
+        "members_of_the_group": sorted(map(str, scope.get("members") or [])),
+        "others_on_the_group": scope.get("policies_of_others") or [],
         "could_widen_it": _ordered(
             (_some(one, "id", "name", "what") for one in ours.get("people") or []), "id", "what"
         ),
@@ -306,13 +315,21 @@ def _proofs(results: Json, document: Json) -> Json:
     names = ("mailbox", "access", "protocol", "expected", "verdict", "as_expected", "reason", "request_id", "at")
     rows = _ordered((_some(one, *names) for one in probed.get("probes") or []), "mailbox", "access")
     policy = results.get("access_policy", {}).get("policy")
+    # One that would be made is no limit yet.
+    policy = policy if policy and policy.get("identity") else None
     limits: Json = {
         "policy": _some(policy, "identity", "group", "group_name", "access_right", "description", "is_valid")
         if policy
         else None,
         "other_policies": results.get("access_policy", {}).get("other_policies") or [],
         "group": _some(
-            results.get("scope_group", {}).get("group"), "name", "alias", "address", "guid", "owners", "made_here"
+            _made(results.get("scope_group", {})).get("group"),
+            "name",
+            "alias",
+            "address",
+            "guid",
+            "owners",
+            "made_here",
         ),
         "scope": results.get("application_role", {}).get("scope"),
         "rights": _ordered(

@@ -58,8 +58,10 @@ def _identity(facts: t.Mapping[str, Json], about: Like) -> Answer:
     question = "Which application is this, in which tenant, and where does it come from?"
     if not found["found"]:
         why = step(facts, "credentials").get("summary") or "the audit did not get as far as that"
+        none = "There is no application in this tenant that is the fax server's."
+        short = none if found["looked_for"] else f"The application was not read: {why}."
         return Answer(
-            *("identity", question, NOT_PROVEN, f"The application was not read: {why}."),
+            *("identity", question, NOT_PROVEN, short),
             not_proven=("Nothing on this page tells which application it would have been.",),
             at=at(facts),
             files=files,
@@ -242,11 +244,7 @@ def _history(facts: t.Mapping[str, Json]) -> Answer:
     return Answer(
         *("history", "What was changed, when and by whom?"),
         WRONG if drift else PARTLY if record else NOT_PROVEN,
-        f"Not as declared any more: {some(drift, 20)}."
-        if drift
-        else last
-        if record
-        else "There is no record of a run.",
+        f"Not as declared: {some(drift, 20)}." if drift else last if record else "There is no record of a run.",
         proven=said(
             f"{last} It ended {record.get('outcome')}." if record else None,
             f"It changed: {'; '.join(changed)}." if changed else "It changed nothing." if record else None,

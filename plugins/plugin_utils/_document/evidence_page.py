@@ -78,6 +78,7 @@ def page(
         subject_id=audit["ids"]["application_id"],
         at=audit["at"],
         outcome=audit["outcome"],
+        removing=audit.get("removing") if audit["state"] == "removing" else None,
         stopped=[
             f"{spoken(step['step'])}: {step['summary']}"
             for step in audit["steps"]

@@ -89,18 +89,22 @@ def mailboxes(facts: t.Mapping[str, Json]) -> Answer:
     refused = [row for row in proofs["refused"] if row["as_expected"] and row["verdict"] not in _SILENT]
     wrong = [row for row in [*proofs["opened"], *proofs["refused"], *proofs["verdicts"]] if row["as_expected"] is False]
     missing = [str(one) for one in (ours or report).get("missing") or []]
-    wide = bool(proofs["unprotected"] and proofs["unprotected"] != "none") or any(
-        (report.get("wider") or {}).get(key) for key in ("mailboxes", "everything")
+    accepted = facts["audit.json"].get("tenant_wide")
+    unlimited = str(proofs["unprotected"] or "none")
+    wide = any((report.get("wider") or {}).get(key) for key in ("mailboxes", "everything")) or not (
+        accepted or unlimited == "none" or unlimited.startswith(UNKNOWN)
     )
     tried = bool(proofs["opened"] or proofs["refused"])
     exact = ours is not None and ours.get("complete") is True
     complete = exact and tried and bool(refused or not declared["shut"])
     state = WRONG if wrong or wide else PROVEN if complete and refused else PARTLY if tried or ours else NOT_PROVEN
     short = f"It opens {reach_words.extent(ours)}." if ours else "Which mailboxes it can open was not summed up."
+    # What was met on the wire tells more than a verdict.
+    met = {str(row["mailbox"]).casefold(): row for row in reversed(wrong)}
     differs = [
-        f"{mailbox} is not as declared: it should be {_MEANT.get(str(expected).lower(), expected)}, and was "
-        f"{ways.seen(verdict)}."
-        for mailbox, expected, verdict in sorted({(row["mailbox"], row["expected"], row["verdict"]) for row in wrong})
+        f"{row['mailbox']} is not as declared: it should be {_MEANT.get(str(row['expected']).lower(), 'otherwise')}, "
+        f"and was {ways.seen(str(row['verdict']).lower())}."
+        for _name, row in sorted(met.items())
     ]
     if state == WRONG:
         short = " ".join([*differs, *([_wider(proofs, report)] if wide else [])])
@@ -117,11 +121,13 @@ def mailboxes(facts: t.Mapping[str, Json]) -> Answer:
             f"{sum(row['as_expected'] is not False for row in proofs['verdicts'])}."
             if proofs["verdicts"]
             else None,
+            f"Nothing limits it to mailboxes, which was accepted with the words: {accepted}" if accepted else None,
             f"Summed up, it opens {reach_words.extent(ours)}." if ours and state == WRONG else None,
             *_limits(proofs["limits"]),
         ),
         not_proven=said(
             *(f"Not read: {one}." for one in missing),
+            f"{unlimited[0].upper()}{unlimited[1:]}." if unlimited.startswith(UNKNOWN) else None,
             None if tried else f"No mailbox was tried: {proofs['not_tried']}.",
             None
             if len(controls) > 1 or not tried
@@ -141,6 +147,8 @@ def mailboxes(facts: t.Mapping[str, Json]) -> Answer:
     )
 
 
+UNKNOWN = "not known"
+"""How an audit's ``unprotected`` begins where nobody can tell (see facts.unprotected)."""
 _MEANT = {"opened": "open", "granted": "open", "refused": "shut", "denied": "shut"}
 _SILENT = frozenset({"no_mailbox", "protocol_off_mailbox", "protocol_off_tenant", "signed_in"})
 
@@ -181,7 +189,8 @@ def _rights(row: Like) -> str:
 
 
 def _people(rows: t.Iterable[Like]) -> list[str]:
-    return [str(row.get("user_principal_name") or row.get("display_name") or row.get("id")) for row in rows]
+    names = ("user_principal_name", "display_name", "name", "id")
+    return [next((str(row[name]) for name in names if row.get(name)), "somebody") for row in rows]
 
 
 def changers(facts: t.Mapping[str, Json]) -> Answer:

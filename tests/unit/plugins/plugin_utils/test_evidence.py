@@ -242,6 +242,38 @@ def test_what_was_accepted_stands_in_its_own_words() -> None:
     assert "legacy" in told
 
 
+def test_what_would_only_be_made_limits_nothing_and_belongs_to_nobody() -> None:
+    zero = "00000000-0000-0000-0000-000000000000"
+    found = results(
+        credentials={"applications": []},
+        scope_group={"group": {"name": "Fax", "guid": zero, "owners": ["Adele Vance"]}, "outcome": "changed"},
+        access_policy={"policy": {"identity": None, "group": "Fax", "group_name": "Fax"}, "outcome": "changed"},
+    )
+    told = said(found)
+    assert told["identity"].short == "There is no application in this tenant that is the fax server's."
+    assert not any("Limited by" in line for line in told["mailboxes"].proven)
+    assert document(pack(found), "people.json")["owners_of_the_group"] == []
+
+
+def test_people_are_told_once_by_what_they_are_called() -> None:
+    people = [{"id": "1", "name": "alex@contoso.com", "what": "x"}, {"id": "", "name": "Adele Vance", "what": "y"}]
+    people.append({"id": "7", "name": "", "what": "z"})
+    report = reach_reports.compose(reach_reports.opening(FAX, people=people)).document
+    told = said(report=report)["changers"].short
+    assert told == "Beside the tenant's administrators: 7, Adele Vance, alex@contoso.com."
+
+
+def test_what_nobody_can_tell_is_not_wrong_and_what_was_accepted_is_told() -> None:
+    found = results(access_policy={"failed": True, "outcome": "blocked", "msg": "Exchange did not answer"})
+    answer = said(found)["mailboxes"]
+    assert answer.state != WRONG
+    assert any(line.startswith("Not known") for line in answer.not_proven)
+    removing = {"since": "2026-11-28T06:00:00Z", "until": "2026-11-28T07:30:00Z"}
+    known = {**document(pack(), "record.json"), "kind": "decommission", "state": "removing", "removing": removing}
+    files = pack({"preflight": results()["preflight"]}, record=known, report={})
+    assert "BEING REMOVED until 28 Nov 2026, 07:30 UTC" in text(files, "index.html")
+
+
 def test_other_ways_in_than_ews_are_no_exposure() -> None:
     answer = said(profile="imap_smtp_least")["ews"]
     assert (answer.state, answer.short) == (PROVEN, "No. It uses IMAP, SMTP.")
