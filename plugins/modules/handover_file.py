@@ -49,26 +49,29 @@ options:
           mount each tenant has its documents, C(mail2fax/records) if it is not given.
         type: path
       url:
-        description: The server's address. C(VAULT_ADDR) of the run, if it is not given.
+        description: The server's address. E(VAULT_ADDR) of the run, if it is not given.
         type: str
       mount:
         description: The mount, C(secret) if it is not given.
         type: str
       namespace:
-        description: The namespace. C(VAULT_NAMESPACE) of the run, if it is not given.
+        description: The namespace. E(VAULT_NAMESPACE) of the run, if it is not given.
         type: str
       token:
         description: >-
-          A token. C(VAULT_TOKEN) of the run or C(~/.vault-token), if neither it nor O(record_store.role_id) is given.
+          A token. If neither it nor O(record_store.role_id) is given, E(VAULT_TOKEN) of the run is used, or the file
+          that E(VAULT_TOKEN_FILE) names, or the file C(~/.vault-token).
         type: str
       role_id:
-        description: The role of an AppRole sign-in.
+        description: The role of an AppRole sign-in. E(VAULT_ROLE_ID) of the run, if it is not given.
         type: str
       secret_id:
-        description: The secret ID of an AppRole sign-in.
+        description: >-
+          The secret ID of an AppRole sign-in. E(VAULT_SECRET_ID) of the run, if it is not given, or the file that
+          E(VAULT_SECRET_ID_FILE) names.
         type: str
       ca_path:
-        description: The authority that issued the server's certificate. C(VAULT_CACERT) of the run, if it is not given.
+        description: The authority that issued the server's certificate. E(VAULT_CACERT) of the run, if it is not given.
         type: path
   or_file:
     description: >-
