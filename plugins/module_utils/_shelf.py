@@ -24,8 +24,9 @@ class Kept(t.Protocol):
     def by_hand(self) -> str:
         """How a person puts a text there, in a sentence."""
 
-    def probe(self) -> None:
-        """Prove, without changing anything, that a write would succeed."""
+    def probe(self, *, by_writing: bool) -> None:
+        """Prove that a write would succeed, without changing the document. ``by_writing``: beside it something may be
+        written, where nothing else tells."""
 
     def read(self) -> str | None:
         """The text, None when there is none. What cannot be read raises; it is never None."""

@@ -47,8 +47,8 @@ class KeptDocument:
     def by_hand(self) -> str:
         return self.shelf.by_hand(self.host, self.name)
 
-    def probe(self) -> None:
-        self.shelf.probe(self.host, self.name)
+    def probe(self, *, by_writing: bool) -> None:
+        self.shelf.probe(self.host, self.name, by_writing=by_writing)
 
     def read(self) -> str | None:
         return self.shelf.read(self.host, self.name).text

@@ -44,6 +44,9 @@ Json = dict[str, t.Any]
 
 VARIABLE = "mail2fax_record_store"
 RECORD, AUDIT, SHEET, SHEET_TEXT = "record", "audit", "sheet", "sheet.txt"
+PROBE = "probe"
+"""What is written where only a write can tell whether a record could be."""
+
 ENDINGS = {RECORD: ".json", AUDIT: ".audit.json", SHEET: ".html", SHEET_TEXT: ".txt"}
 """What a file of these documents ends in; of any other, a point and its name."""
 
@@ -95,8 +98,11 @@ class Shelf(t.Protocol):
     def by_hand(self, host: str, name: str) -> str:
         """How a person puts a text there, in a sentence."""
 
-    def probe(self, host: str, name: str) -> None:
-        """Prove, as well as the place allows and without changing anything, that it could be written."""
+    def probe(self, host: str, name: str, *, by_writing: bool = False) -> None:
+        """Prove, as well as the place allows and without changing the document, that it could be written.
+
+        ``by_writing``: beside it something may be written, where nothing else tells.
+        """
 
     def read(self, host: str, name: str) -> Document:
         """What is there. What cannot be read raises; it is never taken for nothing."""
@@ -123,7 +129,7 @@ class FolderShelf:
     def by_hand(self, host: str, name: str) -> str:
         return f"Write it into the file {self.place(host, name)}."
 
-    def probe(self, host: str, name: str) -> None:
+    def probe(self, host: str, name: str, *, by_writing: bool = False) -> None:
         path = self.place(host, name)
         with _refusals(path, "written"):
             nearest = path
@@ -203,9 +209,13 @@ class VaultShelf:
             f"{' '.join(words)} (or vault kv put)."
         )
 
-    def probe(self, host: str, name: str) -> None:
+    def probe(self, host: str, name: str, *, by_writing: bool = False) -> None:
         with named():
-            self._kv(host, name).probe()
+            if not self._kv(host, name).probe() and by_writing:
+                # A mount of version 1 would take the record at the end of the run as if it were one of version 2.
+                beside = self._kv(host, PROBE)
+                beside.latest()
+                beside.put({**packed(""), "host": host, "document": PROBE})
 
     def read(self, host: str, name: str) -> Document:
         with named():

@@ -112,6 +112,15 @@ def reads_only(bao: Bao) -> Json:
     return {"token": bao.token("reader")}
 
 
+def silent_version_1(bao: Bao) -> Json:
+    """A token that may not ask what the mount is."""
+    if bao.ask("GET", "sys/mounts/older/tune").status_code != 200:
+        bao.mount("older", 1)
+    rules = POLICY.format(mount="older") + 'path "sys/internal/*" { capabilities = ["deny"] }\n'
+    bao.do("PUT", "sys/policies/acl/older", {"policy": rules})
+    return {"mount": "older", "token": bao.token("older")}
+
+
 def somebody_else_s(bao: Bao) -> Json:
     bao.do("POST", f"secret/data/mail2fax/theirs/{HOST}/record", {"data": {"password": "canary"}})
     return {"path": "mail2fax/theirs"}
@@ -120,6 +129,7 @@ def somebody_else_s(bao: Bao) -> Json:
 BEFORE: dict[str, tuple[t.Callable[[Bao], Json], str]] = {
     "unreachable": (lambda _bao: {"url": f"https://127.0.0.1:{closed_port()}"}, "does not answer"),
     "version 1": (version_1, "bao kv enable-versioning old"),
+    "version 1 unasked": (silent_version_1, "bao kv enable-versioning older"),
     "expired": (expired, "expired, was used up or revoked"),
     "revoked": (revoked, "expired, was used up or revoked"),
     "used up": (lambda bao: {"token": bao.token("fax", num_uses=1)}, "expired, was used up or revoked"),

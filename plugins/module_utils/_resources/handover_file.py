@@ -229,7 +229,7 @@ class KeptElsewhere:
     def read(self) -> State:
         if self._content is None:
             # The server's own reason comes first: it tells more than that something could not be read.
-            self._kept.probe()
+            self._kept.probe(by_writing=not self._task.check_mode)
             _refuse(self._task)
             return State()
         if self._instead is not None:

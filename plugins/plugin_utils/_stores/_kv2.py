@@ -38,8 +38,9 @@ class Kv2:
         self.version: Version | None = None
         self.kept_until: dt.datetime | None = None
 
-    def probe(self) -> None:
-        """Ask what kind of mount it is, and what the token may do on the path. A token may be kept from asking."""
+    def probe(self) -> bool:
+        """Ask what kind of mount it is, and what the token may do on the path. False where a token may not ask, so that
+        only a write would tell."""
         document = self._asked(
             "ask what kind of mount it is", lambda: self._client.hvac.read(f"sys/internal/ui/mounts/{self._mount}")
         )
@@ -49,7 +50,7 @@ class Kv2:
             "ask for the token's rights", lambda: self._client.hvac.sys.get_capabilities([self._data_path()])
         )
         if granted is None:
-            return
+            return False
         may = {*(granted.get(self._data_path()) or [])}
         if "root" not in may and ("deny" in may or not {"create", "update"} <= may):
             raise Blocked(
@@ -59,6 +60,7 @@ class Kv2:
                 who=ADMIN,
                 options=("store",),
             )
+        return document is not None
 
     def latest(self) -> Json | None:
         """The newest version's content, None when there is none; its number is what the next write builds on."""
