@@ -202,7 +202,12 @@ def _proven(base: Json, migration: t.Mapping[str, t.Any]) -> list[Json]:
         for access in proven
         if any(access["id"] in (one, _called(one)) and access["scoping"] == model for one, model in wanted.items())
     ]
-    return new or proven
+    # A token for the same service carries the old way's consent, which a proof of roles holds against them unless it is
+    # told of that access, too; they were proven before.
+    carried = {access["resource"] for access in proven if access not in new and access["scoping"] != _migration.B}
+    return [
+        access for access in new if access["scoping"] != _migration.B or access["resource"] not in carried
+    ] or proven
 
 
 def _called(name: str) -> str:

@@ -222,6 +222,9 @@ def test_both_are_declared_until_the_old_one_is_retired(
     # A role is not proven beside a consent for the same protocol.
     by_consent = {one["protocol"] for one in both["accesses"] if one["scoping"] != B}
     assert not [one for one in proven if one["scoping"] == B and one["protocol"] in by_consent]
+    # Nor where the token of the same service carries a consent of an access that is not tried beside it.
+    missing = {one["resource"] for one in both["accesses"] if one["scoping"] != B and one not in proven}
+    assert not [one for one in proven if one["scoping"] == B and one["resource"] in missing]
 
 
 @pytest.mark.parametrize(("old", "new"), LEADS)
