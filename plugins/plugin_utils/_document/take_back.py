@@ -53,7 +53,9 @@ class _Removal:
         self._record = record
         # A migration notes what it is going to add before it does.
         self._migration: Json = record.get("migration") or {}
-        self._entries = ours.merged(record.get("ours") or [], self._migration.get("added") or [])
+        self._entries: list[Json] = list(record.get("ours") or [])
+        if self._migration.get("added"):
+            self._entries = ours.merged(self._entries, self._migration["added"])
         self._known = record.get("ours") is not None
         self._found = found
         self._tenant: Json = found.get("tenant") or {}
