@@ -43,6 +43,17 @@ def key_of(*, unique_name: str | None = None, app_id: str | None = None) -> str:
     return f"/applications({key})"
 
 
+PROFILE_TAG = "mail2fax:profile="
+"""Of a registration that was migrated: the profile that it is there for, since a unique name is written once."""
+
+
+def tagged_call(profile: str) -> Call:
+    """Applications that a migration has marked for this profile."""
+    said = _names.odata(f"{PROFILE_TAG}{profile}")
+    path = f"/applications?$filter=tags/any(t:t%20eq%20{said})&$select={BRIEF},tags"
+    return Call("GET", path, "look for the application that was migrated to this profile")
+
+
 def find_call(*, unique_name: str | None = None, app_id: str | None = None, select: str = SELECT) -> Call:
     """The part of a batch that reads one live application by one of its keys."""
     path = key_of(unique_name=unique_name, app_id=app_id)

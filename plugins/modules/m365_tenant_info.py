@@ -50,6 +50,12 @@ options:
       display_name:
         description: Its display name. Other applications of that name are looked for.
         type: str
+      profile:
+        description: >-
+          The profile that it is there for. Where nothing else tells which application is meant, the one that the
+          playbook C(mail2fax.m365.migrate) has marked for this profile is taken, if this operator has made it.
+        type: str
+        version_added: 0.2.0
       enabled:
         description: >-
           What O(ignore:enabled) of M(mail2fax.m365.entra_application) will be. When not set, an application whose
@@ -523,6 +529,10 @@ application:
     deleted:
       description: When it was deleted and how many days are left to restore it, null when it is not deleted.
       type: dict
+    by_mark:
+      description: The Application (client) ID, where it was found by the mark of a migration.
+      type: str
+      returned: where it was
     namesakes:
       description: Other applications of the same display name.
       type: list

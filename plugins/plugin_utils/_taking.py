@@ -13,15 +13,13 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._directory import PROFILE_TAG
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _migration
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, take_back
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso
 
 Json = dict[str, t.Any]
-TAG = "mail2fax:profile="
-"""Of the registration: which profile it is there for, since a unique name is written once."""
-
 SWITCHES = {"ImapEnabled": "imap", "PopEnabled": "pop", "SmtpClientAuthenticationDisabled": "smtp"}
 
 
@@ -192,8 +190,8 @@ def _switch(entry: Json) -> Json:
 
 
 def _tagged(migration: Json, new: Json) -> list[str]:
-    others = [tag for tag in (migration.get("before") or {}).get("tags") or [] if not str(tag).startswith(TAG)]
-    return sorted([*others, f"{TAG}{new['name']}"])
+    others = [tag for tag in (migration.get("before") or {}).get("tags") or [] if not str(tag).startswith(PROFILE_TAG)]
+    return sorted([*others, f"{PROFILE_TAG}{new['name']}"])
 
 
 def revoked(migration: Json, found: Json) -> Json:

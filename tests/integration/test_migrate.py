@@ -41,6 +41,8 @@ PATHS: dict[str, tuple[Json, t.Any]] = {
     "SMTP from rights to roles": ({"mail2fax_profile": "imagicle_imap_smtp"}, "imap_smtp_least"),
 }
 CHOSEN = sample(sorted(PATHS), 1)
+STOPS = sample(["prepare", "prove", "confirm", "retire"], 1, of="stops")
+"""In which phases the other playbooks look at it, and it is rolled back once."""
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +94,19 @@ def there_and_beside(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str
     first, to = PATHS[name]
     emulator.reset()
     site = Moving(tmp_path / "site", emulator, WORLD, {**OPENED, **first}, player=play_in_process)
+    start = site.lasting()
     begun = site.begin()
     before = site.lasting()
     seen: list[str] = []
+    stopped: list[str] = []
     for _number in range(8):
         run = site.go_on(to)
         if phase(run) == "done":
             break
         if phase(run) not in seen:
             seen.append(phase(run))
+        if phase(run) in STOPS and phase(run) not in stopped:
+            stopped.append(phase(run))
             at, files = emulator.snapshot(), tmp_path / "files"
             copy_files(site.folder, files)
             stood = site.lasting()
@@ -138,13 +144,21 @@ def there_and_beside(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str
     for playbook in ("provision", "audit"):
         after = site.play(playbook)
         assert (after.code, after.record["outcome"], after.writes()) == (0, "ok", []), after.output
+    if name == "policy to rights":
+        # Whoever loses the record finds the application by what the migration has written on it.
+        kept = site.folder / "handover" / "contoso.json"
+        record = kept.read_text("utf-8")
+        kept.unlink()
+        found = site.play("provision")
+        assert found.code == 0, found.output
+        assert found.record["ids"]["application_id"] == json.loads(record)["ids"]["application_id"]
+        kept.write_text(record, encoding="utf-8")
     emulator.pass_time(26 * HOURS)
     site.play("decommission", mail2fax_confirm=True)
     emulator.pass_time(26 * HOURS)
     gone = site.play("decommission", mail2fax_confirm=True)
     assert gone.record["state"] == "removed", gone.output
-    for kind in ("groups", "applications", "applicationAccessPolicies", "roleAssignments", "mailboxPermissions"):
-        assert gone.after[kind] == [], kind
+    assert site.lasting() == start
 
 
 @pytest.mark.parametrize("name", CHOSEN)

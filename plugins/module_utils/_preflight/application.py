@@ -51,6 +51,8 @@ class Facts:
     offers: Offers | None = None
     deleted_namesakes: tuple[Json, ...] = ()
     """Deleted applications of the declared display name that are not the one meant."""
+    marked: tuple[str, ...] = ()
+    """The ids of applications of ours that a migration has marked for the profile; one: it is the one that is meant."""
 
     @property
     def document(self) -> Json | None:
@@ -67,6 +69,14 @@ class Facts:
         if not self.app_id and wanted is not None and wanted.on_deleted == "restore" and state is not None:
             return str((state.deleted or {}).get("appId") or _names.ZERO_GUID).lower()
         return self.app_id or _names.ZERO_GUID
+
+
+def _meant(facts: Facts, desired: Desired) -> _application.Desired | None:
+    """What is wanted, by the id of the one that a migration has marked."""
+    wanted = desired.application
+    if wanted is None or wanted.trust is None or len(facts.marked) != 1:
+        return wanted
+    return replace(wanted, trust=replace(wanted.trust, recorded_app_id=facts.marked[0]))
 
 
 def signed_in(desired: Desired, tenant: Tenant) -> Desired:
@@ -99,6 +109,8 @@ def calls(desired: Desired, operator: Operator) -> Reads:
             reads["holder"] = Read(
                 _application.find_call(unique_name=wanted.unique_name, select=_application.BRIEF), "the application"
             )
+        if desired.profile and not by_id:
+            reads["marked"] = Read(_directory.tagged_call(desired.profile), "applications that a migration has marked")
         if wanted.display_name:
             reads["namesakes"] = Read(
                 _application.named_call(wanted.display_name), "other applications of the same name"
@@ -140,6 +152,12 @@ def take(answers: Answers, desired: Desired, operator: Operator, ask: Ask) -> Fa
         return Facts(offers=offers)
     application = found or None
     deleted = _deleted(answers, wanted, ask) if application is None else None
+    if application is None and deleted is None and (ids := _marked(answers, wanted)):
+        facts = Facts(offers=offers, marked=ids)
+        meant = _meant(facts, desired)
+        if meant is not None and len(ids) == 1:
+            return replace(facts, state=Reader(ask.tenant, meant).read())
+        return replace(facts, state=_application.State(offers=offers or {}))
     own = str((application or deleted or {}).get("id") or "")
     holder = answers.document("holder") or None
     namesakes = [
@@ -173,6 +191,14 @@ def take(answers: Answers, desired: Desired, operator: Operator, ask: Ask) -> Fa
         offers=offers,
         deleted_namesakes=tuple(gone),
     )
+
+
+def _marked(answers: Answers, wanted: _application.Desired) -> tuple[str, ...]:
+    """It only helps to find one whose record was lost: a directory that does not tell stops nothing."""
+    if not answers.asked("marked") or answers.useless("marked") or wanted.trust is None:
+        return ()
+    rows = [item for item in answers.rows("marked") or [] if _ownership.is_ours(item, wanted.trust)]
+    return tuple(sorted(str(item["appId"]).lower() for item in rows))
 
 
 def _deleted(answers: Answers, wanted: _application.Desired, ask: Ask) -> Json | None:
@@ -222,7 +248,7 @@ def blind(facts: Facts, desired: Desired) -> list[str]:
 
 
 def judge(facts: Facts, desired: Desired, now: dt.datetime) -> Judged:
-    wanted, state = desired.application, facts.state
+    wanted, state = _meant(facts, desired), facts.state
     about_permissions = tuple(_permissions_of(facts, desired))
     if wanted is None or state is None:
         return Judged(None, about_permissions)
@@ -236,11 +262,40 @@ def judge(facts: Facts, desired: Desired, now: dt.datetime) -> Judged:
     if wanted.trust is not None and wanted.trust.adopting and state.access is not None:
         told = _ownership.taken_over(_ownership.strangers(state.access, wanted.trust, now), wanted.called)
         findings += [notes(STEP, what, told)] if told else []
-    findings += _of_the_living(facts, desired, what)
+    findings += [*_of_the_marked(facts, desired, what), *_of_the_living(facts, desired, what)]
     if not findings and not any(finding.severity == BLOCKED for finding in about_permissions):
         findings += _changed_of_others(facts, desired, what, now)
     findings += _of_the_dead(facts, what)
-    return Judged(_shown(state, now), (*findings, *about_permissions))
+    by_mark = {"by_mark": facts.marked[0]} if len(facts.marked) == 1 else {}
+    return Judged({**_shown(state, now), **by_mark}, (*findings, *about_permissions))
+
+
+def _of_the_marked(facts: Facts, desired: Desired, what: str) -> t.Iterator[Finding]:
+    """What a migration has written on applications, where no record tells which one is meant."""
+    wanted = desired.application
+    if wanted is None or wanted.identity.looked_up[0] == "appId" or not desired.profile:
+        return
+    if len(facts.marked) > 1:
+        yield stops(
+            STEP,
+            what,
+            f"several applications were migrated to the profile {desired.profile}, and no record tells which one is "
+            f"meant: {few(facts.marked)}",
+            "name the one that is meant by its id (mail2fax_application_id)",
+            app_ids=list(facts.marked),
+        )
+    prefix = _directory.PROFILE_TAG
+    tags = [str(tag).removeprefix(prefix) for tag in (facts.document or {}).get("tags") or [] if tag.startswith(prefix)]
+    if not facts.marked and tags and desired.profile not in tags:
+        yield stops(
+            STEP,
+            what,
+            f"the application {facts.app_id} has this unique name, and was migrated to the profile {few(tags)}, so it "
+            "is not the one that is meant",
+            f"adopt it by its id (mail2fax_application_id: {facts.app_id}) if it is; else choose a unique name of its "
+            "own (mail2fax_application_unique_name)",
+            app_ids=[facts.app_id],
+        )
 
 
 def _of_the_living(facts: Facts, desired: Desired, what: str) -> t.Iterator[Finding]:

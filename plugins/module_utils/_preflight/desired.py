@@ -48,6 +48,8 @@ class Desired:
     recorded_tenant: str | None = None
     tenant_option: str | None = None
     application: _application.Desired | None = None
+    profile: str = ""
+    """Which profile the application is there for: a migration marks it so."""
     permissions: tuple[Wanted, ...] | None = None
     extra_permissions: tuple[str, ...] | None = None
     """Names that the inventory says word for word, beside what an access policy limits; None: any may be declared."""
@@ -169,6 +171,7 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
         application=_wanted_application(
             params.get("application"), taking_back=list(params.get("steps") or ()) == ["decommission"]
         ),
+        profile=str((params.get("application") or {}).get("profile") or ""),
         permissions=_permissions.parse(params.get("permissions")),
         extra_permissions=None if params.get("extra_permissions") is None else tuple(params["extra_permissions"]),
         mailboxes=_addresses(params.get("mailboxes"), "mailboxes"),
@@ -274,6 +277,7 @@ SPEC = ArgumentSpec(
                 "unique_name": {"type": "str"},
                 "app_id": {"type": "str"},
                 "display_name": {"type": "str"},
+                "profile": {"type": "str"},
                 "enabled": {"type": "bool"},
                 "exclusive_permissions": {"type": "bool", "default": True},
                 "on_deleted": {"type": "str", "default": "fail", "choices": ["fail", "restore", "purge"]},
