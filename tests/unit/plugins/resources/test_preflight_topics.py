@@ -249,3 +249,13 @@ def test_permissions_in_force_by_name_or_else_by_id() -> None:
 def test_a_part_of_graph_is_no_answer_of_exchange() -> None:
     answers = Answers({"pointer": read("ServicePrincipal")}, {"pointer": t.cast("t.Any", Part(200, {}))})
     assert answers.output("pointer") is None
+
+
+def test_a_check_that_was_switched_off_is_told() -> None:
+    """As a warning of the preflight, which stands in table, sheet and result."""
+    from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import host
+
+    (found,) = host.judge(host.Facts(name="exchange.contoso.com", unchecked=True), Desired())
+    assert "the certificate of exchange.contoso.com is not checked" in found.sentence()
+    assert found.severity == "warning"
+    assert host.judge(host.Facts(name="exchange.contoso.com"), Desired()) == []
