@@ -51,6 +51,7 @@ LIFE: list[tuple[str, str | list[Json], Json, float]] = [
     ("again", "mail2fax.m365.provision", {}, 0),
     ("rotate", "mail2fax.m365.rotate", {}, 100),
     ("audit", "mail2fax.m365.audit", {}, 0),
+    ("reach", "mail2fax.m365.reach", {}, 0),
     ("decommission", "mail2fax.m365.decommission", CONFIRM, 0),
     ("decommissioned", "mail2fax.m365.decommission", CONFIRM, 2),
 ]
@@ -160,7 +161,13 @@ def test_a_life_goes_as_it_should_and_no_canary_is_anywhere(version: str, lane: 
     assert changes["provision"] > 4
     assert changes["rotate"] > 0
     assert lived.leaks == []
-    for kept in ("ansible.log", "stdout-0", "events.jsonl-0", f"handover/{PLACE.host}.json"):
+    for kept in (
+        "ansible.log",
+        "stdout-0",
+        "events.jsonl-0",
+        f"handover/{PLACE.host}.json",
+        f"handover/{PLACE.host}.reach.csv",
+    ):
         assert kept in lived.folder_files
 
 

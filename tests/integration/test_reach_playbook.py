@@ -182,6 +182,16 @@ def test_a_missing_file_comes_back_and_a_refused_read_makes_an_at_least(story: J
     assert "at least" in run.output
 
 
+def test_of_a_wrong_tenant_nothing_is_told(story: Json) -> None:
+    site: Site = story["site"]
+    before = files(site)
+    run = site.play("reach", mail2fax_expected_domain="someone-else.com")
+    assert run.code != 0
+    assert "someone-else.com" in run.output
+    assert "opens" not in run.output
+    assert files(site) == before
+
+
 def test_the_report_of_somebody_else_is_not_overwritten(story: Json) -> None:
     site: Site = story["site"]
     path = site.folder / "handover" / f"{HOST}.reach.json"
