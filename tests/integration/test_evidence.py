@@ -122,6 +122,7 @@ def test_drift_is_on_the_page_and_the_run_ends_red(site: Site) -> None:
     assert json.loads(files["manifest.json"])["outcome"] == "blocked"
 
 
+@pytest.mark.soak
 def test_what_could_not_be_read_is_said(site: Site) -> None:
     refused = {"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "no"}}}
     match = {"host": GRAPH, "path_regex": r"/owners|/federatedIdentityCredentials"}
@@ -149,6 +150,7 @@ def test_of_another_tenant_there_is_no_pack(site: Site, tmp_path: pathlib.Path) 
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.soak
 def test_without_the_variable_there_is_none(site: Site) -> None:
     site.declare(mail2fax_evidence_dir="")
     before = pack(site)
