@@ -225,7 +225,7 @@ def start_hosted(
 
         thread = threading.Thread(target=work, name="m365-emulator", daemon=True)
         thread.start()
-        ready.wait(60)
+        ready.wait(300)
         if "services" not in found:
             raise EmulatorError(f"the emulator did not start: {found.get('error')!r}")
         try:

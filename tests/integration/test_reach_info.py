@@ -160,3 +160,17 @@ def test_where_nothing_can_be_read_it_fails(emulator: HostedEmulator):
     result = reach(emulator, tenant_of(CHOSEN[0])["id"], all_applications=True)
     assert result["failed"]
     assert result["outcome"] == "failed" or result["outcome"] == "blocked"
+
+
+@pytest.mark.parametrize("refusing", ["graph", "exchange"])
+def test_a_service_that_lets_nobody_in_makes_an_at_least(emulator: HostedEmulator, refusing: str):
+    made = tenant_of(CHOSEN[0])
+    hosts = {"graph": "https://graph.microsoft.com", "exchange": "https://outlook.office365.com"}
+    operator = made["operators"][0]["client_id"]
+    tokens = {name: emulator.app_token(made["id"], operator, host) for name, host in hosts.items()}
+    head, _dot, tail = tokens[refusing].rpartition(".")
+    tokens[refusing] = f"{head}.{tail[::-1]}"  # signed by nobody
+    result = reach(emulator, made["id"], all_applications=True, access_token=tokens, client_secret=None)
+    compare(made, oracle(emulator, made["id"]), result)
+    assert result["missing"]
+    assert result["tenant"]["id"] == made["id"]

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import typing as t
 from dataclasses import replace
@@ -14,7 +15,7 @@ from dataclasses import replace
 from ansible_collections.mail2fax.m365.plugins.module_utils import _delegated, _names, _time
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
-from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput, SignInError
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, ReadOnly
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient, listed
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import reach_info_sum
@@ -95,13 +96,21 @@ class ReachInfo(ReadOnly):
         return State(
             tuple(holders),
             held,
-            self._tenant.sign_in.token(self._tenant.cloud.graph_audience).tenant_id.lower(),
+            self._tenant_id(),
             _time.iso(self._tenant.now()),
             asked=frozenset(one.guid for one in asked if one.type in OPENED),
             declared=frozenset(one.guid for one in declared.values() if one is not None),
             unknown=tuple(address for address, one in declared.items() if one is None),
             missing=_unfound(entra, held) if self._all else (),
         )
+
+    def _tenant_id(self) -> str:
+        """By the token of the service that answered."""
+        cloud = self._tenant.cloud
+        for audience in (cloud.graph_audience, cloud.exchange_audience):
+            with contextlib.suppress(SignInError):
+                return self._tenant.sign_in.token(audience).tenant_id.lower()
+        return ""
 
     def _with_members(self, members: Members, held: Held, holders: t.Sequence[Holder], send_as: SendAs) -> Held:
         limited = {
