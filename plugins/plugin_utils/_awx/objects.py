@@ -35,10 +35,10 @@ BLOCKED = "A tenant is blocked or failed, and a person is needed. The last lines
 ENDS = "A tenant is not as declared, or a secret or certificate ends soon. The last lines of the job say what to do."
 APPROVAL_S = 3 * 24 * 3600
 
-# Local hours, on the days after which people are there.
+# Local hours. A rotation gives people something to do, so it comes on a day, and at an hour, at which they are there.
 SCHEDULES = {
     "audit": ("daily audit", "20260101T050000", "FREQ=DAILY;INTERVAL=1"),
-    "rotate": ("weekly rotation", "20260105T060000", "FREQ=WEEKLY;INTERVAL=1;BYDAY=TU"),
+    "rotate": ("weekly rotation", "20260106T090000", "FREQ=WEEKLY;INTERVAL=1;BYDAY=TU"),
 }
 
 
