@@ -37,10 +37,10 @@ WORDS = {
 
 BEFORE_DAYS, AFTER_DAYS = 14, 400
 """How much time the timeline shows; what ended before, or ends later, stands at its edges."""
-WIDTH, HEIGHT, EDGE = 960, 190, 26
+WIDTH, LEAST, EDGE = 960, 60, 26
 STACK = 18
 """So many dots stand above each other; more of them are a bar with their number."""
-COLUMN = 10
+COLUMN, STEP = 10, 8.5
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,12 @@ class Timeline:
     marks: tuple[tuple[float, str], ...]
     lines: tuple[tuple[float, str, str], ...]
     told: str
+    base: int
     width: int = WIDTH
-    height: int = HEIGHT
-    base: int = HEIGHT - EDGE
+
+    @property
+    def height(self) -> int:
+        return self.base + EDGE
 
 
 def page(found: model.Report, zone: str = "UTC") -> str:
@@ -102,20 +105,23 @@ def timeline(found: model.Report) -> Timeline:
             columns.setdefault(int(_x(one.at, found.at) // COLUMN), []).append((one, row, line.host))
     dots: list[Dot] = []
     bars: list[Bar] = []
-    base = HEIGHT - EDGE
+    # No higher than what stands on it.
+    tallest = min(max(map(len, columns.values()), default=0), STACK)
+    base = round(max(tallest * STEP + 12, LEAST))
     for column, these in sorted(columns.items()):
         x = column * COLUMN + COLUMN / 2
         these.sort(key=lambda one: (one[0].at, one[2]))
         if len(these) > STACK:
-            height = STACK * (COLUMN - 1.5)
+            height = STACK * STEP
             first, last = these[0][0].at, these[-1][0].at
             span = _date(first) if _date(first) == _date(last) else f"{_date(first)} to {_date(last)}"
             bars.append(Bar(x, base - height, height, these[0][0].urgency, len(these), f"{len(these)} end {span}"))
             continue
         for number, (one, row, host) in enumerate(these):
-            y = base - 5 - number * (COLUMN - 1.5)
+            y = base - 5 - number * STEP
             dots.append(Dot(x, y, one.urgency, row, f"{host}: {one.what} {_ends(one)}"))
-    return Timeline(tuple(dots), tuple(bars), tuple(_months(found.at)), tuple(_days(found)), _told(found))
+    marks, lines = tuple(_months(found.at)), tuple(_days(found))
+    return Timeline(tuple(dots), tuple(bars), marks, lines, _told(found), base)
 
 
 def _x(moment: dt.datetime, at: dt.datetime) -> float:
@@ -162,7 +168,9 @@ def _told(found: model.Report) -> str:
         WORDS[model.WAITS]: f"within {model.WAITS_DAYS}",
     }
     told = ", ".join(f"{count} {names[word]}" for word, count in counts)
-    return f"{len(ends)} secrets and certificates: {told}."
+    if not ends:
+        return "No secret and no certificate is known."
+    return f"{len(ends)} secrets and certificates: {told}." if len(ends) > 1 else f"1 secret or certificate: {told}."
 
 
 def _ends(one: model.Expiry) -> str:
