@@ -174,3 +174,27 @@ def test_a_service_that_lets_nobody_in_makes_an_at_least(emulator: HostedEmulato
     compare(made, oracle(emulator, made["id"]), result)
     assert result["missing"]
     assert result["tenant"]["id"] == made["id"]
+
+
+def test_declared_mailboxes_are_found_by_any_address_and_are_not_wider_where_nobody_may_look(emulator: HostedEmulator):
+    for seed in CHOSEN:
+        made = tenant_of(seed)
+        aliases = {one["address"]: one["aliases"][0] for one in made["mailboxes"] if one.get("aliases")}
+        truth = oracle(emulator, made["id"])
+        narrow = [one for one in truth.values() if not one["everything"] and set(one["mailboxes"]) & set(aliases)]
+        if not narrow:
+            continue
+        opened = narrow[0]["mailboxes"]
+        declared = [aliases.get(address, address).upper() for address in opened]
+        result = reach(
+            emulator, made["id"], app_id=narrow[0]["appId"], mailboxes=[*declared, "nobody@x.org"], scan="all"
+        )
+        assert result["wider"]["mailboxes"] == []
+        assert result["unknown"] == ["nobody@x.org"]
+        less = reach(emulator, made["id"], app_id=narrow[0]["appId"], mailboxes=[*declared[1:], "a@x.org"], scan="all")
+        assert less["wider"]["mailboxes"] == opened[:1]
+        rule = {"match": {"cmdlet": "Get-Recipient"}, "effect": REFUSED}
+        emulator.inside(lambda services, rule=rule: services.faults.replace([rule]))
+        blind = reach(emulator, made["id"], app_id=narrow[0]["appId"], mailboxes=opened, scan="all")
+        assert (blind["wider"]["mailboxes"], blind["unknown"]) == ([], [])
+        return

@@ -100,7 +100,7 @@ class ReachInfo(ReadOnly):
             _time.iso(self._tenant.now()),
             asked=frozenset(one.guid for one in asked if one.type in OPENED),
             declared=frozenset(one.guid for one in declared.values() if one is not None),
-            unknown=tuple(address for address, one in declared.items() if one is None),
+            unknown=tuple(address for address, one in declared.items() if one is None and reader.looked),
             missing=_unfound(entra, held) if self._all else (),
         )
 
@@ -184,7 +184,8 @@ class ReachInfo(ReadOnly):
         warnings = []
         own = next((one for one in shown if one["app_id"] == self._app_id), None)
         if own is not None and self._mailboxes:
-            wanted = {current.exchange.recipients[guid].label for guid in current.declared}
+            # By a further address where it was found, else as it was typed.
+            wanted = {*self._mailboxes, *(current.exchange.recipients[guid].label for guid in current.declared)}
             result["wider"] = reach_info_sum.wider(own, wanted)
         if self._scan and not current.exchange.scanned and current.exchange.looked_at >= self._limit:
             warnings.append(

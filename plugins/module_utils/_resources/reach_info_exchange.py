@@ -89,6 +89,8 @@ class Reader:
         self._app_id = app_id
         self.sent: Output | None = None
         """What Exchange said of SendAs, of one application."""
+        self.looked = False
+        """Whether everybody was found who has one of the addresses."""
 
     # ---- what hangs on applications
 
@@ -112,7 +114,9 @@ class Reader:
         more = [*by_address(named, _LOOK), *in_chunks(guids, _LOOK)]
         outputs = self._ask.many([*asked.values(), *more])
         told = dict(zip(asked, outputs, strict=False))
-        found = [Recipient.of(row) for output in outputs[len(asked) :] for row in self._ask.some(output)[0]]
+        looked = [self._ask.some(output) for output in outputs[len(asked) :]]
+        found = [Recipient.of(row) for some, _whole in looked for row in some]
+        self.looked = all(whole for _some, whole in looked)
         rows = {name: self._ask.whole(output) for name, output in told.items() if name not in ("policies", "send as")}
         policies: tuple[access_policy.Policy, ...] | None = None
         try:
