@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils._directory import PROFILE_TAG
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _migration
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, take_back
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, take_back, token_lives
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant, iso
 
 Json = dict[str, t.Any]
@@ -201,13 +201,24 @@ def revoked(migration: Json, found: Json) -> Json:
     told = instant((found.get("result") or {}).get("tokens_until"))
     known = instant(migration.get("tokens_until"))
     now = instant(found.get("now")) or dt.datetime.now(dt.UTC)
-    if told is None:
-        told = _migration.revoked_until(definition["old"], definition["new"], now, grace_of(found))
-    ends = [moment for moment in (told, known) if moment is not None]
+    if told is None and _migration.revoked_until(definition["old"], definition["new"], now, None) is not None:
+        # What a run that died was told nobody knows: the longest life counts, that by the policies of a tenant too.
+        told = token_life.tokens_until(now, [token_life.EXCHANGE, token_life.GRAPH], grace_of(found))[0]
+    ends = [moment for moment in (told, known, *_lives_longer(found, now, told)) if moment is not None]
     proven = {(one["protocol"], one["scoping"]) for one in definition["proven"]}
     unproven = [one["id"] for one in definition["new"]["accesses"] if (one["protocol"], one["scoping"]) not in proven]
     after = {**migration, "revoked": True, "tokens_until": iso(max(ends)) if ends else None, "unproven": unproven}
     return _until_dead(after, now)
+
+
+def _lives_longer(found: Json, now: dt.datetime, told: dt.datetime | None) -> list[dt.datetime | None]:
+    """What the record adds: tokens of what an earlier run revoked, and how long the proofs' own tokens lived."""
+    record: Json = found.get("record") or {}
+    if told is None or grace_of(found) is not None:
+        return []
+    lives = token_lives.by_resource(record.get("token_lives"))
+    seen = token_life.tokens_until(now, list(lives), lives=lives)[0] if lives else None
+    return [instant(record.get("tokens_until")), seen]
 
 
 def waited(migration: Json, found: Json) -> Json:

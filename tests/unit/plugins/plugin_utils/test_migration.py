@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _profile
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _profile, _taking
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import iso
 
 Json = dict[str, t.Any]
@@ -253,3 +253,22 @@ def test_the_application_keeps_its_names_when_all_is_done() -> None:
     assert "migrating" not in found
     # What else the inventory names is that alone.
     assert _both.declared("imagicle_ews", None, migration, load) == before
+
+
+def test_what_limits_waits_for_every_token_that_is_known() -> None:
+    now, hours = "2026-11-28T07:00:00Z", "2026-11-29T08:00:00Z"
+    migration, old, new = begun("imagicle_ews", A, "imap_smtp_least", phase="retire")
+    definition = {"migrating": {"old": old, "new": new, "proven": []}}
+    told = {"revoked_at": now, "tokens_until": "2026-11-28T08:30:00Z"}
+
+    def until(**found: t.Any) -> str:
+        return str(_taking.revoked(migration, {"now": now, "definition": definition, **found})["tokens_until"])
+
+    assert until(result=told) == told["tokens_until"]
+    # A run that died after the revocation: nobody knows what it was told.
+    assert until() == hours
+    assert until(grace=30) == "2026-11-28T07:30:00Z"
+    # What an earlier run revoked beside, and what the proof's own tokens show.
+    assert until(result=told, record={"tokens_until": "2026-11-28T20:00:00Z"}) == "2026-11-28T20:00:00Z"
+    assert until(result=told, record={"token_lives": {"exchange_online": 480}}) == "2026-11-28T15:00:00Z"
+    assert until(result=told, record={"tokens_until": "2026-11-28T20:00:00Z"}, grace=30) == told["tokens_until"]
