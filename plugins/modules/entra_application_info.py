@@ -38,6 +38,13 @@ options:
       - Application (client) ID that the record of an earlier run names. It is looked up by this ID instead of
         O(unique_name) or O(app_id) while it exists, live or deleted.
     type: str
+  sign_ins_since:
+    description:
+      - Also tell for which services the application has signed in since this instant (ISO 8601, UTC), if one is found.
+      - That takes a licence of the tenant (Entra ID P1) and the permission C(AuditLog.Read.All) in Microsoft Graph.
+        What cannot be read is told, and stops nothing.
+    type: str
+    version_added: 0.2.0
 seealso:
   - module: mail2fax.m365.entra_application
 """
@@ -252,6 +259,24 @@ applications:
           description: Delegated permissions that single users granted for themselves.
           type: list
           elements: dict
+sign_ins:
+  description: For which services the application has signed in.
+  returned: with O(sign_ins_since), if one application is found
+  type: dict
+  contains:
+    since:
+      description: From when on.
+      type: str
+    complete:
+      description: Whether the log could be read.
+      type: bool
+    why:
+      description: Why not.
+      type: str
+    resources:
+      description: The services, with C(resource), by the well-known name or application id, and C(last), when last.
+      type: list
+      elements: dict
 deleted:
   description: The applications of that key or name in the recycle bin, the first deleted first.
   returned: success

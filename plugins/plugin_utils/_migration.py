@@ -21,7 +21,7 @@ A migration is a mapping that the record of a tenant keeps under ``migration``::
     revoked       whether they were
     ending        whether what limited the old way is being taken away: from there no way leads back
     rolling       whether it is being rolled back
-    shown         whose values the hand-over sheet tells: from (if nothing is said) or to
+    shown         whose values the hand-over sheet tells: from (if nothing is said) or to; shown_at: since when
     before        {permissions, tags, consents}: what the application had before the first write
     added         entries (see _added) of what the migration adds
     names         names that stay as they are, whatever the new profile calls them
@@ -320,6 +320,46 @@ def revoked_until(old: Json, new: Json, now: dt.datetime, grace: int | None) -> 
     return lives(now, gone, grace) if gone else None
 
 
+QUIET = dt.timedelta(hours=24)
+"""For how long nobody has to have used the old way."""
+
+
+def usage(
+    migration: t.Mapping[str, t.Any], old: Json, new: Json, told: t.Mapping[str, t.Any], now: dt.datetime
+) -> Json:
+    """``{unused, why, look_again}``: what the sign-ins (see _sign_ins) tell of the old way. ``unused`` None: nothing.
+
+    A sign-in is for a service, and not for a way in: two ways to one service look alike. Nothing is believed silent
+    that could not be read, and a log that does not show the new way either is believed nothing.
+    """
+    shown = instant(migration.get("shown_at"))
+    before, after = ({access["resource"] for access in one["accesses"]} for one in (old, new))
+    if before & after:
+        names = " and ".join(sorted(_SERVICES.get(one, one) for one in before & after))
+        return {"unused": None, "why": f"both ways sign in for {names}, so sign-ins do not tell them apart"}
+    if shown is None or not told:
+        return {"unused": None, "why": "the next run is the first to look"}
+    if not told.get("complete"):
+        return {"unused": None, "why": str(told.get("why") or "the sign-ins could not be read")}
+    seen = [
+        moment for row in told.get("resources") or [] if row["resource"] in before and (moment := instant(row["last"]))
+    ]
+    if not any(row["resource"] in after for row in told.get("resources") or []):
+        return {"unused": None, "why": "the log shows no sign-in by the new way either"}
+    last = max([shown, *seen])
+    if now - last >= QUIET:
+        return {"unused": True, "why": ""}
+    why = (
+        f"it was used at {readable_time(iso(last))}"
+        if seen and last > shown
+        else "nobody has used it since the sheet told"
+    )
+    return {"unused": False, "why": why, "look_again": iso(last + QUIET)}
+
+
+_SERVICES = {"exchange_online": "Exchange Online", "microsoft_graph": "Microsoft Graph"}
+
+
 # ---- what is next ---------------------------------------------------------------------------------------------------
 
 
@@ -345,6 +385,7 @@ class Facts:
     when_unused: bool = False
     unused: bool | None = None
     why: str = ""
+    look_again: str | None = None
     grace: int | None = None
 
 
@@ -370,7 +411,7 @@ def next(migration: t.Mapping[str, t.Any], old: Json, new: Json, facts: Facts) -
     if found["phase"] == "hand_over" and not _waits(
         found, "fresh_by", facts, "the end of tokens that the fax server got before the new permissions were granted"
     ):
-        found.update(phase="confirm", shown="to")
+        found.update(phase="confirm", shown="to", shown_at=iso(facts.now))
     if found["phase"] == "confirm" and _is_confirmed(found, facts):
         found["phase"] = "retire"
     return found
@@ -407,7 +448,7 @@ def _is_confirmed(found: Json, facts: Facts) -> bool:
     if facts.when_unused and facts.unused:
         return True
     if facts.when_unused and facts.unused is False:
-        found["awaits"] = f"the end of the old way's use: {facts.why}"
+        _await(found, facts.look_again, f"the old way to be unused for a day: {facts.why}")
         return False
     told = f" Whether the old way is still used cannot be told: {facts.why}." if facts.when_unused else ""
     found["awaits"] = (

@@ -247,13 +247,17 @@ def noted(migration: Json, found: Json) -> Json:
 
 def went_on(migration: Json, found: Json) -> Json:
     """As ``_migration.next``, from the results of a run. ``found``: ``results``, ``definition``, ``now``, ``began``,
-    ``confirm``, ``when``, ``unused`` ({unused, why}), ``grace``, ``check``."""
+    ``confirm``, ``when``, ``usage`` (of entra_application_info), ``grace``."""
     results: t.Mapping[str, list[Json]] = found.get("results") or {}
     waiting = _waiting(results)
     if waiting:
         return {**migration, "awaits": waiting[0], "until": waiting[1]}
     definition = found["definition"]["migrating"]
-    usage: Json = found.get("unused") or {}
+    usage: Json = {}
+    if found.get("when") == "unused":
+        told = (found.get("usage") or {}).get("sign_ins") or {}
+        now = instant(found.get("now")) or dt.datetime.now(dt.UTC)
+        usage = _migration.usage(migration, definition["old"], definition["new"], told, now)
     flat = {step: [one for one in some if one and not one.get("skipped")] for step, some in results.items()}
     probes = [one for step in ("access_verdict", "mailbox_probe") for one in flat.get(step, []) if one.get("pending")]
     facts = _migration.Facts(
@@ -272,7 +276,8 @@ def went_on(migration: Json, found: Json) -> Json:
         confirmed=bool(found.get("confirm")),
         when_unused=found.get("when") == "unused",
         unused=usage.get("unused"),
-        why=str(usage.get("why") or "nobody has looked"),
+        why=str(usage.get("why") or ""),
+        look_again=usage.get("look_again"),
         grace=_taking.grace_of(found),
     )
     after = _migration.next(migration, definition["old"], definition["new"], facts)

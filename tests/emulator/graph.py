@@ -10,14 +10,14 @@ import urllib.parse
 import uuid
 from dataclasses import dataclass, field, replace
 
-from . import graph_applications, graph_directory, graph_lifetimes, graph_mail, graph_units, odata
+from . import graph_applications, graph_directory, graph_lifetimes, graph_mail, graph_sign_ins, graph_units, odata
 from .graph_base import JSON, ROUTES, GraphError, Request, error
 from .model import Answer, Call, Document, Principal, World
 
 __all__ = ["BatchPart", "Graph", "batch_answer", "batch_parts", "error"]
 
 # Importing them filled ROUTES.
-_MODULES = (graph_applications, graph_directory, graph_lifetimes, graph_mail, graph_units)
+_MODULES = (graph_applications, graph_directory, graph_lifetimes, graph_mail, graph_sign_ins, graph_units)
 _BATCH_LIMIT = 20
 _DIAGNOSTIC = {
     "ServerInfo": {

@@ -70,7 +70,7 @@ TENANT_KEYS = {
     *("app_management_policy", "policies", "display_name", "cloud", "exchange", "resources", "quota"),
     *("token_lifetime_policies", "administrative_units", "resource_credentials", "entra_groups"),
     *("exchange_service_principals", "management_scopes", "role_assignments", "mailbox_permissions", "switches"),
-    *("transport_config", "dehydrated", "role_groups"),
+    *("transport_config", "dehydrated", "role_groups", "sign_in_logs"),
 }
 
 
@@ -147,6 +147,7 @@ def build(world: World, entry: Document) -> Tenant:
     tenant.settings["token_lifetime_policies"] = {"items": list(entry.get("token_lifetime_policies") or [])}
     tenant.settings["quota"] = dict(entry.get("quota") or {})
     tenant.settings["sign_ins"] = {"items": []}
+    tenant.settings["sign_in_logs"] = {"licensed": bool(entry.get("sign_in_logs"))}
     return tenant
 
 

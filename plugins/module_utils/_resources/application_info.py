@@ -10,7 +10,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _ownership, _permissions, _time
+from ansible_collections.mail2fax.m365.plugins.module_utils import (
+    _directory,
+    _names,
+    _ownership,
+    _permissions,
+    _sign_ins,
+    _time,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, Task
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Forbidden, NotFound
@@ -132,6 +139,8 @@ class ApplicationInfo(ReadOnly):
         trust, declared, left = _ownership.said_in(params)
         self._identity = Identity(self._unique_name, self._app_id, trust.recorded_app_id, declared, left)
         self._another: Blocked | None = None
+        self._since = _names.instant_said(params.get("sign_ins_since"), "sign_ins_since")
+        self._signed_in: Json | None = None
 
     def read(self) -> State:
         """At most three batches: the applications, what belongs to them, the names of permissions."""
@@ -230,6 +239,10 @@ class ApplicationInfo(ReadOnly):
 
     def plan(self, current: State) -> Plan:
         planned = plan(current)
+        if self._since is not None and len(current.live) == 1:
+            app_id = str(current.live[0].application["appId"]).lower()
+            self._signed_in = self._signed_in or _sign_ins.read(self._tenant, app_id, self._since)
+            planned.result["sign_ins"] = self._signed_in
         planned.blocked = self._another
         return planned
 
@@ -240,6 +253,7 @@ SPEC = ArgumentSpec(
         "app_id": {"type": "str"},
         "display_name": {"type": "str"},
         "recorded_app_id": {"type": "str"},
+        "sign_ins_since": {"type": "str"},
         **_ownership.IDENTITY_OPTIONS,
     },
     required_one_of=[["unique_name", "app_id", "display_name"]],

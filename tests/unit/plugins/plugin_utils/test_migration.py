@@ -272,3 +272,27 @@ def test_what_limits_waits_for_every_token_that_is_known() -> None:
     assert until(result=told, record={"tokens_until": "2026-11-28T20:00:00Z"}) == "2026-11-28T20:00:00Z"
     assert until(result=told, record={"token_lives": {"exchange_online": 480}}) == "2026-11-28T15:00:00Z"
     assert until(result=told, record={"tokens_until": "2026-11-28T20:00:00Z"}, grace=30) == told["tokens_until"]
+
+
+NEW, OLD = ("exchange_online", 19), ("microsoft_graph", 29)
+
+
+@pytest.mark.parametrize(
+    ("said", "hours", "told", "unused"),
+    [
+        ("imagicle_imap_smtp", 30, {"complete": True, "resources": []}, None),
+        ("imagicle_imap_smtp", 30, {"complete": True, "resources": [NEW]}, True),
+        ("imagicle_imap_smtp", 20, {"complete": True, "resources": [NEW]}, False),
+        ("imagicle_imap_smtp", 30, {"complete": True, "resources": [NEW, OLD]}, False),
+        ("imagicle_imap_smtp", 60, {"complete": True, "resources": [NEW, OLD]}, True),
+        ("imagicle_imap_smtp", 30, {"complete": False, "why": "no licence"}, None),
+        ("imagicle_imap_smtp", 30, {}, None),
+        ({"scoping": B}, 300, {"complete": True, "resources": []}, None),
+    ],
+)
+def test_silence_counts_only_where_it_can_be_heard(said: t.Any, hours: int, told: Json, unused: bool | None) -> None:
+    migration, old, new = begun("graph_mail", A, said, phase="confirm", shown_at=iso(NOW))
+    rows = [{"resource": name, "last": iso(NOW + at * HOUR)} for name, at in told.get("resources") or []]
+    found = _migration.usage(migration, old, new, {**told, "resources": rows}, NOW + hours * HOUR)
+    assert found["unused"] is unused
+    assert bool(found["why"]) == (unused is not True)
