@@ -237,8 +237,9 @@ def _summary(shown: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     if len(shown) == 1:
         [one] = shown
         how = "exactly" if one["complete"] else "at least"
-        amount = "every mailbox" if one["everything"] else f"{len(one['mailboxes'])} mailboxes"
-        return f"{one['display_name'] or one['app_id']} opens {how} {amount}"
+        number = len(one["mailboxes"])
+        amount = f"{how} {number} mailbox{'' if number == 1 else 'es'}"
+        return f"{one['display_name'] or one['app_id']} opens {'every mailbox' if one['everything'] else amount}"
     wide = [str(one["display_name"] or one["app_id"]) for one in shown if one["everything"]]
     more = f", of which every mailbox is open to {listed(wide)}" if wide else ""
     return f"{len(shown)} applications have power over mail{more}"
