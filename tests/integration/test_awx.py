@@ -77,6 +77,7 @@ kind = awx.named("credential_types", "Mail2Fax operator by secret")["id"]
 awx.make("credentials", {"name": "Of somebody", "credential_type": kind, "organization": 2, "inputs": {}})
 """
 NOT_ANY_MORE = 'awx.remove("credentials", awx.named("credentials", "Of somebody")["id"])'
+WITHOUT_GALAXY = 'awx.remove("credentials", awx.named("credentials", "Ansible Galaxy")["id"])'
 RUNS: dict[str, Json] = {
     "made": FULL,
     "again": FULL,
@@ -89,6 +90,7 @@ RUNS: dict[str, Json] = {
     "removed again": {**FULL, "mail2fax_awx_state": "absent"},
     "of the run": OTHER,
     "of the run again": OTHER,
+    "bare": {**OTHER, "mail2fax_awx_organization": "Bare", "_first": WITHOUT_GALAXY},
     "exported": {**FULL, "mail2fax_awx_export": "aap/mail2fax.yml"},
     "misspelled": {**FULL, "mail2fax_awx_slice": 4},
     "all gone": {**OTHER, "mail2fax_awx_state": "absent"},
@@ -200,7 +202,7 @@ def test_everything_of_ours_goes_in_order_and_nothing_else(told: dict[str, Told]
     order = [line.removeprefix("DELETE ").rstrip("/") for line in [*paths(told["in use"]), *paths(told["removed"])]]
     ranks = {kind: number for number, kind in enumerate(dict.fromkeys(order))}
     before = ("schedules", "workflow_job_templates", "job_templates", "inventory_sources", "inventories", "projects")
-    after = ("credentials", "credential_types", "execution_environments", "notification_templates")
+    after = ("credentials", "execution_environments", "notification_templates", "credential_types")
     assert list(ranks) == [*before, *after]
     gone = told["removed"]
     assert gone.code == 0, gone.output
@@ -218,13 +220,28 @@ def test_a_new_organization_can_install_collections_and_is_kept(told: dict[str, 
     assert made.code == 0, made.output
     assert made.linked["Fax.galaxy_credentials"] == ["Ansible Galaxy"]
     assert "Mail2Fax daily audit (Fax)" in made.names("schedules")
-    assert told["all gone"].code == 0
+    # The other organization still uses the types, which is told.
+    assert told["all gone"].code != 0
     assert "Fax" in told["all gone"].names("organizations")
-    assert "Mail2Fax operator by secret" not in told["all gone"].names("credentials")
+    assert "Mail2Fax operator by secret (Fax)" not in told["all gone"].names("credentials")
+
+
+def test_an_organization_that_cannot_install_collections_is_told(told: dict[str, Told]) -> None:
+    bare = told["bare"]
+    assert bare.code == 0, bare.output
+    assert "Bare" in bare.names("organizations")
+    assert "the new organization could be given" in bare.output
+    # Both organizations have everything, each for itself.
+    assert bare.names("projects") == ["Mail2Fax", "Mail2Fax"]
+    gone = told["all gone"]
+    assert gone.names("projects") == ["Mail2Fax"]
+    assert gone.names("inventories") == ["Mail2Fax tenants (Bare)"]
+    assert gone.names("notification_templates") == ["Mail2Fax blocked (Bare)", "Mail2Fax expiry (Bare)"]
+    assert "Mail2Fax daily audit (Bare)" in gone.names("schedules")
 
 
 def test_the_sign_in_of_the_run_is_the_credential_where_none_is_said(told: dict[str, Told]) -> None:
-    inputs = told["of the run"].named("credentials", "Mail2Fax operator by secret")["inputs"]
+    inputs = told["of the run"].named("credentials", "Mail2Fax operator by secret (Fax)")["inputs"]
     assert inputs["client_secret"] == "canary-run"
 
 

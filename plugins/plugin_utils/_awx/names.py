@@ -34,6 +34,11 @@ def template(playbook: str) -> str:
     return f"{PRODUCT} {playbook.replace('_', ' ')}"
 
 
+def own(name: str, organization: str) -> str:
+    """The name of what AWX's modules look for by name alone, in all organizations, where there are several of ours."""
+    return name if organization == "Default" else f"{name} ({organization})"
+
+
 def schedule(what: str, organization: str) -> str:
     """It names its organization, because AWX looks for schedules by name alone, in all organizations."""
     return f"{PRODUCT} {what} ({organization})"

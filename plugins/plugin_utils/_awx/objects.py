@@ -60,7 +60,7 @@ def declared(wish: Wish, playbooks: t.Sequence[str] | None = None) -> dict[str, 
         "projects": [_project(wish)],
         "inventories": [
             {
-                "name": names.INVENTORY,
+                "name": names.own(names.INVENTORY, wish.organization),
                 "description": "A host is a tenant",
                 "organization": wish.organization,
                 "kind": "",
@@ -91,7 +91,8 @@ def _notifications(wish: Wish) -> t.Iterator[Json]:
         (names.BLOCKED, "A person is needed", BLOCKED),
         (names.EXPIRY, "Something ends soon, or differs", ENDS),
     ):
-        yield notifications.template(name, description, told, wish.notification, wish.organization)
+        own = names.own(name, wish.organization)
+        yield notifications.template(own, description, told, wish.notification, wish.organization)
 
 
 def _credential(wish: Wish, one: Credential) -> Json:
@@ -144,7 +145,7 @@ def _project(wish: Wish) -> Json:
 def _inventory_source(wish: Wish) -> Json:
     made: Json = {
         "name": names.SOURCE,
-        "inventory": names.INVENTORY,
+        "inventory": names.own(names.INVENTORY, wish.organization),
         "organization": wish.organization,
         "source": "scm",
         "source_project": names.PROJECT,
@@ -174,7 +175,7 @@ def _template(wish: Wish, playbook: str) -> Json:
         "description": DESCRIPTIONS.get(playbook, f"The playbook mail2fax.m365.{playbook}"),
         "organization": wish.organization,
         "job_type": "run",
-        "inventory": names.INVENTORY,
+        "inventory": names.own(names.INVENTORY, wish.organization),
         "project": names.PROJECT,
         "playbook": f"{playbook}.yml",
         "forks": wish.forks,
@@ -185,7 +186,9 @@ def _template(wish: Wish, playbook: str) -> Json:
         # A slice that a limit leaves without hosts fails, so whoever gives a limit takes one.
         "ask_job_slice_count_on_launch": playbook not in ALL_AT_ONCE,
         "job_slice_count": wish.slices if sliced else 1,
-        "notification_templates_error": [names.EXPIRY if playbook == "audit" else names.BLOCKED],
+        "notification_templates_error": [
+            names.own(names.EXPIRY if playbook == "audit" else names.BLOCKED, wish.organization)
+        ],
     }
     spec = surveys.survey(playbook)
     made["survey_enabled"] = spec is not None
@@ -209,8 +212,8 @@ def _workflow(wish: Wish) -> Json:
         "allow_simultaneous": False,
         "ask_limit_on_launch": True,
         "ask_variables_on_launch": False,
-        "notification_templates_error": [names.BLOCKED],
-        "notification_templates_approvals": [names.BLOCKED],
+        "notification_templates_error": [names.own(names.BLOCKED, wish.organization)],
+        "notification_templates_approvals": [names.own(names.BLOCKED, wish.organization)],
     }
     spec = surveys.survey("provision")
     made["survey_enabled"] = spec is not None

@@ -73,21 +73,23 @@ def read(said: t.Mapping[str, t.Any], environment: t.Mapping[str, str]) -> tuple
     def number(name: str, default: int) -> int:
         return int(_blanks.said(known.get(name), default))
 
-    state = text(f"{PREFIX}state", "present")
+    state, organization = text(f"{PREFIX}state", "present"), text(f"{PREFIX}organization", "Default")
     credentials = known.get(f"{PREFIX}credentials")
     wish = Wish(
         state=state,
-        organization=text(f"{PREFIX}organization", "Default"),
+        organization=organization,
         scm_url=text(f"{PREFIX}scm_url", ""),
         scm_branch=text(f"{PREFIX}scm_branch", ""),
         scm_credential=text(f"{PREFIX}scm_credential", ""),
         inventory_source=text(f"{PREFIX}inventory_source", Wish.inventory_source),
-        execution_environment=_environment(known.get(f"{PREFIX}execution_environment"), wrong),
+        execution_environment=_environment(known.get(f"{PREFIX}execution_environment"), organization, wrong),
         slices=number(f"{PREFIX}slices", 1),
         forks=number(f"{PREFIX}forks", 10),
         instance_groups=tuple(_groups(known.get(f"{PREFIX}instance_groups"), wrong)),
         credentials=tuple(
-            of_the_run(environment, state) if credentials is None else _credentials(credentials, state, wrong)
+            of_the_run(environment, organization, state)
+            if credentials is None
+            else _credentials(credentials, state, organization, wrong)
         ),
         notification=_notification(known.get(f"{PREFIX}notification"), wrong),
         time_zone=text("mail2fax_time_zone", "UTC"),
@@ -128,18 +130,19 @@ def _together(wish: Wish) -> t.Iterator[str]:
     )
 
 
-def _environment(said: t.Any, wrong: list[str]) -> Json:
+def _environment(said: t.Any, organization: str, wrong: list[str]) -> Json:
     """``name``, and ``image`` where the execution environment is ours to make."""
     if said is None:
         return {}
+    own = names.own(names.ENVIRONMENT, organization)
     like = "What to do: give the name of one that is there, or its image, or {name: …, image: …}."
     if isinstance(said, str):
         # A name has no slash, and an image without a registry is nobody's.
-        return {"name": names.ENVIRONMENT, "image": said} if "/" in said else {"name": said}
+        return {"name": own, "image": said} if "/" in said else {"name": said}
     if not isinstance(said, t.Mapping) or set(said) - {"name", "image", "pull", "credential"} or not said.get("image"):
         wrong.append(f"{PREFIX}execution_environment is neither text nor a mapping with an image. {like}")
         return {}
-    return {"name": names.ENVIRONMENT, **said}
+    return {"name": own, **said}
 
 
 def _groups(said: t.Any, wrong: list[str]) -> t.Iterator[Json]:
@@ -156,7 +159,7 @@ def _groups(said: t.Any, wrong: list[str]) -> t.Iterator[Json]:
             )
 
 
-def _credentials(said: t.Any, state: str, wrong: list[str]) -> t.Iterator[Credential]:
+def _credentials(said: t.Any, state: str, organization: str, wrong: list[str]) -> t.Iterator[Credential]:
     """Of what stands in an entry only names are quoted."""
     if not isinstance(said, list):
         wrong.append(
@@ -182,7 +185,7 @@ def _credentials(said: t.Any, state: str, wrong: list[str]) -> t.Iterator[Creden
         if state == "present":
             wrong += [f"{where} {text}" for text in _fields(kind, inputs, lookups)]
         yield Credential(
-            name=str(item.get("name") or credential_types.title(kind)),
+            name=str(item.get("name") or names.own(credential_types.title(kind), organization)),
             type=kind,
             # A blank field is one that nobody filled in; of a choice AWX would take the first for it.
             inputs={str(key): value for key, value in inputs.items() if not _blanks.blank(value)},
@@ -240,11 +243,11 @@ def told(wish: Wish) -> t.Iterator[str]:
         yield "Red jobs are told to root@localhost by AWX's own mail: say another place in mail2fax_awx_notification."
 
 
-def of_the_run(environment: t.Mapping[str, str], state: str = "present") -> t.Iterator[Credential]:
+def of_the_run(environment: t.Mapping[str, str], organization: str, state: str) -> t.Iterator[Credential]:
     """The sign-in with which this run itself would reach tenants. To be removed: all that this may ever have made."""
     if state == "absent":
         for kind in (*credential_types.all_of_ours(), VAULT):
-            yield Credential(credential_types.title(kind), kind)
+            yield Credential(names.own(credential_types.title(kind), organization), kind)
         return
     for kind, given in (
         ("operator_secret", ("client_id", "client_secret")),
@@ -261,4 +264,8 @@ def of_the_run(environment: t.Mapping[str, str], state: str = "present") -> t.It
             inputs["certificate"] = text
             inputs["certificate_passphrase"] = environment.get("M365_CERTIFICATE_PASSPHRASE")
         inputs["cloud"] = environment.get("M365_CLOUD")
-        yield Credential(credential_types.title(kind), kind, {name: value for name, value in inputs.items() if value})
+        yield Credential(
+            names.own(credential_types.title(kind), organization),
+            kind,
+            {name: value for name, value in inputs.items() if value},
+        )
