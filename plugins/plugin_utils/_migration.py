@@ -163,7 +163,7 @@ def target(said: t.Any, current: t.Mapping[str, t.Any], load: Load) -> tuple[Jso
     Raises Refused where that is no migration, and what ``load`` raises.
     """
     wish = _wish(said)
-    old = load(str(current["profile"]), dict(current["scoping"]))
+    old = load(str(current["profile"]), current["scoping"])
     begin: Json = {
         "profile": str(current["profile"]),
         "scoping": _models(old),

@@ -43,7 +43,7 @@ def begin(
         return _back(migration)
     try:
         if _migration.stands(migration):
-            return {**migration, "rolling": False}, _same(migration, wish, load)
+            return _forward(migration, load), _same(migration, wish, load)
         if wish in (None, "", {}):
             raise _migration.Refused(
                 "No migration stands, and mail2fax_migrate_to says nothing. What to do: set it to the profile to move "
@@ -65,6 +65,18 @@ def begin(
         "held": _migration.held_back(old, new),
         "names": {**_both.kept(old), **_names_in_use(record)},
     }, ""
+
+
+def _forward(migration: Json, load: _migration.Load) -> Json:
+    """On from where it stands. What was being rolled back begins anew, with what was there before kept in mind."""
+    if not migration.get("rolling"):
+        return migration
+    start, end = migration["from"], migration["to"]
+    old, new = load(start["profile"], start["scoping"]), load(end["profile"], end["scoping"])
+    kept = {
+        key: value for key, value in migration.items() if key in ("from", "to", "since", "before", "added", "names")
+    }
+    return {**kept, "phase": "prepare", "until": None, "held": _migration.held_back(old, new)}
 
 
 def _back(migration: Json) -> tuple[Json, str]:

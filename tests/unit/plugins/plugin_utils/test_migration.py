@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _profile, _taking
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _moving, _profile, _taking
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import iso
 
 Json = dict[str, t.Any]
@@ -296,3 +296,88 @@ def test_silence_counts_only_where_it_can_be_heard(said: t.Any, hours: int, told
     found = _migration.usage(migration, old, new, {**told, "resources": rows}, NOW + hours * HOUR)
     assert found["unused"] is unused
     assert bool(found["why"]) == (unused is not True)
+
+
+RECORD: Json = {
+    "ids": {"application_id": "11111111-0000-4000-8000-000000000002", "group": "11111111-0000-4000-8000-000000000003"},
+    "state": "ready",
+    "profile": {"name": "imagicle_ews", "accesses": [{"id": "ews", "protocol": "ews", "scoping": A}]},
+    "group": {"alias": "imagicle.digital.fax", "name": "Imagicle Digital Fax"},
+    "secret": {"display_name": "Secret"},
+    "application": {"display_name": "App", "unique_name": "app"},
+}
+
+
+def run_of(record: Json, **said: t.Any) -> tuple[Json, str]:
+    return _moving.begin(record, {f"mail2fax_{key}": value for key, value in said.items()}, _profile.names(), load)
+
+
+def test_a_run_begins_with_what_the_record_shows() -> None:
+    migration, problem = run_of(RECORD, migrate_to="imagicle_imap_smtp")
+    assert not problem
+    assert migration["from"]["scoping"] == {"ews": A}
+    assert migration["names"] == {"application": "App", "unique_name": "app", "secret": "Secret"}
+    # 0.1.0 noted no models.
+    old = {**RECORD, "profile": {"name": "imagicle_ews"}}
+    assert run_of(old, migrate_to="imagicle_imap_smtp")[0]["from"] == migration["from"]
+
+
+@pytest.mark.parametrize(
+    ("record", "said", "words"),
+    [
+        ({}, {"migrate_to": "imagicle_imap_smtp"}, "nothing to move from"),
+        ({**RECORD, "state": "removed"}, {"migrate_to": "imagicle_imap_smtp"}, "nothing to move from"),
+        (RECORD, {}, "says nothing"),
+        ({**RECORD, "profile": {"name": "ours"}}, {"migrate_to": "imagicle_imap_smtp"}, "mail2fax_profile"),
+    ],
+)
+def test_a_run_that_cannot_begin_says_why(record: Json, said: Json, words: str) -> None:
+    migration, problem = run_of(record, **said)
+    assert not migration
+    assert words in problem
+    assert "What to do:" in problem
+
+
+def test_a_migration_that_stands_goes_on_and_is_no_other() -> None:
+    migration = {**run_of(RECORD, migrate_to="imagicle_imap_smtp")[0], "phase": "confirm", "in_force_by": iso(NOW)}
+    record = {**RECORD, "migration": migration}
+    assert run_of(record) == (migration, "")
+    assert run_of(record, migrate_to="imagicle_imap_smtp") == (migration, "")
+    assert "roll it back first" in run_of(record, migrate_to="graph_mail")[1]
+    back, problem = run_of(record, migrate_rollback=True)
+    assert (back["rolling"], problem) == (True, "")
+    # Whoever changes his mind begins anew: half of it may be gone.
+    again, problem = run_of({**RECORD, "migration": {**back, "phase": "retire", "revoked": True}})
+    assert not problem
+    assert again["phase"] == "prepare"
+    assert not {"rolling", "revoked", "in_force_by"} & set(again)
+
+
+@pytest.mark.parametrize("more", [{"phase": "done"}, {"phase": "retire", "ending": True}])
+def test_from_where_no_way_leads_back(more: Json) -> None:
+    migration = {**run_of(RECORD, migrate_to="imagicle_imap_smtp")[0], **more}
+    found, problem = run_of({**RECORD, "migration": migration}, migrate_rollback=True)
+    assert not found
+    assert "cannot be rolled back" in problem
+
+
+def test_nothing_stands_and_nothing_is_rolled_back() -> None:
+    assert run_of(RECORD, migrate_rollback=True) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("phase", "said", "words"),
+    [
+        ("confirm", {}, ""),
+        ("confirm", {"profile": "imagicle_imap_smtp"}, ""),
+        ("confirm", {"profile": "graph_mail"}, "names neither"),
+        ("done", {"profile": "imagicle_imap_smtp"}, ""),
+        ("done", {}, "mail2fax_profile: imagicle_imap_smtp"),
+    ],
+)
+def test_what_an_inventory_may_name_meanwhile_and_afterwards(phase: str, said: Json, words: str) -> None:
+    migration = {**run_of(RECORD, migrate_to="imagicle_imap_smtp")[0], "phase": phase}
+    wanted = {f"mail2fax_{key}": value for key, value in said.items()}
+    problem = _moving.named({**RECORD, "migration": migration}, wanted, load)
+    assert bool(problem) == bool(words)
+    assert words in problem
