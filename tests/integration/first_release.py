@@ -17,7 +17,7 @@ from unittest import mock
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from tests.emulator.testing import start_emulator
+from tests.emulator.hosted import start_hosted
 from tests.integration.test_playbooks import HOST, PASSWORD, Run, Site
 
 DATA = pathlib.Path(__file__).parents[1] / "data" / "0.1.0"
@@ -70,5 +70,5 @@ def left(kind: str, folder: pathlib.Path, **variables: t.Any) -> t.Iterator[Left
     store.write_bytes(vault.encrypt(moved(vault.decrypt(store.read_bytes()).decode())))
     store.chmod(0o600)
     tenants = yaml.safe_load((folder / "tenants.yml").read_text(encoding="utf-8"))
-    with start_emulator(tenants) as emulator:
+    with start_hosted(tenants) as emulator:
         yield Left(folder, emulator, variables)

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
+from tests.emulator.hosted import start_hosted
 from tests.integration.harness import GRAPH, TENANT_ID, graph_as_a_person
 from tests.integration.test_playbooks import FAX, HOST, OTHER, Run, Site
 from tests.integration.transports import start_emulator
@@ -172,7 +173,7 @@ WAYS = {
 
 
 def taken_back(folder: pathlib.Path, way: Way, transport: str = "rest") -> None:
-    with start_emulator(transport=transport) as emulator:
+    with start_hosted() if transport == "rest" else start_emulator(transport=transport) as emulator:
         variables = {f"mail2fax_{name}": value for name, value in emulator.connection.items()}
         site = Place(folder, emulator, {**variables, **way.variables})
         made = site.play("provision")
@@ -227,7 +228,7 @@ def test_every_change_before_a_removal(tmp_path: pathlib.Path, name: str, transp
 
 
 def test_an_end_that_fails_leaves_a_result_that_says_so(tmp_path: pathlib.Path) -> None:
-    with start_emulator(transport="rest") as emulator:
+    with start_hosted() as emulator:
         site = Site(tmp_path, emulator, {"handover_ticket": "{{ nobody_defined_this }}"})
         ran = site.play("provision")
     assert ran.code != 0
