@@ -89,6 +89,7 @@ TURNS: Mapping[str, int] = {
     "rings by strategy": 1,
     "rules of a fleet": 2,
     "records": 2,
+    "runs in a test's own process": 1,
     "typing errors": 2,
 }
 """Groups of dear stories, and how many of each one commit tells."""

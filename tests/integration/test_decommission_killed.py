@@ -50,6 +50,7 @@ def taken_back(one: Life, before: Json) -> list[str]:
     return found
 
 
+@pytest.mark.turn("runs in a test's own process")
 @pytest.mark.parametrize("name", sample(list(PROFILES), 1, of="decommission killed"))
 def test_killed_at_every_request(name: str, tmp_path: pathlib.Path) -> None:
     with life(tmp_path, f"taken back {name}", PROFILES[name]) as one:

@@ -51,6 +51,7 @@ def told(run: Run, folder: pathlib.Path) -> Json:
     }
 
 
+@pytest.mark.turn("runs in a test's own process")
 @pytest.mark.parametrize("playbook", sample(["provision", "audit"], 1, of="as by a process"))
 def test_the_same_as_by_a_process_of_its_own(tmp_path: pathlib.Path, emulator: HostedEmulator, playbook: str) -> None:
     found: dict[str, Json] = {}
