@@ -45,8 +45,14 @@ class Stage:
     points: list[Checkpoint]
     end: Checkpoint
     phase: str
-    state: str
+    state: dict[str, str]
+    """By kind of thing, without ids and times."""
     run: Run
+
+
+def shape(one: Life) -> dict[str, str]:
+    """A tenant as it is compared with itself in another life."""
+    return {kind: alike(value) for kind, value in one.state().items()}
 
 
 class Stuck(AssertionError):
@@ -111,7 +117,7 @@ class Move:
             begin = self.life.checkpoint("between two runs")
             run = self.step(keep=keep)
             end = self.life.checkpoint(f"after {self.phase}")
-            stages.append(Stage(begin, self.life.points, end, self.phase, alike(self.life.state()), run))
+            stages.append(Stage(begin, self.life.points, end, self.phase, shape(self.life), run))
             self.life.points = []
             if self.phase == "done":
                 return stages

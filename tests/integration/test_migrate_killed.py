@@ -16,8 +16,8 @@ import typing as t
 
 import pytest
 
-from tests.integration.killing import Checkpoint, Life, alike, life, provisioned
-from tests.integration.moving import BACK, PATHS, Move, Stage, Stuck
+from tests.integration.killing import Checkpoint, Life, life, provisioned
+from tests.integration.moving import BACK, PATHS, Move, Stage, Stuck, shape
 from tests.sample import SOAKING, sample, seed
 
 Json = dict[str, t.Any]
@@ -45,22 +45,28 @@ def gone_on(move: Move, point: Checkpoint, stages: list[Stage], *, to_the_end: b
         same = [stage for stage in stages if stage.phase == move.phase]
         if not same:
             found.append(f"it is in the phase {move.phase!r}: {run.output[-1500:]}")
-        elif one_of(one, same) is None:
-            found.append(f"in the phase {move.phase} the tenant is not as after an undisturbed run")
+        else:
+            found += [f"in the phase {move.phase} not as after an undisturbed run: {how}" for how in unlike(one, same)]
         if to_the_end and move.phase != "done" and not found:
             move.wait()
             move.go_on()
             found = one.wrong()
-            if one_of(one, stages[-1:]) is None:
-                found.append("at the end the tenant is not as after undisturbed runs")
+            found += [f"at the end not as after undisturbed runs: {how}" for how in unlike(one, stages[-1:])]
     except Stuck as stuck:
         return [*one.wrong(), str(stuck)]
     return found
 
 
-def one_of(one: Life, stages: list[Stage]) -> Stage | None:
-    state = alike(one.state())
-    return next((stage for stage in stages if stage.state == state), None)
+def unlike(one: Life, stages: list[Stage]) -> list[str]:
+    """In what the tenant differs from each of these; nothing where it is as one of them."""
+    now = shape(one)
+    found = []
+    for stage in stages:
+        kinds = [kind for kind in now if now[kind] != stage.state[kind]]
+        if not kinds:
+            return []
+        found.append("; ".join(f"{kind}: {stage.state[kind]} became {now[kind]}"[-1500:] for kind in kinds))
+    return found[:1]
 
 
 def gone_back(move: Move, point: Checkpoint, before: Json, *, keep: bool = False) -> list[str]:
@@ -84,8 +90,8 @@ def gone_beside(move: Move, stage: Stage, playbook: str) -> list[str]:
     found = one.wrong()
     if ran.code:
         found.append(ran.output[-3000:])
-    if playbook != "rotate" and one_of(one, [stage]) is None:
-        found.append(f"{playbook} has changed the tenant: {ran.writes()}")
+    if playbook != "rotate":
+        found += [f"{playbook} has changed the tenant: {how}" for how in unlike(one, [stage])]
     if move.phase != stage.phase:
         found.append(f"{playbook} has made the phase {move.phase!r} of {stage.phase!r}")
     return found
