@@ -88,7 +88,7 @@ def page(found: model.Report, zone: str = "UTC") -> str:
     return _template().render(
         at=times.iso(found.at),
         zone=zone,
-        lines=[(number, line) for number, line in enumerate(found.lines)],
+        lines=list(enumerate(found.lines)),
         counts=[(urgency, WORDS[urgency], count) for urgency in model.URGENCIES if (count := found.count(urgency))],
         words=WORDS,
         timeline=timeline(found),

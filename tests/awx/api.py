@@ -528,7 +528,8 @@ class Awx:
                 for name, value in whole["inputs"].items()
                 if name in known
                 and (
-                    type(value) is not (bool if known[name]["type"] == "boolean" else str)
+                    isinstance(value, bool) != (known[name]["type"] == "boolean")
+                    or not isinstance(value, (bool, str))
                     or (known[name].get("choices") and value and value not in known[name]["choices"])
                 )
             ]

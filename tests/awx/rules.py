@@ -191,9 +191,14 @@ def notification(body: Json) -> t.Iterator[str]:
         if name not in configuration:
             if not has_default:
                 yield f"Missing required fields for Notification Configuration: {name}"
-        elif type(configuration[name]) is not kind or (kind is list and not configuration[name]):
+        elif not _is(configuration[name], kind) or (kind is list and not configuration[name]):
             yield f"Configuration field {name} incorrect type"
     yield from _messages(body.get("messages") or {})
+
+
+def _is(value: t.Any, kind: type) -> bool:
+    """Python takes a boolean for a number, and AWX does not."""
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
 def _messages(messages: Json) -> t.Iterator[str]:

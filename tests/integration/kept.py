@@ -107,5 +107,5 @@ def at_the_proof(work: t.Callable[[], t.Any]) -> Watch:
 @contextlib.contextmanager
 def shelf_of(bao: Bao, **changes: t.Any) -> t.Iterator[Shelf]:
     options = {"backend": "hashi_vault", "url": bao.url, "ca_path": bao.ca, "token": bao.root, **changes}
-    with open_shelf(options, folder="", controller=None) as shelf:
-        yield shelf
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(open_shelf(options, folder="", controller=None))

@@ -18,7 +18,8 @@ import yaml
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile
 from tests.emulator.testing import Emulator
-from tests.integration.harness import EXCHANGE, GRAPH, play
+from tests.integration import harness
+from tests.integration.harness import EXCHANGE, GRAPH
 from tests.integration.transports import reached
 
 Json = dict[str, t.Any]
@@ -149,7 +150,7 @@ class Site:
     world: World
     variables: Json = field(default_factory=dict)
     winrm: bool = False
-    player: t.Callable[..., subprocess.CompletedProcess[str]] = play
+    player: t.Callable[..., subprocess.CompletedProcess[str]] = harness.play
     """How a playbook is run: ``inprocess.play_in_process`` where a process of its own would take too long."""
 
     def __post_init__(self) -> None:

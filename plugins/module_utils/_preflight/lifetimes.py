@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking import Answers, Read, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.token_life import LifetimePolicy
 
-Facts = tuple[LifetimePolicy, ...] | None
+Facts: t.TypeAlias = "tuple[LifetimePolicy, ...] | None"
 """None: not asked, or not for this operator to read."""
 
 _RESOURCES = (token_life.EXCHANGE, token_life.GRAPH)

@@ -196,7 +196,7 @@ def test_the_timeline_has_each_that_ends_and_piles_no_dots_up() -> None:
     report = _fleet_report.report(made.fleet(300), AT)
     line_ = _fleet_page.timeline(report)
     ends = sum(len(one.expiries) for one in report.lines)
-    assert len(line_.dots) + sum(bar.count for bar in line_.bars) == ends
+    assert len(line_.dots) + sum(pile.count for pile in line_.bars) == ends
     assert all(0 <= dot.x <= line_.width and 0 <= dot.y <= line_.base for dot in line_.dots)
     assert line_.bars, "a hundred that end in two days are a bar"
     assert [name for _x, name in line_.marks][:2] == ["Dec 2026", "Jan 2027"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import stat
@@ -48,8 +49,8 @@ def options(vault: VaultServer, **changes: t.Any) -> Json:
 
 @pytest.fixture(name="shelf")
 def a_shelf(vault: VaultServer) -> t.Iterator[Shelf]:
-    with open_shelf(options(vault), folder="", controller=None) as shelf:
-        yield shelf
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(open_shelf(options(vault), folder="", controller=None))
 
 
 def record(*ours: str, **changes: t.Any) -> str:
