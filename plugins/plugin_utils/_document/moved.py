@@ -59,7 +59,8 @@ def row(run: Run, skipped: Json) -> Json:
         return {**step, "outcome": outcome, "summary": f"done: the application is with {to}"}
     said = _migration.told(found)
     if run.mode == "check":
-        return {**step, "summary": f"to {to}: {_NEXT.get(found['phase'], said)}"}
+        comes = "the roll back comes next" if found.get("rolling") else _NEXT.get(found["phase"], said)
+        return {**step, "summary": f"to {to}: {comes}"}
     awaits = found.get("awaits") or "the next run"
     return {
         **step,
