@@ -148,6 +148,9 @@ def keep(folder: str, host: str, found: t.Mapping[str, tuple[t.Any, t.Any]]) -> 
 
 def kept(folder: str, host: str, name: str, raw: t.Any) -> tuple[t.Any] | None:
     """The value of a variable that is still what it was when it was kept; None where there is none."""
+    if next(_templates(raw), None) is None:
+        # What is written out was never looked up.
+        return None
     found = _all(folder, host).get(name) if KEY else None
     return (found["value"],) if found and found["of"] == _mark(raw) else None
 
