@@ -71,7 +71,7 @@ def of(said: t.Any) -> tuple[Json, str]:
     if kind not in DEFAULTS:
         return default(), f"has the type {kind!r}. What to do: choose one of {', '.join(sorted(DEFAULTS))}."
     if not isinstance(configuration, t.Mapping):
-        return default(), f"has a configuration that is no mapping. {like}"
+        return default(), f"has a configuration that is not a mapping. {like}"
     return {"type": kind, "configuration": {**copy.deepcopy(DEFAULTS[kind]), **configuration}}, ""
 
 

@@ -180,7 +180,7 @@ def _credentials(said: t.Any, state: str, organization: str, wrong: list[str]) -
         inputs = item.get("inputs") or {}
         lookups = item.get("lookups") or {}
         if not isinstance(inputs, t.Mapping) or not isinstance(lookups, t.Mapping):
-            wrong.append(f"{where} has inputs or lookups that are no mapping. What to do: write field: value.")
+            wrong.append(f"{where} has inputs or lookups that are not mappings. What to do: write field: value.")
             continue
         if state == "present":
             wrong += [f"{where} {text}" for text in _fields(kind, inputs, lookups)]
