@@ -321,11 +321,28 @@ def revoked_until(old: Json, new: Json, now: dt.datetime, grace: int | None) -> 
 
 
 QUIET = dt.timedelta(hours=24)
-"""For how long nobody has to have used the old way."""
+"""For how long nobody has to have used the old way, at least."""
+LATE = dt.timedelta(hours=2)
+"""How late the log may tell of a sign-in."""
+
+
+def quiet(old: Json, lives: t.Mapping[str, dt.timedelta] | None = None) -> dt.timedelta:
+    """How long the log has to be silent of the old way: whoever has a token signs in again only when it ends.
+
+    ``lives``: how long tokens were seen to live, by application id of the resource.
+    """
+    now = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    asked = {_RESOURCES.get(one, one) for one in (access["resource"] for access in old["accesses"])}
+    return max(QUIET, token_life.tokens_until(now, asked, lives=lives)[0] - now + LATE)
 
 
 def usage(
-    migration: t.Mapping[str, t.Any], old: Json, new: Json, told: t.Mapping[str, t.Any], now: dt.datetime
+    migration: t.Mapping[str, t.Any],
+    old: Json,
+    new: Json,
+    told: t.Mapping[str, t.Any],
+    now: dt.datetime,
+    lives: t.Mapping[str, dt.timedelta] | None = None,
 ) -> Json:
     """``{unused, why, look_again}``: what the sign-ins (see _sign_ins) tell of the old way. ``unused`` None: nothing.
 
@@ -347,14 +364,15 @@ def usage(
     if not any(row["resource"] in after for row in told.get("resources") or []):
         return {"unused": None, "why": "the log shows no sign-in by the new way either"}
     last = max([shown, *seen])
-    if now - last >= QUIET:
+    needed = quiet(old, lives)
+    if now - last >= needed:
         return {"unused": True, "why": ""}
     why = (
         f"it was used at {readable_time(iso(last))}"
         if seen and last > shown
         else "nobody has used it since the sheet told"
     )
-    return {"unused": False, "why": why, "look_again": iso(last + QUIET)}
+    return {"unused": False, "why": why, "look_again": iso(last + needed)}
 
 
 _SERVICES = {"exchange_online": "Exchange Online", "microsoft_graph": "Microsoft Graph"}
@@ -448,7 +466,7 @@ def _is_confirmed(found: Json, facts: Facts) -> bool:
     if facts.when_unused and facts.unused:
         return True
     if facts.when_unused and facts.unused is False:
-        _await(found, facts.look_again, f"the old way to be unused for a day: {facts.why}")
+        _await(found, facts.look_again, f"the old way to be unused for longer than tokens live: {facts.why}")
         return False
     told = f" Whether the old way is still used cannot be told: {facts.why}." if facts.when_unused else ""
     found["awaits"] = (
