@@ -40,8 +40,8 @@ def definition(old: Json, new: Json, migration: t.Mapping[str, t.Any]) -> Json:
     ``roles`` (those of both groups), ``looked_at`` (the accesses that the preflight judges by the first group),
     ``groups`` (the aliases of both sides), ``settled`` (names that hold whatever the inventory says), ``tolerated``
     (permissions that are not held against a scope), ``proven`` (the accesses that can be tried for real), ``other``
-    (the second group, with what limits by it; empty where there is one group or none), ``old`` and ``new`` (both
-    profiles by themselves), ``phase``.
+    (the second group, with what limits by it; empty where there is one group or none), ``two_policies`` (whether an
+    access policy on either group is ours), ``old`` and ``new`` (both profiles by themselves), ``phase``.
     """
     old, new = (
         {**old, "names": _names(old, migration["from"], migration)},
@@ -62,6 +62,7 @@ def definition(old: Json, new: Json, migration: t.Mapping[str, t.Any]) -> Json:
             "tolerated": _migration.as_option(tolerated),
             "proven": _proven(base, migration),
             "other": _other(old, new, migration, groups),
+            "two_policies": not _same_group(migration) and _migration.A in {*old["models"]} & {*new["models"]},
             "old": old,
             "new": new,
         },

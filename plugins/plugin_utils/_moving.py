@@ -14,7 +14,7 @@ import datetime as dt
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _taking
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ours, token_lives
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import instant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._profile_format import ProfileError
 
@@ -40,10 +40,12 @@ def begin(
     migration: Json = dict(record.get("migration") or {})
     wish, back = said.get("mail2fax_migrate_to"), bool(said.get("mail2fax_migrate_rollback"))
     if back:
-        return _back(migration)
+        return _back(migration, record)
     try:
         if _migration.stands(migration):
-            return _forward(migration, load), _same(migration, wish, load)
+            # A run that says nothing goes on with what stands, and that may be the way back.
+            on = migration if wish in (None, "", {}) else _forward(migration, load)
+            return on, _same(migration, wish, load)
         if wish in (None, "", {}):
             raise _migration.Refused(
                 "No migration stands, and mail2fax_migrate_to says nothing. What to do: set it to the profile to move "
@@ -79,7 +81,12 @@ def _forward(migration: Json, load: _migration.Load) -> Json:
     return {**kept, "phase": "prepare", "until": None, "held": _migration.held_back(old, new)}
 
 
-def _back(migration: Json) -> tuple[Json, str]:
+def _back(migration: Json, record: Json) -> tuple[Json, str]:
+    if not record:
+        return {}, (
+            "No record of this host is there, so nobody knows what a migration has added, and nothing was touched. "
+            "What to do: point mail2fax_handover_dir (or mail2fax_record_store) to where its record lies."
+        )
     if migration.get("phase") == "done":
         return {}, (
             "The migration is done and what limited the old way is gone, so it cannot be rolled back. What to do: "
@@ -269,7 +276,8 @@ def went_on(migration: Json, found: Json) -> Json:
     if found.get("when") == "unused":
         told = (found.get("usage") or {}).get("sign_ins") or {}
         now = instant(found.get("now")) or dt.datetime.now(dt.UTC)
-        usage = _migration.usage(migration, definition["old"], definition["new"], told, now)
+        lives = token_lives.by_resource((found.get("record") or {}).get("token_lives"))
+        usage = _migration.usage(migration, definition["old"], definition["new"], told, now, lives)
     flat = {step: [one for one in some if one and not one.get("skipped")] for step, some in results.items()}
     probes = [one for step in ("access_verdict", "mailbox_probe") for one in flat.get(step, []) if one.get("pending")]
     facts = _migration.Facts(

@@ -15,8 +15,9 @@ import typing as t
 import pytest
 
 from tests.emulator.hosted import HostedEmulator, start_hosted
-from tests.integration.inprocess import copy_files, play_in_process, put_files
+from tests.integration.inprocess import Killed, Moment, copy_files, play_in_process, put_files
 from tests.integration.site import Run, Site, World
+from tests.integration.test_profile_drift import by_hand
 from tests.sample import sample
 
 Json = dict[str, t.Any]
@@ -164,3 +165,43 @@ def there_and_beside(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_tenant_moves_and_comes_back(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str) -> None:
     there_and_beside(tmp_path, emulator, name)
+
+
+def test_what_nobody_declared_stops_it_and_a_mailbox_that_came_on_the_way_is_taken_back(
+    tmp_path: pathlib.Path, emulator: HostedEmulator
+) -> None:
+    emulator.reset()
+    site = Moving(tmp_path / "site", emulator, WORLD, OPENED, player=play_in_process)
+    site.play("provision")
+    before = site.lasting()
+    begun = site.go_on("imagicle_imap_smtp")
+    assert phase(begun) == "prove"
+
+    # Another policy for the application lets it into more: what both ways have in common is no reason to keep that.
+    app_id, others = begun.record["ids"]["application_id"], WORLD.mailboxes[7]["address"]
+    by_hand(site, "New-DistributionGroup", Name="All", Alias="all.staff", Type="Security", Members=[others])
+    policy = {"AppId": app_id, "PolicyScopeGroupId": "all.staff", "AccessRight": "RestrictAccess"}
+    (made,) = by_hand(site, "New-ApplicationAccessPolicy", **policy)
+    stopped = site.play("migrate")
+    assert (stopped.code, stopped.writes()) == (2, []), stopped.output
+    assert "all.staff" in stopped.output or "'All'" in stopped.output
+    by_hand(site, "Remove-ApplicationAccessPolicy", Identity=made["Identity"], Confirm=False)
+    by_hand(site, "Remove-DistributionGroup", Identity="all.staff", BypassSecurityGroupManagerCheck=True, Confirm=False)
+
+    # A run that dies right after a new mailbox was opened has noted it.
+    new = str(WORLD.mailboxes[5]["address"])
+    site.declare(mail2fax_mailboxes=[*WORLD.fax, new])
+
+    def kill(moment: Moment) -> None:
+        if moment.when == "after" and new in {one["Identity"] for one in site.state()["recipientPermissions"]}:
+            raise Killed
+
+    site.play("migrate", by={"watch": kill})
+    assert new in {one["Identity"] for one in site.state()["mailboxPermissions"]}
+    back = site.play("migrate", mail2fax_migrate_rollback=True)
+    assert (back.code, back.record.get("migration")) == (0, None), back.output
+    after = site.lasting()
+    kinds = set(before) - {"groups"}
+    assert {kind: after[kind] for kind in kinds} == {kind: before[kind] for kind in kinds}
+    (group,) = after["groups"]
+    assert sorted(group["members"]) == sorted([*WORLD.fax, new])

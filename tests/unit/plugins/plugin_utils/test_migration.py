@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _moving, _profile, _taking
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import iso
 
@@ -283,6 +284,8 @@ NEW, OLD = ("exchange_online", 19), ("microsoft_graph", 29)
         ("imagicle_imap_smtp", 30, {"complete": True, "resources": []}, None),
         ("imagicle_imap_smtp", 30, {"complete": True, "resources": [NEW]}, True),
         ("imagicle_imap_smtp", 20, {"complete": True, "resources": [NEW]}, False),
+        # A token for Graph may live for 25 hours, in which whoever has it signs in for nothing.
+        ("imagicle_imap_smtp", 26, {"complete": True, "resources": [NEW]}, False),
         ("imagicle_imap_smtp", 30, {"complete": True, "resources": [NEW, OLD]}, False),
         ("imagicle_imap_smtp", 60, {"complete": True, "resources": [NEW, OLD]}, True),
         ("imagicle_imap_smtp", 30, {"complete": False, "why": "no licence"}, None),
@@ -296,6 +299,13 @@ def test_silence_counts_only_where_it_can_be_heard(said: t.Any, hours: int, told
     found = _migration.usage(migration, old, new, {**told, "resources": rows}, NOW + hours * HOUR)
     assert found["unused"] is unused
     assert bool(found["why"]) == (unused is not True)
+
+
+def test_silence_is_longer_than_tokens_were_seen_to_live() -> None:
+    _migration_standing, old, _new = begun("imagicle_ews", A, "imagicle_imap_smtp", phase="confirm")
+    assert _migration.quiet(old) == 24 * HOUR
+    assert _migration.quiet(old, {token_life.EXCHANGE: 40 * HOUR}) == 42 * HOUR
+    assert _migration.quiet(old, {token_life.GRAPH: 40 * HOUR}) == 24 * HOUR
 
 
 RECORD: Json = {
@@ -346,11 +356,36 @@ def test_a_migration_that_stands_goes_on_and_is_no_other() -> None:
     assert "roll it back first" in run_of(record, migrate_to="graph_mail")[1]
     back, problem = run_of(record, migrate_rollback=True)
     assert (back["rolling"], problem) == (True, "")
+    # A run that says nothing, such as one of every night, goes on with the way back.
+    rolling = {**RECORD, "migration": {**back, "phase": "retire", "revoked": True}}
+    assert run_of(rolling) == (rolling["migration"], "")
     # Whoever changes his mind begins anew: half of it may be gone.
-    again, problem = run_of({**RECORD, "migration": {**back, "phase": "retire", "revoked": True}})
+    again, problem = run_of(rolling, migrate_to="imagicle_imap_smtp")
     assert not problem
     assert again["phase"] == "prepare"
     assert not {"rolling", "revoked", "in_force_by"} & set(again)
+
+
+def test_nothing_is_called_rolled_back_where_no_record_tells_what_to_take_back() -> None:
+    migration, problem = run_of({}, migrate_rollback=True)
+    assert not migration
+    assert "nobody knows what a migration has added" in problem
+    assert run_of(RECORD, migrate_rollback=True) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("profile", "said", "both"),
+    [
+        ("imagicle_ews", {"group_alias": "another"}, True),
+        ("imagicle_ews", {"scoping": B, "group_alias": "another"}, False),
+        ("imagicle_ews", {"scoping": B}, False),
+        ("imagicle_ews", "imagicle_imap_smtp", False),
+    ],
+)
+def test_a_second_policy_is_ours_only_where_the_migration_makes_one(profile: str, said: t.Any, both: bool) -> None:
+    start, end = _migration.target(said, current(profile, A), load)
+    found = _both.declared(profile, A, {"from": start, "to": end, "phase": "prove"}, load)
+    assert found["migrating"]["two_policies"] is both
 
 
 @pytest.mark.parametrize("more", [{"phase": "done"}, {"phase": "retire", "ending": True}])
