@@ -82,7 +82,8 @@ def _forward(migration: Json, load: _migration.Load) -> Json:
 
 
 def _back(migration: Json, record: Json) -> tuple[Json, str]:
-    if not record:
+    # What a refused run left is a record, too, and shows none of ours.
+    if not migration and not (record.get("ids") or {}).get("application_id"):
         return {}, (
             "No record of this host is there, so nobody knows what a migration has added, and nothing was touched. "
             "What to do: point mail2fax_handover_dir (or mail2fax_record_store) to where its record lies."
