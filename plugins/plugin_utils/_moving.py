@@ -53,7 +53,7 @@ def begin(
             )
         if migration.get("phase") == "done" and not _same(migration, wish, load):
             return migration, ""
-        current = _current(record, said, known_profiles)
+        current = _current(record, said, known_profiles, load)
         start, end = _migration.target(wish, current, load)
     except (_migration.Refused, ProfileError) as exc:
         return {}, str(exc)
@@ -122,7 +122,25 @@ def _same(migration: Json, wish: t.Any, load: _migration.Load) -> str:
     )
 
 
-def _current(record: Json, said: t.Mapping[str, t.Any], known_profiles: t.Collection[str]) -> Json:
+def _own_file(said: t.Mapping[str, t.Any], name: str, load: _migration.Load) -> str:
+    """The path that the inventory names, where that profile has the recorded name, which may be one of ours; else
+    empty."""
+    term = str(said.get("mail2fax_profile") or "")
+    if not _is_path(term):
+        return ""
+    try:
+        return term if load(term, None)["name"] == name else ""
+    except ProfileError:
+        return ""
+
+
+def _is_path(term: str) -> bool:
+    return "/" in term or term.endswith((".yml", ".yaml"))
+
+
+def _current(
+    record: Json, said: t.Mapping[str, t.Any], known_profiles: t.Collection[str], load: _migration.Load
+) -> Json:
     """What the record shows. Raises Refused where it shows no application of ours."""
     app_id = (record.get("ids") or {}).get("application_id")
     if not app_id or record.get("state") in ("removed", "removing") or record.get("removing"):
@@ -132,11 +150,13 @@ def _current(record: Json, said: t.Mapping[str, t.Any], known_profiles: t.Collec
         )
     shown = record.get("profile") or {}
     name = str(shown.get("name") or "")
-    if name in known_profiles:
+    if own := _own_file(said, name, load):
+        term = own
+    elif name in known_profiles:
         term = name
     else:
         term = str(said.get("mail2fax_profile") or "")
-        if "/" not in term and not term.endswith((".yml", ".yaml")):
+        if not _is_path(term):
             raise _migration.Refused(
                 f"The record shows the profile {name}, which is a file of your own. What to do: set mail2fax_profile "
                 "to its path, as it was when the application was provisioned."

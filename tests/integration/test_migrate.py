@@ -143,6 +143,7 @@ def there_and_beside(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str
             assert site.lasting() == before, phase(run)
             assert back.record["profile"] == begun.record["profile"]
             assert back.record["ours"] == begun.record["ours"]
+            assert back.record["ids"] == begun.record["ids"]
             emulator.restore(at)
             put_files(files, site.folder)
         site.wait(run)

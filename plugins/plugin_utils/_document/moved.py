@@ -109,8 +109,16 @@ def ours(run: Run, entries: list[Json]) -> list[Json]:
 
 
 def facts(run: Run, found: Json) -> Json:
-    if _ends(run) and not {_migration.A, _migration.B} & set(run.models):
+    """The group is that of the way that stays; one that was only taken away, or left to others, is not it."""
+    back = _rolled_back(run) or (_of(run) if run.kind == "migrate" and _of(run).get("rolling") else {})
+    without = not back["from"].get("group_alias") if back else _ends(run) and not {*_migration.BY_GROUP} & {*run.models}
+    if without:
         return {**found, "ids": {**found["ids"], "group": None}, "group": {**found["group"], "address": None}}
+    looked = run.results.get("scope_group") or {}
+    if back and (not looked or looked.get("skipped")):
+        known = run.previous
+        kept = (known.get("ids") or {}).get("group")
+        return {**found, "ids": {**found["ids"], "group": kept}, "group": known.get("group") or found["group"]}
     return found
 
 

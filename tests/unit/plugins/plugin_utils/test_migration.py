@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import pathlib
+import types
 import typing as t
 
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _moving, _profile, _taking
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import moved
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import iso
 
 Json = dict[str, t.Any]
@@ -386,6 +389,40 @@ def test_a_second_policy_is_ours_only_where_the_migration_makes_one(profile: str
     start, end = _migration.target(said, current(profile, A), load)
     found = _both.declared(profile, A, {"from": start, "to": end, "phase": "prove"}, load)
     assert found["migrating"]["two_policies"] is both
+
+
+def test_a_file_of_ones_own_is_taken_though_a_profile_of_ours_has_its_name(tmp_path: pathlib.Path) -> None:
+    own = tmp_path / "own.yml"
+    text = pathlib.Path(_profile.__file__).with_name("profiles").joinpath("imagicle_ews.yml").read_text("utf-8")
+    own.write_text(text.replace("DigitalFaxMailServiceSecret", "A secret of our own"), "utf-8")
+    record = {**RECORD, "secret": {}}
+    found = [run_of(record, migrate_to={"scoping": B}, profile=said)[0] for said in (str(own), "imagicle_ews", "")]
+    assert [one["from"]["profile"] for one in found] == [str(own), "imagicle_ews", "imagicle_ews"]
+    assert [one["names"]["secret"] == "A secret of our own" for one in found] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("moved_from", "rolling", "looked", "group"),
+    [
+        ("imagicle.digital.fax", True, {}, "old"),
+        ("imagicle.digital.fax", False, {}, "old"),
+        ("imagicle.digital.fax", True, {"skipped": True}, "old"),
+        ("imagicle.digital.fax", True, {"group": {"guid": "new"}}, "new"),
+        ("", False, {}, None),
+    ],
+)
+def test_a_group_that_was_only_left_again_is_not_the_application_s(
+    moved_from: str, rolling: bool, looked: Json, group: str | None
+) -> None:
+    migration = {"from": {"group_alias": moved_from}, "to": {"group_alias": "shared"}, "phase": "prepare"}
+    context = {"migration": {**migration, "rolling": True}} if rolling else {"rolled_back": migration}
+    previous = {"ids": {"group": "old"}, "group": {"alias": "imagicle.digital.fax"}, "migration": migration}
+    run = types.SimpleNamespace(
+        kind="migrate", mode="apply", context=context, previous=previous, results={"scope_group": looked}, models=(A,)
+    )
+    found = moved.facts(t.cast("t.Any", run), {"ids": {"group": "new"}, "group": {"alias": "shared", "address": "x"}})
+    assert found["ids"]["group"] == group
+    assert found["group"]["alias"] == ("imagicle.digital.fax" if group == "old" else "shared")
 
 
 @pytest.mark.parametrize("more", [{"phase": "done"}, {"phase": "retire", "ending": True}])
