@@ -8,13 +8,15 @@ Nothing here knows of HTTP or of cmdlets. Own keys:
 * pointer ``_visible_at``: from then on other cmdlets find it
 * role assignment ``_scope``: the name of its management scope in lower case, ``circles.UNIT`` and the id of an
   administrative unit, or None for the whole organization; ``_in_force_at``: real access obeys it from then on; a
-  removed one is enforced until ``_until`` (kept in ``settings["removed_role_assignments"]``)
+  removed one is enforced until ``_until``, in the scope as it was then, ``_scope_then`` (both kept in
+  ``settings["removed_role_assignments"]``)
 * management scope ``_filters``: its earlier filters, ``{"filter", "until"}``, obeyed by real access until then
 * right ``_mailbox``: Guid of the mailbox; ``_sid``: whose it is; ``_since``: from when real access obeys each of them
 """
 
 from __future__ import annotations
 
+import copy
 import pathlib
 import re
 import typing as t
@@ -191,7 +193,10 @@ def scope_of(tenant: Tenant, assignment: Document) -> Document | None:
     key = assignment["_scope"]
     if key is not None and key.startswith(circles.UNIT):
         return {"_unit": key.removeprefix(circles.UNIT)}
-    return None if key is None else tenant.management_scopes[key]
+    if key is None:
+        return None
+    # One that is only in force yet may have outlived its scope.
+    return tenant.management_scopes.get(key) or t.cast("Document", assignment["_scope_then"])
 
 
 def role_grants(
@@ -237,7 +242,9 @@ def remove_assignment(world: World, tenant: Tenant, key: str) -> None:
     gone = (tenant.settings.get(REMOVED) or {}).get("assignments", [])
     gone = [one for one in gone if not world.reached(one["_until"])]
     until = world.instant(world.profile.rbac_in_force_s)
-    tenant.settings[REMOVED] = {"assignments": [*gone, {**assignment, "_until": until}]}
+    scope = copy.deepcopy(tenant.management_scopes.get(assignment["_scope"]))
+    kept = {**assignment, "_until": until, **({"_scope_then": scope} if scope else {})}
+    tenant.settings[REMOVED] = {"assignments": [*gone, kept]}
 
 
 # ---- rights on mailboxes --------------------------------------------------------------------------------------------
