@@ -65,8 +65,15 @@ def unlike(one: Life, stages: list[Stage]) -> list[str]:
         kinds = [kind for kind in now if now[kind] != stage.state[kind]]
         if not kinds:
             return []
-        found.append("; ".join(f"{kind}: {stage.state[kind]} became {now[kind]}"[-1500:] for kind in kinds))
+        found.append("; ".join(f"{kind}: {apart(stage.state[kind], now[kind])}" for kind in kinds))
     return found[:1]
+
+
+def apart(was: str, now: str) -> str:
+    """Two texts from a little before where they part."""
+    alike = next((at for at, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), 0)
+    begin = max(alike - 80, 0)
+    return f"...{was[begin : begin + 500]} became ...{now[begin : begin + 500]}"
 
 
 def gone_back(move: Move, point: Checkpoint, before: Json, *, keep: bool = False) -> list[str]:
