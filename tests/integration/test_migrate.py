@@ -159,6 +159,8 @@ def there_and_beside(tmp_path: pathlib.Path, emulator: HostedEmulator, name: str
         pytest.fail(f"it does not come to its end: {seen}")
     assert "confirm" in seen
     assert run.record["state"] == "ready"
+    if group := named(to).get("mail2fax_group_alias"):
+        assert run.record["group"]["alias"] == group
     once_more = site.go_on(to)
     assert (once_more.record["outcome"], once_more.writes()) == ("ok", [])
     if set(named(to)) - {"mail2fax_group_alias"}:

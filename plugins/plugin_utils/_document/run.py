@@ -87,12 +87,23 @@ class Run:
     def of(self, step: str) -> Json:
         """A step's registered result; empty when it did not run or was skipped."""
         result = self.results.get(step)
-        found = {} if not isinstance(result, t.Mapping) or result.get("skipped") else dict(result)
-        beside = (self.context.get("beside") or {}).get(step) or ()
-        for other in beside:
-            if isinstance(other, t.Mapping) and other and not other.get("skipped"):
-                found = joined(step, found, other)
+        results = [result, *((self.context.get("beside") or {}).get(step) or ())]
+        if step in _OF_TWO_GROUPS and self._ends_elsewhere():
+            # What was settled beside is what is left.
+            results[:2] = results[1::-1]
+        found: Json = {}
+        for one in results:
+            if isinstance(one, t.Mapping) and one and not one.get("skipped"):
+                found = joined(step, found, one)
         return found
+
+    def _ends_elsewhere(self) -> bool:
+        """Whether this run has brought a migration to another group to its end."""
+        migration: Json = self.context.get("migration") or {}
+        if self.kind != "migrate" or self.mode != "apply" or migration.get("phase") != "done":
+            return False
+        one, other = (str((migration.get(side) or {}).get("group_alias") or "").casefold() for side in ("from", "to"))
+        return bool(one and other) and one != other
 
     def good(self, step: str) -> Json:
         """A step's result unless it failed."""
@@ -126,6 +137,10 @@ class Run:
     def reached(self) -> bool:
         """Whether the tenant that is meant has answered."""
         return bool(self.good("preflight")) and self.meant()
+
+
+_OF_TWO_GROUPS = ("scope_group", "application_role", "access_policy")
+"""The steps of which the result for the second group is the first one beside."""
 
 
 def joined(step: str, first: Json, second: t.Mapping[str, t.Any]) -> Json:

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import token_life
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _both, _migration, _moving, _profile, _taking
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import moved
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.run import Run
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import iso
 
 Json = dict[str, t.Any]
@@ -423,6 +424,24 @@ def test_a_group_that_was_only_left_again_is_not_the_application_s(
     found = moved.facts(t.cast("t.Any", run), {"ids": {"group": "new"}, "group": {"alias": "shared", "address": "x"}})
     assert found["ids"]["group"] == group
     assert found["group"]["alias"] == ("imagicle.digital.fax" if group == "old" else "shared")
+
+
+@pytest.mark.parametrize(
+    ("phase", "alias", "beside", "shown"),
+    [
+        ("done", "another", [{"summary_of": "new"}, {"summary_of": "taken away"}], "new"),
+        ("retire", "another", [{"summary_of": "new"}, {}], "old"),
+        # A run in which the old way was retired already has looked at the new group alone.
+        ("done", "another", [{}, {"summary_of": "taken away"}], "old"),
+        ("done", "SAME", [{"summary_of": "new"}], "old"),
+    ],
+)
+def test_the_record_has_the_group_that_is_left(phase: str, alias: str, beside: list[Json], shown: str) -> None:
+    migration = {"from": {"group_alias": "same"}, "to": {"group_alias": alias}, "phase": phase}
+    for step in ("scope_group", "application_role", "access_policy"):
+        context = {"host": "contoso", "migration": migration, "beside": {step: beside}}
+        run = Run("migrate", "apply", {step: {"summary_of": "old"}}, context, {}, NOW)
+        assert run.of(step)["summary_of"] == shown
 
 
 @pytest.mark.parametrize("more", [{"phase": "done"}, {"phase": "retire", "ending": True}])
