@@ -171,7 +171,7 @@ def alike(value: t.Any) -> str:
         return "[" + ", ".join(sorted(alike(one) for one in value)) + "]"
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", str(value), flags=re.IGNORECASE)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)?", "<time>", text)
-    return re.sub(r"S-1-5-21[\d-]+|\b[\w-]{30,}\b", "<id>", text)
+    return re.sub(r"S-1-5-21[\d-]+|(?<![\w-])[\w-]{30,}", "<id>", text)  # may begin and end with a dash
 
 
 @contextlib.contextmanager
