@@ -297,21 +297,30 @@ def in_force_after(old: Json, new: Json, groups: tuple[str, str]) -> dt.timedelt
     )
 
 
-def fresh_after(old: Json, new: Json, grace: int | None) -> dt.timedelta:
+def fresh_after(
+    old: Json, new: Json, grace: int | None, seen: t.Mapping[str, dt.timedelta] | None = None
+) -> dt.timedelta:
     """How long a token may live that the fax server got by the old way, and that lacks a permission of the new one.
+    ``seen``: how long tokens were seen to live, by application id of the resource.
 
     Without a grant that comes, or where the old way asks for tokens of another service, none does.
     """
     asked = {access["resource"] for access in old["accesses"]}
     coming = [one for one in beyond(new["permissions"], old["permissions"]) if one["resource"] in asked]
     now = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-    return lives(now, coming, grace) - now
+    return lives(now, coming, grace, seen) - now
 
 
-def lives(now: dt.datetime, permissions: t.Iterable[Json], grace: int | None) -> dt.datetime:
+def lives(
+    now: dt.datetime,
+    permissions: t.Iterable[Json],
+    grace: int | None,
+    seen: t.Mapping[str, dt.timedelta] | None = None,
+) -> dt.datetime:
     """When tokens are dead that are issued until ``now`` with these permissions."""
     names = {resource for resource, kind, _name in names_of(permissions) if kind == "application"}
-    return token_life.tokens_until(now, [_RESOURCES.get(one, one) for one in names], grace)[0] if names else now
+    asked = [_RESOURCES.get(one, one) for one in names]
+    return token_life.tokens_until(now, asked, grace, lives=seen)[0] if names else now
 
 
 def revoked_until(old: Json, new: Json, now: dt.datetime, grace: int | None) -> dt.datetime | None:
@@ -388,7 +397,7 @@ class Facts:
     ``settled``: every step of the way to both went through. ``changed``: one of them changed what decides who gets in.
     ``in_force_by``: what they say of when that is in force. ``by_hand``: a person has to give the consent.
     ``proof_pending``: (words, until) while a proof is not in force yet. ``unused``: whether the old way is known to be
-    unused; None where nobody can tell, and ``why`` says why.
+    unused; None where nobody can tell, and ``why`` says why. ``lives``: how long tokens were seen to live, by resource.
     """
 
     now: dt.datetime
@@ -405,6 +414,7 @@ class Facts:
     why: str = ""
     look_again: str | None = None
     grace: int | None = None
+    lives: t.Mapping[str, dt.timedelta] | None = None
 
 
 def next(migration: t.Mapping[str, t.Any], old: Json, new: Json, facts: Facts) -> Json:
@@ -421,7 +431,7 @@ def next(migration: t.Mapping[str, t.Any], old: Json, new: Json, facts: Facts) -
         told = [*facts.in_force_by, facts.now + in_force_after(old, new, groups), *([known] if known else [])]
         found["in_force_by"] = iso(max(told))
     if facts.granted or not found.get("fresh_by"):
-        found["fresh_by"] = iso(facts.now + fresh_after(old, new, facts.grace))
+        found["fresh_by"] = iso(facts.now + fresh_after(old, new, facts.grace, facts.lives))
     if found["phase"] == "prepare" and _is_prepared(found, facts):
         found["phase"] = "prove"
     if found["phase"] == "prove" and _is_proven(found, facts):

@@ -294,10 +294,10 @@ def went_on(migration: Json, found: Json) -> Json:
         return {**migration, "awaits": waiting[0], "until": waiting[1]}
     definition = found["definition"]["migrating"]
     usage: Json = {}
+    lives = token_lives.by_resource((found.get("record") or {}).get("token_lives"))
     if found.get("when") == "unused":
         told = (found.get("usage") or {}).get("sign_ins") or {}
         now = instant(found.get("now")) or dt.datetime.now(dt.UTC)
-        lives = token_lives.by_resource((found.get("record") or {}).get("token_lives"))
         usage = _migration.usage(migration, definition["old"], definition["new"], told, now, lives)
     flat = {step: [one for one in some if one and not one.get("skipped")] for step, some in results.items()}
     probes = [one for step in ("access_verdict", "mailbox_probe") for one in flat.get(step, []) if one.get("pending")]
@@ -320,6 +320,7 @@ def went_on(migration: Json, found: Json) -> Json:
         why=str(usage.get("why") or ""),
         look_again=usage.get("look_again"),
         grace=_taking.grace_of(found),
+        lives=lives,
     )
     after = _migration.next(migration, definition["old"], definition["new"], facts)
     if after["phase"] == "retire" and facts.proof_pending is not None:

@@ -195,6 +195,23 @@ def test_a_tenant_moves_and_comes_back(tmp_path: pathlib.Path, emulator: HostedE
     there_and_beside(tmp_path, emulator, name)
 
 
+def test_an_application_of_others_comes_back_with_what_it_had(tmp_path: pathlib.Path) -> None:
+    adopted = "77777777-0000-4000-8000-000000000077"
+    by_others = [{"appId": adopted, "displayName": "Fax, made by hand", "app_roles": ["User.Read.All"]}]
+    with start_hosted(WORLD.tenants(applications=by_others)) as emulator:
+        said = {**OPENED, "mail2fax_application_id": adopted}
+        site = Moving(tmp_path / "site", emulator, WORLD, said, player=play_in_process)
+        made = site.play("provision")
+        assert made.code == 0, made.output
+        before = site.lasting()
+        moved = site.go_on("imagicle_imap_smtp")
+        assert phase(moved) == "prove"
+        assert site.lasting()["applications"] != before["applications"]
+        back = site.play("migrate", mail2fax_migrate_rollback=True)
+        assert (back.code, back.record.get("migration")) == (0, None), back.output
+        assert site.lasting() == before
+
+
 def test_what_nobody_declared_stops_it_and_a_mailbox_that_came_on_the_way_is_taken_back(
     tmp_path: pathlib.Path, emulator: HostedEmulator
 ) -> None:

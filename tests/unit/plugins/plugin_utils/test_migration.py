@@ -190,6 +190,17 @@ def test_for_smtp_the_rights_are_in_force_before_the_claim_is_granted() -> None:
     assert (migration["phase"], migration["until"]) == ("hand_over", iso(NOW + 2.5 * HOUR))
 
 
+def test_the_sheet_tells_the_new_values_no_earlier_than_tokens_without_the_new_permission_are_dead() -> None:
+    migration, old, new = begun("imagicle_ews", A, "imagicle_imap_smtp")
+    usual = _migration.next(migration, old, new, _migration.Facts(NOW, changed=True, granted=True))
+    lives = {token_life.EXCHANGE: 20 * HOUR}
+    seen = _migration.next(migration, old, new, _migration.Facts(NOW, changed=True, granted=True, lives=lives))
+    assert (usual["fresh_by"], seen["fresh_by"]) == (iso(NOW + 1.5 * HOUR), iso(NOW + 20 * HOUR))
+    # What the inventory says alone decides.
+    said = _migration.Facts(NOW, changed=True, granted=True, lives=lives, grace=10)
+    assert _migration.next(migration, old, new, said)["fresh_by"] == iso(NOW + HOUR / 6)
+
+
 @pytest.mark.parametrize(
     ("unused", "phase"), [(True, "retire"), (False, "confirm"), (None, "confirm")], ids=["unused", "used", "unknown"]
 )
