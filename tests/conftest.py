@@ -81,6 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 TURNS: Mapping[str, int] = {
+    "guides as they are typed": 2,
+    "whole playbooks": 2,
     "what others have": 3,
     "a real PowerShell": 1,
     "lives of a tenant": 2,

@@ -59,6 +59,7 @@ def test_the_page_shows_what_is_run() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.turn("guides as they are typed")
 def test_a_newcomer_gets_from_nothing_to_a_proven_tenant_and_back(
     tmp_path: pathlib.Path, published: dict[str, str]
 ) -> None:

@@ -37,6 +37,7 @@ RUNS = [
 """Every playbook of the guide; the state and the phase in the record by then."""
 
 
+@pytest.mark.turn("guides as they are typed")
 def test_word_by_word(tmp_path: pathlib.Path) -> None:
     came_to: list[tuple[str, str | None, str | None]] = []
 

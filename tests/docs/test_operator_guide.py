@@ -10,6 +10,7 @@ import re
 import typing as t
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.emulator.testing import DEMO_TENANT, start_emulator
@@ -40,6 +41,7 @@ def operators() -> list[dict[str, t.Any]]:
     return [{**copy.deepcopy(usual), "client_id": client_id, **kind} for client_id, kind in kinds.items()]
 
 
+@pytest.mark.turn("guides as they are typed")
 def test_the_consent_is_left_to_a_person_and_the_audit_to_a_reader(tmp_path: Path) -> None:
     said = re.search(r"``mail2fax_consent: (\w+)``", GUIDE)
     assert said

@@ -103,7 +103,7 @@ def advertised() -> set[str]:
     return found
 
 
-@pytest.mark.turn("lives of a tenant")
+@pytest.mark.turn("whole playbooks")
 def test_the_examples(tmp_path: Path) -> None:
     with start_emulator(tenants()) as emulator:
         folder = Folder(tmp_path, emulator)

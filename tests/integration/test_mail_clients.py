@@ -45,6 +45,7 @@ def newest(emulator: Emulator, world: World) -> str | None:
 
 
 @pytest.mark.parametrize("name", list(CAN) if SOAKING else sample(MAIL, 1, of="mail clients"))
+@pytest.mark.turn("whole playbooks")
 def test_clients_read_and_send_for_the_fax_mailboxes_and_for_no_other(name: str, tmp_path: pathlib.Path) -> None:
     world = World(f"clients of {name}")
     fax = world.fax

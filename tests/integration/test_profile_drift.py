@@ -120,6 +120,7 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[tuple[Si
 
 
 @pytest.mark.parametrize("name", sample(sorted(DRIFTS), 1, of="drift of roles and rights"))
+@pytest.mark.turn("whole playbooks")
 def test_a_drift_is_told_and_mended(name: str, provisioned: tuple[Site, Run]) -> None:
     site, first = provisioned
     drift = DRIFTS[name]

@@ -683,6 +683,7 @@ def test_what_a_host_reads_is_compared_with_what_exchange_answers(world: World):
 # --- a playbook, and where secrets do not go ---------------------------------------------------------------------
 
 
+@pytest.mark.turn("whole playbooks")
 def test_provisioning_by_way_of_a_windows_host(tmp_path: pathlib.Path):
     world: dict[str, t.Any] = {}
     for transport in TRANSPORTS:
