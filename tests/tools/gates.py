@@ -122,7 +122,7 @@ GATES = (
     ),
     Gate(
         "sanity-cores",
-        "the same on the oldest and the newest ansible-core",
+        "the same on the oldest or the newest ansible-core, by the commit",
         lambda: [PYTHON, "tests/tools/sanity.py", "--others"],
         own_home=True,
         seconds=200,

@@ -7,8 +7,9 @@ ansible-test keeps virtual environments and downloads below the user's home, and
 into an environment from a host of its own. Here each ansible-core has a home below ``.build/ansible-test``, and that
 program is a few lines which use the pip that Python itself carries.
 
-``sanity.py`` takes the tests' own ansible-core, ``sanity.py --others`` the oldest one and the newest that this Python
-can run, unless that is the tests' own. Further arguments are handed to ``ansible-test sanity``.
+``sanity.py`` takes the tests' own ansible-core, ``sanity.py --others`` the oldest one or the newest that this Python
+can run, unless that is the tests' own: one of them, chosen by the commit, and both where SOAK is set. Further arguments
+are handed to ``ansible-test sanity``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.sample import sample
 from tests.tools import cores, layout, process
 
 HOMES = layout.BUILD / "ansible-test"
@@ -117,7 +119,7 @@ def main() -> int:
         print(f"sanity: there must be no ignore entries: {', '.join(ignored)}", file=sys.stderr)
         return 1
     usual = cores.Core(cores.USUAL, cores.HERE, Path(sys.executable))
-    wanted = cores.others_here() if arguments.others else [usual]
+    wanted = sample(cores.others_here(), 1, of="sanity") if arguments.others else [usual]
     codes = [run(core, words) for core in wanted]
     return max(codes, default=0)
 
