@@ -74,7 +74,7 @@ def job(
 ) -> pathlib.Path:
     """The private data directory after the job, which has succeeded."""
     folder = tmp_path_factory.mktemp("job")
-    project = published / "ansible_collections/mail2fax/m365/awx/project"
+    project = layout.ROOT / "awx/project"
     shutil.copytree(project, folder / "project")
     inventory = folder / "inventory"
     (inventory / "host_vars").mkdir(parents=True)

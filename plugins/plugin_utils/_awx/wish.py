@@ -102,8 +102,8 @@ def read(said: t.Mapping[str, t.Any], environment: t.Mapping[str, str]) -> tuple
 def _together(wish: Wish) -> t.Iterator[str]:
     if wish.state != "absent" and not wish.scm_url:
         yield (
-            f"{PREFIX}scm_url says nothing. What to do: make a repository of your own from the collection's folder "
-            "awx/project, and give its address."
+            f"{PREFIX}scm_url says nothing. What to do: make a repository of your own from the folder "
+            "awx/project of the collection's, and give its address."
         )
     try:
         zoneinfo.ZoneInfo(wish.time_zone)

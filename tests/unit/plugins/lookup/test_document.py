@@ -28,6 +28,7 @@ def trusted(text: str) -> str:
 def look(*names: str, variables: Json, **options: t.Any) -> list[str]:
     loader = DataLoader()
     lookup = LookupModule(loader=loader, templar=Templar(loader, variables=variables))
+    lookup._load_name = "mail2fax.m365.document"  # as Ansible's plugin loader sets it
     return lookup.run([*names], variables, **options)
 
 
