@@ -147,7 +147,8 @@ def _transport(session: _Session) -> type:
     class Direct:
         """Stands for RequestsTransport."""
 
-        def __init__(self, _environment: t.Mapping[str, str], **_network: t.Any) -> None: ...
+        def __init__(self, _environment: t.Mapping[str, str], **_network: t.Any) -> None:
+            """Nothing is opened."""
 
         def send(self, request: Request, timeout_s: float) -> Response:
             def asked() -> Response:
@@ -160,7 +161,8 @@ def _transport(session: _Session) -> type:
 
             return session.around(f"{request.method} {request.url.partition('?')[0]}", asked)
 
-        def close(self) -> None: ...
+        def close(self) -> None:
+            """Nothing was opened."""
 
     return Direct
 
@@ -208,7 +210,8 @@ class _Worker:
     def is_alive(self) -> bool:
         return False
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """There is no process."""
 
 
 def _let_ansible_find_the_collection() -> None:
