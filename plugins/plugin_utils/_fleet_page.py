@@ -11,19 +11,15 @@ digest stands in the page's policy.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import functools
-import hashlib
 import typing as t
 from dataclasses import dataclass
-from pathlib import Path
 
 import jinja2
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _fleet_report as model
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import calendar, times
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import calendar, pages, times
 
 WORDS = {
     model.NOW: "today",
@@ -183,29 +179,10 @@ def _date(moment: dt.datetime) -> str:
     return times.readable_time(times.iso(moment), date_only=True)
 
 
-def _digest(script: str) -> str:
-    """By which a browser knows a script that it may run."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
 def _moment(value: dt.datetime | None, zone: str, date_only: bool = True) -> str:
     return times.readable_time(times.iso(value), zone, date_only=date_only) if value else ""
 
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # A name may turn the reading direction or hold what nobody sees: such characters are spelled.
-        finalize=lambda value: plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
-    )
-    environment.filters["readable_time"] = times.readable_time
-    environment.filters["moment"] = _moment
-    environment.filters["digest"] = _digest
-    environment.filters["ews"] = calendar.in_words
-    environment.filters["ends"] = _ends
-    return environment.get_template("fleet.html.j2")
+    return pages.template("fleet.html.j2", moment=_moment, ews=calendar.in_words, ends=_ends)

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import functools
 import typing as t
-from pathlib import Path
 
 import jinja2
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import ways
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import plain
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import pages, ways
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import spoken
 
 if t.TYPE_CHECKING:
@@ -29,19 +26,8 @@ _WRONG, _PROVEN = "not as declared", "proven"
 
 
 @functools.cache
-def _page() -> jinja2.Template:
-    """Compiled once, and only in a run that makes a pack."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1]),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # A name may turn the reading direction or hold what nobody sees: such characters are spelled.
-        finalize=lambda value: plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
-    )
-    environment.filters["readable_time"] = readable_time
-    return environment.get_template("evidence.html.j2")
+def _template() -> jinja2.Template:
+    return pages.template("evidence.html.j2")
 
 
 def page(
@@ -70,7 +56,7 @@ def page(
         for row in [*proofs["opened"], *proofs["refused"]]
     ]
     tenant = audit["tenant"]
-    return _page().render(
+    return _template().render(
         host=audit["host"],
         where=tenant["domain"] or tenant["id"] or audit["host"],
         tenant=tenant,

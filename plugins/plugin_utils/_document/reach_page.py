@@ -11,17 +11,13 @@ is the page's own: its digest stands in the page's policy.
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import functools
 import typing as t
-from pathlib import Path
 
 import jinja2
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_changes
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import pages, reach_changes
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import reach_words as words
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.table import plain
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times import readable_time
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.words import some
 
 Json = dict[str, t.Any]
@@ -31,23 +27,9 @@ EVERY = "every mailbox"
 MOST_PEOPLE = 6
 
 
-def _digest(script: str) -> str:
-    """By which a browser knows a script that it may run."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-_environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parents[1]),
-    undefined=jinja2.StrictUndefined,
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    # A name may turn the reading direction or hold what nobody sees: such characters are spelled.
-    finalize=lambda value: plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
-)
-_environment.filters["readable_time"] = readable_time
-_environment.filters["digest"] = _digest
-_PAGE = _environment.get_template("reach.html.j2")
+@functools.cache
+def _template() -> jinja2.Template:
+    return pages.template("reach.html.j2")
 
 
 def page(document: Like, zone: str = "UTC") -> str:
@@ -60,7 +42,7 @@ def page(document: Like, zone: str = "UTC") -> str:
     others = [one for one in applications if one is not ours]
     declared = [str(one) for one in document.get("declared") or []]
     tenant = {"id": None, "domain": None, "name": None, **(document.get("tenant") or {})}
-    return _PAGE.render(
+    return _template().render(
         host=document.get("host") or "",
         tenant=tenant,
         where=tenant["domain"] or tenant["name"] or tenant["id"] or document.get("host") or "",
