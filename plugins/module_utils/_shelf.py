@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import HASHI_VAULT
+
 
 class Kept(t.Protocol):
     """One document of one tenant. Every refusal is a Blocked that says what to do; none quotes content."""
@@ -35,31 +37,16 @@ class Kept(t.Protocol):
         """Replace it in one go; refuse with Conflict when somebody else changed it since it was read. Warnings."""
 
 
-_BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
+BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
     "folder": {
         "path": {"type": "path"},
     },
-    "hashi_vault": {
-        "path": {"type": "path"},
-        "url": {"type": "str"},
-        "mount": {"type": "str"},
-        "namespace": {"type": "str"},
-        "token": {"type": "str", "no_log": True},
-        "role_id": {"type": "str"},
-        "secret_id": {"type": "str", "no_log": True},
-        "ca_path": {"type": "path"},
-    },
+    "hashi_vault": HASHI_VAULT,
 }
 """The options of each back end; ``plugin_utils/_shelves`` has the back ends themselves."""
 
 FOLDER = "folder"
 SHELF_OPTIONS: dict[str, dict[str, t.Any]] = {
-    "backend": {"type": "str", "required": True, "choices": list(_BACKENDS)},
-    **{name: spec for options in _BACKENDS.values() for name, spec in options.items()},
+    "backend": {"type": "str", "required": True, "choices": list(BACKENDS)},
+    **{name: spec for options in BACKENDS.values() for name, spec in options.items()},
 }
-
-
-def misplaced(options: t.Mapping[str, t.Any]) -> list[str]:
-    """Options that are set and do not belong to the chosen back end."""
-    fitting = {"backend", *_BACKENDS.get(str(options.get("backend")), ())}
-    return sorted(name for name, value in options.items() if value is not None and name not in fitting)

@@ -284,22 +284,25 @@ def _not_ours(where: str) -> Blocked:
 
 # --- the ``store`` option ------------------------------------------------------------------------------------
 
+HASHI_VAULT: dict[str, dict[str, t.Any]] = {
+    "path": {"type": "path"},
+    "url": {"type": "str"},
+    "mount": {"type": "str"},
+    "namespace": {"type": "str"},
+    "token": {"type": "str", "no_log": True},
+    "role_id": {"type": "str"},
+    "secret_id": {"type": "str", "no_log": True},
+    "ca_path": {"type": "path"},
+}
+"""How the KV of a HashiCorp Vault or of OpenBao is reached, whatever is kept in it."""
+
 _BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
     "vault_file": {
         "path": {"type": "path"},
         "vault_id": {"type": "str"},
         "password_file": {"type": "path", "no_log": False},
     },
-    "hashi_vault": {
-        "path": {"type": "path"},
-        "url": {"type": "str"},
-        "mount": {"type": "str"},
-        "namespace": {"type": "str"},
-        "token": {"type": "str", "no_log": True},
-        "role_id": {"type": "str"},
-        "secret_id": {"type": "str", "no_log": True},
-        "ca_path": {"type": "path"},
-    },
+    "hashi_vault": HASHI_VAULT,
     "azure_key_vault": {
         "vault": {"type": "str"},
         "name": {"type": "str"},
@@ -324,7 +327,7 @@ STORE_OPTIONS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def misplaced(options: t.Mapping[str, t.Any]) -> list[str]:
-    """Options that are set and do not belong to the chosen back end."""
-    fitting = {"backend", *_BACKENDS.get(str(options.get("backend")), ())}
+def misplaced(options: t.Mapping[str, t.Any], backends: t.Mapping[str, t.Mapping[str, t.Any]] = _BACKENDS) -> list[str]:
+    """Options that are set and do not belong to the chosen one of the back ends."""
+    fitting = {"backend", *backends.get(str(options.get("backend")), ())}
     return sorted(name for name, value in options.items() if value is not None and name not in fitting)
