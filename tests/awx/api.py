@@ -50,6 +50,12 @@ BOXES = (
     *("diff_mode", "variables", "limit", "tags", "skip_tags", "job_type", "verbosity", "inventory", "credential"),
     *("execution_environment", "forks", "instance_groups", "job_slice_count", "labels", "timeout", "scm_branch"),
 )
+PROMPTS = (
+    *("inventory", "scm_branch", "job_type", "job_tags", "skip_tags", "limit", "diff_mode", "verbosity", "forks"),
+    *("job_slice_count", "timeout", "execution_environment"),
+)
+"""What a node or a schedule may answer of what its template asks; nothing, unless said."""
+
 KINDS: dict[str, Kind] = {
     "organizations": Kind(
         "organization",
@@ -280,18 +286,7 @@ KINDS: dict[str, Kind] = {
             "unified_job_template": None,
             "all_parents_must_converge": False,
             "extra_data": {},
-            "inventory": None,
-            "scm_branch": None,
-            "job_type": None,
-            "job_tags": None,
-            "skip_tags": None,
-            "limit": None,
-            "diff_mode": None,
-            "verbosity": None,
-            "forks": None,
-            "job_slice_count": None,
-            "timeout": None,
-            "execution_environment": None,
+            **dict.fromkeys(PROMPTS),
         },
         {"workflow_job_template": "workflow_job_templates", "unified_job_template": "unified_job_templates"},
         needed=("identifier", "workflow_job_template"),
@@ -316,18 +311,7 @@ KINDS: dict[str, Kind] = {
             "rrule": "",
             "enabled": True,
             "extra_data": {},
-            "inventory": None,
-            "scm_branch": None,
-            "job_type": None,
-            "job_tags": None,
-            "skip_tags": None,
-            "limit": None,
-            "diff_mode": None,
-            "verbosity": None,
-            "forks": None,
-            "job_slice_count": None,
-            "timeout": None,
-            "execution_environment": None,
+            **dict.fromkeys(PROMPTS),
         },
         {"unified_job_template": "unified_job_templates"},
         needed=("name", "unified_job_template", "rrule"),

@@ -47,12 +47,6 @@ PAGES: dict[str, t.Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def chromium() -> t.Iterator[browser.Browser]:
-    with browser.Browser() as running:
-        yield running
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_of_evidence_fits_every_screen(name: str, chromium: browser.Browser, tmp_path: Path) -> None:
     content = text(pack(**PAGES[name]), "index.html")

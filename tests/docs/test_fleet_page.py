@@ -6,7 +6,6 @@ alone. Pictures are kept."""
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,6 @@ EXTREME = {
     HOSTILE: texts(),
 }
 PAGES = {"300": made.fleet(300), "long": EXTREME, "one": {"one": texts(record("one"))}}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> t.Iterator[browser.Browser]:
-    with browser.Browser() as running:
-        yield running
 
 
 def written(name: str, folder: Path) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -41,12 +40,6 @@ PAGES = {
     ).document,
     "hostile": compose(opening(HOSTILE, FAX, display_name=HOSTILE, missing=[HOSTILE])).document,
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> t.Iterator[browser.Browser]:
-    with browser.Browser() as running:
-        yield running
 
 
 def written(name: str, folder: Path) -> Path:

@@ -97,12 +97,6 @@ def page_of(name: str) -> str:
     return render(told, profile, scoping, handover_contacts=CONTACTS)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> t.Iterator[browser.Browser]:
-    with browser.Browser() as running:
-        yield running
-
-
 @pytest.mark.parametrize("name", [*SHEETS, *PROFILES])
 def test_a_sheet_fits_every_screen(name: str, chromium: browser.Browser, tmp_path: Path) -> None:
     page = tmp_path / f"{name}.html"

@@ -65,9 +65,12 @@ def run(
     return _module.execute(entry, task, lambda: Tenant(options, environment=emulator.env()))
 
 
-def graph_as_a_person(emulator: Emulator, method: str, path: str, body: t.Any = None) -> dict[str, t.Any]:
-    """What somebody does to the demo tenant by hand: one plain request to Graph. Raises on a refusal."""
-    token = emulator.token(OPERATOR["tenant"], OPERATOR["client_id"], OPERATOR["client_secret"])
+def graph_as_a_person(
+    emulator: Emulator, method: str, path: str, body: t.Any = None, *, tenant: str = DOMAIN
+) -> dict[str, t.Any]:
+    """What somebody does to a tenant (the demo's, unless said) by hand: one plain request to Graph. Raises on a
+    refusal."""
+    token = emulator.token(tenant, OPERATOR["client_id"], OPERATOR["client_secret"])
     with emulator.session() as session:
         answer = session.request(
             method,

@@ -20,6 +20,7 @@ from ansible.parsing.vault import VaultSecret
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.vault_file import VaultFile
 from tests.emulator.hosted import HostedEmulator, start_hosted
+from tests.integration.harness import graph_as_a_person
 from tests.integration.inprocess import Killed, Moment, play_in_process
 from tests.integration.site import OPERATOR, PASSWORD, RIGHTS, Run, Site, World
 from tests.sample import sample
@@ -53,17 +54,7 @@ class Place(Site):
         return str(json.loads((self.folder / "handover" / "contoso.json").read_text("utf-8"))["ids"]["application_id"])
 
     def by_hand(self, method: str, path: str, body: t.Any = None) -> Json:
-        token = self.emulator.token(self.world.id, OPERATOR["client_id"], OPERATOR["client_secret"])
-        with self.emulator.session() as session:
-            answer = session.request(
-                method,
-                f"https://graph.microsoft.com/v1.0{path}",
-                json=body,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=30,
-            )
-        assert answer.status_code < 400, answer.text
-        return t.cast("Json", answer.json()) if answer.content else {}
+        return graph_as_a_person(self.emulator, method, path, body, tenant=self.world.id)
 
     def grant(self, permission: str, resource: str) -> None:
         """Somebody grants the application a permission in the portal."""
