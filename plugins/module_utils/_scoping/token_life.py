@@ -141,15 +141,6 @@ def tokens_until(
     return until, why
 
 
-def of_revoked(
-    graph: Graph, revoked_at: dt.datetime, resources: t.Sequence[str], said_minutes: int | None
-) -> tuple[dt.datetime, str]:
-    """As ``tokens_until``, with the tenant's lifetime policies read where the inventory does not decide."""
-    if said_minutes is not None:
-        return tokens_until(revoked_at, resources, said_minutes)
-    return tokens_until(revoked_at, resources, lifetime_policies=_read(graph, resources))
-
-
 def _read(graph: Graph, resources: t.Sequence[str]) -> list[LifetimePolicy] | None:
     """As ``read``; whatever goes wrong ends no task that has revoked something."""
     try:
