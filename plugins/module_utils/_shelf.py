@@ -37,7 +37,7 @@ class Kept(t.Protocol):
         """Replace it in one go; refuse with Conflict when somebody else changed it since it was read. Warnings."""
 
 
-BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
+SHELF_BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
     "folder": {
         "path": {"type": "path"},
     },
@@ -47,6 +47,6 @@ BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
 
 FOLDER = "folder"
 SHELF_OPTIONS: dict[str, dict[str, t.Any]] = {
-    "backend": {"type": "str", "required": True, "choices": list(BACKENDS)},
-    **{name: spec for options in BACKENDS.values() for name, spec in options.items()},
+    "backend": {"type": "str", "required": True, "choices": list(SHELF_BACKENDS)},
+    **{name: spec for options in SHELF_BACKENDS.values() for name, spec in options.items()},
 }

@@ -296,7 +296,7 @@ HASHI_VAULT: dict[str, dict[str, t.Any]] = {
 }
 """How the KV of a HashiCorp Vault or of OpenBao is reached, whatever is kept in it."""
 
-_BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
+STORE_BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
     "vault_file": {
         "path": {"type": "path"},
         "vault_id": {"type": "str"},
@@ -322,12 +322,12 @@ _BACKENDS: dict[str, dict[str, dict[str, t.Any]]] = {
 """The options of each back end; ``plugin_utils/_stores`` has the back ends themselves."""
 
 STORE_OPTIONS: dict[str, dict[str, t.Any]] = {
-    "backend": {"type": "str", "required": True, "choices": list(_BACKENDS)},
-    **{name: spec for options in _BACKENDS.values() for name, spec in options.items()},
+    "backend": {"type": "str", "required": True, "choices": list(STORE_BACKENDS)},
+    **{name: spec for options in STORE_BACKENDS.values() for name, spec in options.items()},
 }
 
 
-def misplaced(options: t.Mapping[str, t.Any], backends: t.Mapping[str, t.Mapping[str, t.Any]] = _BACKENDS) -> list[str]:
+def misplaced(options: t.Mapping[str, t.Any], backends: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
     """Options that are set and do not belong to the chosen one of the back ends."""
     fitting = {"backend", *backends.get(str(options.get("backend")), ())}
     return sorted(name for name, value in options.items() if value is not None and name not in fitting)

@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput, M365Error
-from ansible_collections.mail2fax.m365.plugins.module_utils._shelf import BACKENDS, FOLDER, SHELF_OPTIONS
+from ansible_collections.mail2fax.m365.plugins.module_utils._shelf import FOLDER, SHELF_BACKENDS, SHELF_OPTIONS
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import misplaced
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _places
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
@@ -364,7 +364,7 @@ def checked(options: t.Mapping[str, t.Any]) -> Json:
     for name, spec in SHELF_OPTIONS.items():
         if spec.get("no_log"):
             _names.decrypted(known.get(name), "record_store", f"{VARIABLE}.{name}")
-    wrong = misplaced(known, BACKENDS)
+    wrong = misplaced(known, SHELF_BACKENDS)
     if wrong:
         raise InvalidInput(
             f"{VARIABLE} with the back end {known['backend']} has no option {', '.join(wrong)}",

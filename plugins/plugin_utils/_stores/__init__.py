@@ -17,7 +17,7 @@ the task's ``store`` option and a Controller. It has to keep these promises, on 
 * a refusal is a Blocked with a cure, an AnswerLost never leaves a store, and no text quotes what is stored;
 * libraries are imported in ``from_options``, which raises MissingLibrary with what to install.
 
-Its options, if it needs new ones, stand in ``_BACKENDS`` of ``module_utils/_store.py`` and in the documentation
+Its options, if it needs new ones, stand in ``STORE_BACKENDS`` of ``module_utils/_store.py`` and in the documentation
 fragment ``store``. The tests of all stores are in tests/unit/plugins/plugin_utils/test_stores.py, what becomes of a
 store that refuses is in tests/integration/test_secret_store_faults.py: a new one is added to both.
 """
@@ -31,7 +31,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import decrypted
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Store, misplaced
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import (
+    STORE_BACKENDS,
+    STORE_OPTIONS,
+    Store,
+    misplaced,
+)
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import Logins
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.azure_key_vault import AzureKeyVault
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores.hashi_vault import HashiVault
@@ -96,7 +101,7 @@ def _check(options: t.Mapping[str, t.Any]) -> None:
     for name, spec in STORE_OPTIONS.items():
         if spec.get("no_log"):
             decrypted(options.get(name), "store", f"store.{name}")
-    wrong = misplaced(options)
+    wrong = misplaced(options, STORE_BACKENDS)
     if wrong:
         raise InvalidInput(
             f"the store {options['backend']} has no option {', '.join(wrong)}",
