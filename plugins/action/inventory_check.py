@@ -19,6 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils import _argspec
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput, M365Error
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _blanks,
+    _both,
     _clash,
     _held,
     _hosts,
@@ -44,6 +45,9 @@ _held.names()  # In the main process, once for all workers.
 
 WHOSE = ("mail2fax_tenant", "mail2fax_expected_domain")
 """The variables that say which tenant a host is."""
+
+_OF_A_ROLE = frozenset(name for name in _held.documented() if name.endswith(("_profile", "_scoping")))
+"""Where a role is given a profile of its own."""
 
 YAML_ENDINGS = (".yml", ".yaml", ".json")
 
@@ -116,6 +120,7 @@ class ActionModule(ActionBase):
             blocked.append(str(exc))
         except (ValueError, OSError) as exc:
             refused.append(f"the folder of the results cannot be used: {_reason(exc)}.")
+        migration = self._migration(playbook, said, known["document"], found, refused, blocked)
         answer: Json = {
             "host": name,
             "playbook": playbook,
@@ -125,7 +130,8 @@ class ActionModule(ActionBase):
             "record": known["document"],
             "record_refused": known["refused"],
             "known": _records.known(known["document"]),
-            "migration": self._migration(playbook, said, known["document"], found, refused, blocked),
+            "migration": migration,
+            "definition": self._definition(playbook, said, migration, found),
             "record_path": known["path"],
             "record_source": known["source"],
             "record_version": known.get("version"),
@@ -191,7 +197,28 @@ class ActionModule(ActionBase):
         self, playbook: str, said: Json, document: Json, found: Json, refused: list[str], blocked: list[str]
     ) -> Json:
         """The migration that the record tells of, or that this run begins; with what is wrong with it."""
+        load = self._profiles(found)
+        if playbook == "migrate":
+            migration, problem = _moving.begin(document, said, _profile.names(), load)
+            refused += [problem] if problem else []
+            return migration
+        problem = _moving.named(document, said, load) if playbook in ("provision", "rotate", "audit") else ""
+        blocked += [problem] if problem else []
+        return document.get("migration") or {}
 
+    def _definition(self, playbook: str, said: Json, migration: Json, found: Json) -> Json:
+        """What the profile comes to, for all roles at once; empty where each has to look it up for itself: where the
+        inventory names another profile for a role, where a migration goes on meanwhile, and where there is none."""
+        if playbook == "migrate" or _OF_A_ROLE & found.keys():
+            return {}
+        profile = str(said.get("mail2fax_profile") or "imagicle_ews")
+        try:
+            return _both.declared(profile, said.get("mail2fax_scoping"), migration, self._profiles(found))
+        except _profile.ProfileError:
+            # Whoever needs it says so.
+            return {}
+
+    def _profiles(self, found: Json) -> t.Callable[[str, t.Any], Json]:
         def load(term: str, scoping: t.Any) -> Json:
             return _profile.load(term, find, scoping)
 
@@ -201,13 +228,7 @@ class ActionModule(ActionBase):
                 return beside or str(self._find_needle("files", path))
             return None
 
-        if playbook == "migrate":
-            migration, problem = _moving.begin(document, said, _profile.names(), load)
-            refused += [problem] if problem else []
-            return migration
-        problem = _moving.named(document, said, load) if playbook in ("provision", "rotate", "audit") else ""
-        blocked += [problem] if problem else []
-        return document.get("migration") or {}
+        return load
 
     def _option(self, found: Json, name: str) -> str:
         """An option of the role handover that the inventory sets itself."""

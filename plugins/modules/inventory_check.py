@@ -87,6 +87,12 @@ known:
     C(adopted), C(accepted_credentials), C(ews_in_force_by) and C(proof_by). Ids are empty where nothing is known.
   returned: without O(hosts)
   type: dict
+definition:
+  description: >-
+    What the profile comes to, as P(mail2fax.m365.profile#lookup) tells it, with what the record tells of a migration.
+    Empty where a role has to look it up for itself.
+  returned: without O(hosts)
+  type: dict
 record_path:
   description: Where the result belongs.
   returned: without O(hosts)

@@ -124,7 +124,7 @@ def _main() -> None:
     asked = json.loads(sys.stdin.read())
     folder = pathlib.Path(asked["folder"])
     told: list[Json] = []
-    inprocess._let_ansible_find_the_collection()
+    inprocess.let_ansible_find_the_collection()
     with serving() as awx, contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(ansible.plugins.strategy, "WorkerProcess", inprocess._Worker))
         stack.enter_context(mock.patch.object(AnsibleEnvironment, "compile", inprocess._compiled_once))

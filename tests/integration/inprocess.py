@@ -214,7 +214,7 @@ class _Worker:
         """There is no process."""
 
 
-def _let_ansible_find_the_collection() -> None:
+def let_ansible_find_the_collection() -> None:
     """Once for a process. What tests have imported of the collection stays; its packages become Ansible's own."""
     if AnsibleCollectionConfig.collection_finder is not None:
         return
@@ -325,7 +325,7 @@ def play_in_process(
     session = _Session(emulator, folder, watch, spent)
     command = ["ansible-playbook", "-i", "tenants.yml", "--vault-password-file", str(folder / "vault-password"), *words]
     command += [f"mail2fax.m365.{playbook}", "-e", json.dumps(dict(variables))]
-    _let_ansible_find_the_collection()
+    let_ansible_find_the_collection()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(t.cast("t.Any", types.SimpleNamespace(close=session.kept.cleanup))))
         stack.enter_context(virtual_time(emulator, spent))
