@@ -50,6 +50,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
+    _arguments,
     _fleet,
     _held,
     _locked,
@@ -91,6 +92,19 @@ class LaneAction(ActionBase):
     door: t.ClassVar[Door]
     writes_results: t.ClassVar[bool] = False
     """Whether it writes what came of a run, and does so too where the run was refused."""
+
+    @classmethod
+    @contextlib.contextmanager
+    def get_finalize_task_args_context(cls) -> t.Iterator[_arguments.Arguments]:
+        """Ansible's door around the arguments of a task. It and the next one are there since ansible-core 2.19; before,
+        nobody calls them."""
+        with _arguments.of_a_task(constants.DEFAULT_LOCAL_TMP) as arguments:
+            yield arguments
+
+    @classmethod
+    def finalize_task_arg(cls, name: str, value: t.Any, templar: t.Any, context: _arguments.Arguments) -> t.Any:
+        context.lend(templar)
+        return super().finalize_task_arg(name, value, templar, None)
 
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         variables = task_vars or {}

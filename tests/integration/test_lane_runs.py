@@ -21,7 +21,7 @@ import requests
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import SharedSignIn
 from tests.emulator.testing import Emulator, start_emulator
-from tests.integration.fleet import OPERATOR_SECRET, Fleet, Place, Run, places, tenants
+from tests.integration.fleet import OPERATOR_SECRET, Fleet, Place, Run, lines_of, places, tenants
 
 Json = dict[str, t.Any]
 CLIENT = "11111111-0000-4000-8000-000000000001"
@@ -110,6 +110,20 @@ def test_the_tasks_of_a_tenant_share_their_sign_ins(tmp_path: pathlib.Path, emul
     assert run.programs == []
 
 
+def test_a_template_is_compiled_once_for_the_run(tmp_path: pathlib.Path, emulator: Emulator) -> None:
+    noted = tmp_path / "noted"
+    settings = {"ANSIBLE_JINJA2_EXTENSIONS": "noted.Compiled", "NOTED_PATH": str(noted), "ANSIBLE_FORKS": "1"}
+    fleet = Fleet(tmp_path, emulator, count=3, settings=settings)
+    said = "{{ mail2fax_tenant | default(none) | mail2fax.m365.said('of_ours') }}"
+    named = "{{ mail2fax_x_said ~ ' and ' ~ mail2fax_x_said }}"
+    asked: Json = {"mail2fax.m365.entra_application_info": {"display_name": "{{ mail2fax_x_named }}"}}
+    asked["vars"] = {"mail2fax_x_said": said, "mail2fax_x_named": named}
+    run = fleet.play(play(asked, asked))
+    assert run.code == 0, run.output
+    compiled = Counter(source for _process, source in lines_of(noted) if "mail2fax_x_" in source or source == said)
+    assert compiled == {"{{ mail2fax_x_named }}": 1, named: 1, said: 1}
+
+
 def test_two_operators_do_not_share(fleet: Fleet) -> None:
     weak: Json = {"mail2fax.m365.entra_application_info": {**LOOK["mail2fax.m365.entra_application_info"]}}
     weak["mail2fax.m365.entra_application_info"]["client_secret"] = "another"
@@ -154,17 +168,19 @@ def test_what_outlives_a_killed_run_nobody_can_read(fleet: Fleet) -> None:
     emulator.faults([{"match": {"cmdlet": "Get-OrganizationConfig"}, "times": 9, "effect": {"delay_s": 60}}])
     with fleet.start(play(LOOK, VERDICT)) as running:
         waiting = time.monotonic() + 120
-        while sum(sign_ins(emulator).values()) < 2 or len(left(fleet)) < 4:
+        while sum(sign_ins(emulator).values()) < 2 or len([*fleet.folder.rglob("m365-*")]) < 4:
             assert running.process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < waiting
             time.sleep(0.05)
         running.kill()
-    kept = [path for path in left(fleet) if path.name.startswith("m365-")]
-    assert len([path for path in kept if path.suffix != ".lock"]) == 2
+    kept = left(fleet)
+    assert len([path for path in kept if path.name.startswith("m365-") and path.suffix != ".lock"]) == 2
+    assert [path for path in kept if path.parent.name == "mail2fax-templates"], "what was compiled"
     for path in kept:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert b"eyJ" not in path.read_bytes()
+        assert b"mail2fax_tenant" not in path.read_bytes()
     emulator.faults([])
     # The next run has another key, and a folder of its own.
     assert fleet.play(play(LOOK, VERDICT)).code == 0

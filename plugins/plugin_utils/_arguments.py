@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the mail2fax.m365 authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to the collection: other collections must not import it.
+"""The arguments of one task of ours, with each template compiled once for the run and rendered once for the task.
+
+Ansible compiles a template each time it meets it, and renders a variable each time it is named. The defaults of our
+roles stand on each other, so that one task compiled two hundred templates, tenant after tenant. Here the environment
+of that task's own templar takes its code from the run (``_compiled``), and what a template has come to is remembered
+as long as the arguments are rendered. No other templar is touched, and where Ansible's is not as it is known here,
+nothing is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import typing as t
+
+from jinja2 import Environment
+
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _compiled
+
+_PLAIN = (str, int, float, dict, list, tuple, type(None))
+"""What is remembered: data. Of what is undefined or has failed, each place that names it says so itself."""
+
+_CHANGING = re.compile(
+    r"\b(?:append|attr|clear|extend|insert|pop|popitem|remove|setdefault|update)\b|[.'\"]\s*(?:reverse|sort)\b|__"
+)
+"""How a template can change a list or a dictionary in its place, so that others must not be given the same one."""
+
+
+class Arguments:
+    """What the templates of one task have in common while its arguments are rendered."""
+
+    def __init__(self, compiled: _compiled.Compiled | None) -> None:
+        self.compiled = compiled
+        self._variables: object = None
+        self._templates: dict[str, t.Any] = {}
+        self._values: dict[t.Any, t.Any] = {}
+
+    def lend(self, templar: t.Any) -> None:
+        """Take part in what Ansible's ``templar`` renders."""
+        environment = templar.environment
+        if getattr(environment, "arguments", None) is not self:
+            kind: t.Any = type(environment)
+            if not hasattr(kind, "arguments"):
+                if not known(kind):
+                    return
+                environment.__class__ = _lent(kind)
+            environment.arguments = self
+        self._variables = templar.available_variables
+
+    def end(self) -> None:
+        """The values were those of the arguments alone."""
+        self._variables = None
+        self._values.clear()
+
+    def template(self, source: str, made: t.Callable[[str], t.Any]) -> t.Any:
+        found = self._templates.get(source)
+        if found is None:
+            found = self._templates[source] = made(source)
+            found.changes_nothing = _CHANGING.search(source) is None
+        return found
+
+    def value(self, template: t.Any, variables: object, rendered: t.Callable[[t.Any], t.Any]) -> t.Any:
+        if self._variables is None or variables is not self._variables:
+            return rendered(variables)
+        if not template.changes_nothing:
+            with self._by_itself():
+                return rendered(variables)
+        if template in self._values:
+            return self._values[template]
+        found = rendered(variables)
+        if isinstance(found, _PLAIN):
+            self._values[template] = found
+        return found
+
+    @contextlib.contextmanager
+    def _by_itself(self) -> t.Iterator[None]:
+        """Nothing that others have or get."""
+        variables, self._variables = self._variables, None
+        try:
+            yield
+        finally:
+            self._variables = variables
+
+
+@contextlib.contextmanager
+def of_a_task(folder: str) -> t.Iterator[Arguments]:
+    """While Ansible finalizes the arguments of one task; ``folder`` is the run's own."""
+    arguments = Arguments(_compiled.of_this_run(folder))
+    try:
+        yield arguments
+    finally:
+        arguments.end()
+
+
+def known(kind: t.Any) -> bool:
+    """Whether an environment is Ansible's own, as ansible-core 2.19 to 2.22 have it, and compiles as Jinja does."""
+    return (
+        kind.__name__ == "AnsibleEnvironment"
+        and kind.__module__.startswith("ansible._internal.")
+        and kind.compile is Environment.compile
+        and not getattr(kind, "_debuggable_template_source", True)
+        and "__call__" in vars(kind.template_class)
+    )
+
+
+@functools.cache
+def _lent(kind: t.Any) -> t.Any:
+    """Ansible's environment, of which one instance takes part."""
+
+    class Remembering(kind.template_class):  # type: ignore[misc]
+        changes_nothing = False
+
+        def __call__(self, variables: t.Any) -> t.Any:
+            return self.environment.arguments.value(self, variables, super().__call__)
+
+    class Lent(kind):  # type: ignore[misc]
+        arguments: Arguments
+        template_class = Remembering
+
+        def from_string(self, source: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            if args or kwargs or not self._is_plain(source):
+                return super().from_string(source, *args, **kwargs)
+            return self.arguments.template(str(source), super().from_string)
+
+        def compile(self, source: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            compiled = self.arguments.compiled
+            if compiled is None or args or kwargs or not self._is_plain(source):
+                return super().compile(source, *args, **kwargs)
+            return compiled.code(source, lambda: super(Lent, self).compile(source))
+
+        def _is_plain(self, source: t.Any) -> bool:
+            """Not so where the moment decides: an overlay has settings of its own, a backslash is read by Ansible's
+            setting, and what is no text was parsed as an expression."""
+            return isinstance(source, str) and not self.overlayed and "\\" not in source
+
+    return Lent
