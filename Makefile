@@ -17,6 +17,9 @@ RUN := PATH="$(BIN):$$PATH" $(BIN)/python
 PWSH ?= $(wildcard $(CURDIR)/../shared/powershell/pwsh)
 export PWSH
 
+# The commit beside which make bench measures.
+BASE ?=
+
 # The environment is as good as new while these files say what they said when it was made.
 REQUIREMENTS := requirements.txt tests/requirements.txt tests/constraints.txt
 STAMP := $(VENV)/.made-from-$(shell cat $(REQUIREMENTS) | cksum | tr ' ' '-')
@@ -55,10 +58,14 @@ cores: $(STAMP) ## A tenant's life on every supported ansible-core, in both lane
 		tests/integration/test_canary.py tests/integration/test_cores.py $(CORES_ARGS)
 
 .PHONY: bench
-bench: $(STAMP) ## What one more tenant costs in either lane (BENCH="--tenants 5 --repetitions 2"), a Windows host, and 300 tenants
+bench: $(STAMP) ## What one more tenant costs (BASE=<commit>: beside that commit; BENCH="--pairs 1 --tenants 2,4": less of it)
+ifneq ($(BASE),)
+	@$(RUN) -m tests.bench.against $(BASE) $(BENCH)
+else
 	@$(RUN) -m tests.bench.windows_host
 	@$(RUN) tests/bench/run.py $(BENCH)
 	@$(RUN) tests/bench/scale.py $(SCALE)
+endif
 
 .PHONY: scale
 scale: $(STAMP) ## What 10, 100 and 300 tenants cost, and what grows with them (SCALE="--tenants 10,40": others)

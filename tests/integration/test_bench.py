@@ -12,8 +12,9 @@ import sys
 
 import pytest
 
+from tests.bench import asked, scale, table, where
 from tests.bench import run as bench
-from tests.bench import scale
+from tests.bench.against import in_turns, options
 from tests.emulator.testing import start_emulator
 from tests.integration.fleet import Fleet, tenants
 from tests.tools import layout
@@ -56,6 +57,93 @@ def test_fleets_of_two_sizes_are_measured() -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert len(re.findall(r"^ +[12]  (?:provision|again|audit) ", answer.stdout, re.MULTILINE)) == 6
     assert len(re.findall(r"from +1 to +2: -?[0-9.]+ s of CPU", answer.stdout)) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_a_tree_is_measured_beside_a_commit() -> None:
+    sizes = ["--pairs", "1", "--tenants", "1,2", "--round-trip", "0.01", "--profiled", "1"]
+    command = [sys.executable, "-m", "tests.bench.against", "HEAD", *sizes]
+    answer = subprocess.run(command, cwd=layout.ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert len(re.findall(r"^(?:one more|the first|2) tenants?\b.* -?[0-9.]+", answer.stdout, re.MULTILINE)) == 6
+    for name, most in (("Graph", "5"), ("Exchange", "5"), ("sign-ins", "-")):
+        found = re.search(rf"requests of a tenant: {name} +([0-9.]+) +([0-9.]+) .* {most} ", answer.stdout)
+        assert found is not None, answer.stdout
+        assert found[1] == found[2], answer.stdout
+    assert re.search(r"^our code( +[0-9]+%){4}$", answer.stdout, re.MULTILINE), answer.stdout
+    kept = layout.ROOT / re.findall(r"figures and profiles: (.+)", answer.stdout)[0]
+    assert {path.name for path in (kept / "this-tree").iterdir()} >= {"controller.prof", "workers.prof", "workers.txt"}
+
+
+def test_a_commit_that_is_not_there_is_named() -> None:
+    command = [sys.executable, "-m", "tests.bench.against", "no-such-commit", "--pairs", "1", "--tenants", "1,2"]
+    answer = subprocess.run(command, cwd=layout.ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 1
+    assert "there is no commit no-such-commit" in answer.stderr
+
+
+def test_a_ratio_is_the_median_of_the_pairs_and_is_held_against_its_target() -> None:
+    row = table.Row("one more", [1.0, 2.0, 4.0], [2.0, 4.0, 5.0], [1.0, 1.0, 4.0], of_base=0.5, of_floor=1.3)
+    assert (row.ratio, row.floor_ratio, row.met) == (0.5, 1.0, True)
+    dearer = table.Row("one more", [1.2, 2.4, 4.0], [2.0, 4.0, 5.0], [1.0, 2.0, 3.0], of_base=0.7, of_floor=1.1)
+    assert (dearer.ratio, dearer.floor_ratio, dearer.met) == (0.6, 1.2, False)
+    assert table.Row("nothing to tell by", [1.0], [2.0], of_base=0.5, of_floor=1.3).met is None
+    assert table.Row("itself", [150.0, 151.0], [300.0, 300.0], itself=150).met is False
+    told = table.lines("5591cd0", [row, dearer])
+    assert told[0].split() == ["THIS", "TREE", "5591cd0", "RATIO", "FROM-TO", "OF", "FLOOR", "AT", "MOST"]
+    assert told[2].endswith("not met")
+
+
+def test_everybody_is_first_and_last_in_turns() -> None:
+    orders = [in_turns(["a", "b", "c"], number) for number in range(6)]  # type: ignore[type-var]
+    assert sorted(order[0] for order in orders) == ["a", "a", "b", "b", "c", "c"]
+    assert sorted(order[-1] for order in orders) == ["a", "a", "b", "b", "c", "c"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--pairs", "0"], ["--tenants", "4"], ["--tenants", "4,2"], ["--audit-tenants", "x"]]
+)
+def test_sizes_that_mean_nothing_are_refused(words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        options(["HEAD", *words])
+
+
+def test_requests_are_told_by_service_and_the_proof_has_its_own() -> None:
+    def row(host: str, path: str, **more: object) -> dict[str, object]:
+        return {"host": host, "path": path, "tenant": "t", **more}
+
+    token = row(asked.LOGIN, "/t/oauth2/v2.0/token")
+    mail = "outlook.office365.com"
+    found = asked.by_tenant(
+        [
+            row(asked.LOGIN, "/t/v2.0/.well-known/openid-configuration"),
+            token,
+            row(asked.GRAPH, "/v1.0/$batch"),
+            row(asked.GRAPH, "/v1.0/organization", batch=3),
+            token,
+            row(mail, "/adminapi/beta/t/InvokeCommand"),
+            token,
+            row(mail, "/EWS/Exchange.asmx"),
+            row(mail, "/EWS/Exchange.asmx"),
+        ]
+    )
+    assert found == {"t": {"sign-in": 2, "Graph": 1, "Exchange": 1, "proof": 3}}
+
+
+def test_time_is_shared_out_to_whom_it_belongs() -> None:
+    ours, jinja = ("/x/ansible_collections/mail2fax/m365/a.py", 1, "f"), ("/x/jinja2/lexer.py", 2, "g")
+    get, copied = ("~", 0, "<method 'get' of 'dict' objects>"), ("/usr/lib/copy.py", 3, "deepcopy")
+    found = where.shares(
+        {
+            ours: (1, 1, 1.0, 6.0, {}),
+            jinja: (1, 1, 2.0, 3.0, {}),
+            # A copy is for us; what it looks up is ours as well.
+            copied: (1, 1, 0.5, 1.5, {ours: (1, 1, 0.5, 1.5)}),
+            get: (3, 3, 1.75, 1.75, {copied: (1, 1, 1.0, 1.0), jinja: (1, 1, 0.75, 0.75)}),
+        }
+    )
+    assert found == {"our code": 2.5, "templates": 2.75}
 
 
 def test_growth_is_what_one_more_tenant_costs() -> None:
