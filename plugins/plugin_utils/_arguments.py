@@ -16,12 +16,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
+import pkgutil
 import re
 import typing as t
 
 from jinja2 import Environment
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _compiled
+
+_COLLECTION = "ansible_collections.mail2fax.m365"
 
 _PLAIN = (str, int, float, dict, list, tuple, type(None))
 """What is remembered: data. Of what is undefined or has failed, each place that names it says so itself."""
@@ -50,6 +54,8 @@ class Arguments:
                 if not known(kind):
                     return
                 environment.__class__ = _lent(kind)
+                for name, function in filters().items():
+                    environment.filters[name] = function
             environment.arguments = self
         self._variables = templar.available_variables
 
@@ -107,6 +113,18 @@ def known(kind: t.Any) -> bool:
         and not getattr(kind, "_debuggable_template_source", True)
         and "__call__" in vars(kind.template_class)
     )
+
+
+@functools.cache
+def filters() -> dict[str, t.Callable[..., t.Any]]:
+    """The collection's own, by their whole names. Ansible would go through the files of all for each that it meets."""
+    found: dict[str, t.Callable[..., t.Any]] = {}
+    package = importlib.import_module(f"{_COLLECTION}.plugins.filter")
+    for file in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{file.name}")
+        own = module.FilterModule().filters()
+        found |= {f"{_COLLECTION.removeprefix('ansible_collections.')}.{name}": one for name, one in own.items()}
+    return found
 
 
 @functools.cache

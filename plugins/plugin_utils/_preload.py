@@ -20,7 +20,10 @@ import pkgutil
 
 from ansible.plugins.loader import filter_loader, test_loader
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _variables
+from ansible_collections.mail2fax.m365.plugins.module_utils import _tls
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
+from ansible_collections.mail2fax.m365.plugins.module_utils._transport import trusting
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _tokens, _variables
 
 PLUGINS = "ansible_collections.mail2fax.m365.plugins"
 SWITCH = "MAIL2FAX_PRELOAD"
@@ -38,6 +41,11 @@ def preload() -> None:
     for name in _profile.names():
         _profile.load(name)
     _variables.variables()
+    # What only a first use makes ready: the authorities that are trusted, and the ciphers of what tasks share.
+    if HAS_REQUESTS:
+        with contextlib.suppress(OSError):
+            trusting(_tls.Authorities.of(None, os.environ))
+    _tokens.make_ready()
     # Where no playbook runs, as in tests of one plugin, the loaders may not find Ansible's own: nothing is lost.
     with contextlib.suppress(KeyError):
         filter_loader.get("ansible.builtin.default")

@@ -48,6 +48,13 @@ IDENTITY_VARIABLES = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IMDS_ENDPOINT", "
 """Where a managed identity is asked for; a task may have an environment of its own."""
 
 
+def make_ready() -> None:
+    """Let OpenSSL look for its ciphers before a worker is forked, which would do so for itself."""
+    if KEY:
+        fernet = Fernet(KEY)
+        fernet.decrypt(fernet.encrypt(b""))
+
+
 class SharedSignIn:
     """A sign-in that first looks whether another task of the run has a token for the same identity and audience.
 

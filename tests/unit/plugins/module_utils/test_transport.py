@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
+import subprocess
 import time
 import zlib
 
@@ -296,6 +298,42 @@ def test_an_authority_that_is_not_known_is_told_with_what_is_trusted(tmp_path, a
     problem = failing(answers(b"", authority.server()))
     assert "public authorities" in problem.message
     assert "ca_path" in problem.cure
+
+
+def test_authorities_are_read_once_and_anew_where_the_file_is_another(tmp_path, authority, monkeypatch):
+    read: list[str] = []
+    real = ssl.SSLContext.load_verify_locations
+
+    def load(self, **paths):
+        read.extend(path for path in paths.values() if path)
+        return real(self, **paths)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
+    path = tmp_path / "ca.pem"
+    path.write_bytes(authority.pem)
+
+    def answer() -> bytes:
+        with listener(answers(response(b"{}"), authority.server())) as port:
+            return RequestsTransport({}, ca_path=str(path), proxy=f"http://127.0.0.1:{port}").send(READ, 5.0).body
+
+    assert [answer(), answer(), answer()] == [b"{}"] * 3
+    assert read == [str(path)]
+    path.write_bytes(Authority(tmp_path, "Another CA").pem)
+    # What was trusted before is so no longer.
+    with pytest.raises(Unreachable):
+        answer()
+    path.write_bytes(authority.pem + authority.pem)
+    assert answer() == b"{}"
+
+
+def test_a_folder_of_authorities_is_trusted_too(tmp_path, authority):
+    hashed = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout"], input=authority.pem, capture_output=True, check=True
+    ).stdout.decode()
+    (tmp_path / f"{hashed.strip()}.0").write_bytes(authority.pem)
+    with listener(answers(response(b"{}"), authority.server())) as port:
+        found = RequestsTransport({}, ca_path=str(tmp_path), proxy=f"http://127.0.0.1:{port}").send(READ, 5.0)
+    assert found.body == b"{}"
 
 
 def der(authority: Authority) -> bytes:

@@ -14,11 +14,13 @@ import typing as t
 
 import jinja2
 import pytest
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _arguments, _lane
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._compiled import Compiled
+from tests.tools import layout
 
 pytestmark = pytest.mark.skipif(
     not hasattr(ActionBase, "finalize_task_arg"), reason="this ansible-core has no doors around arguments"
@@ -273,3 +275,18 @@ def test_ansible_finds_the_doors() -> None:
         assert arguments.compiled is None, "no worker"
         engine = templar()
         assert _lane.LaneAction.finalize_task_arg("option", trusted("{{ group }}"), engine, arguments) == "contoso-fax"
+
+
+def test_every_filter_of_the_collection_is_at_hand() -> None:
+    files = {path.stem for path in (layout.ROOT / "plugins/filter").glob("[a-z]*.py")}
+    assert {name.removeprefix("mail2fax.m365.") for name in _arguments.filters()} == files
+
+
+def test_our_filters_are_ansible_s_own_to_whoever_asks() -> None:
+    with _arguments.of_a_task("/nowhere") as arguments:
+        lent = templar()
+        arguments.lend(lent)
+        own = lent.environment.filters["mail2fax.m365.said"]
+        assert own("", 7) == 7
+        with pytest.raises(AnsibleError, match=r"mail2fax\.m365\.days_until"):
+            lent.template(trusted("{{ 'x' | mail2fax.m365.days_until }}"))
