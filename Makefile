@@ -48,7 +48,7 @@ test: $(STAMP) ## Everything that must pass before a change lands (GATES="mypy u
 soak: $(STAMP) ## What is exhaustive, whole (make test takes a sample of it); takes its time (SOAK_ARGS="-k kill": some of it)
 	@SOAK=1 $(RUN) -m pytest -q -n 2 --dist loadfile --durations 20 -o cache_dir=.build/pytest_cache/soak -m "not cores" \
 		tests/unit tests/fidelity tests/integration $(SOAK_ARGS)
-	@SOAK=1 $(RUN) tests/tools/gates.py site sanity-cores
+	@SOAK=1 $(RUN) tests/tools/gates.py site sanity-cores molecule
 
 .PHONY: cores
 cores: $(STAMP) ## A tenant's life on every supported ansible-core, in both lanes; what differs goes into the guide's table

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, the mail2fax.m365 authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the molecule scenarios, all of them or those that are named, in a folder of their own below ``.build``.
+"""Run the molecule scenarios in a folder of their own below ``.build``: those that are named, or this commit's.
+
+Every commit tries every playbook; roles alone, models and the like take turns, and all are tried where SOAK is set.
 
 ``molecule test --all`` does the same from a shell. Here nothing of an earlier run is in the way, and the emulator ends
 with this program, whatever becomes of molecule.
@@ -21,8 +23,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.sample import sample
 from tests.tools import layout, process
 
+SCENARIOS = layout.ROOT / "extensions/molecule"
+OTHERS = 5
+"""How many scenarios beside the playbooks' one commit tries."""
 WORK = layout.BUILD / "molecule"
 PATIENCE = 20.0  # seconds
 
@@ -52,12 +58,19 @@ def is_emulator(pid: int) -> bool:
         return False
 
 
+def of_this_commit() -> list[str]:
+    """The scenarios that it tries; "default" begins and ends them all."""
+    found = sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml") if path.parent.name != "default")
+    playbooks = [name for name in found if name.startswith("playbook_")]
+    return [*sample([name for name in found if name not in playbooks], OTHERS, of="molecule"), *playbooks]
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run molecule scenarios (all, if none is named).")
+    parser = argparse.ArgumentParser(description="Run molecule scenarios (this commit's, if none is named).")
     parser.add_argument("names", nargs="*", metavar="SCENARIO")
     parser.add_argument("--end", type=Path, metavar="FILE", help="only end the emulator that wrote this file")
     arguments = parser.parse_args()
-    names = arguments.names
+    names = arguments.names or of_this_commit()
     process.stop_cleanly()
     if arguments.end:
         end_emulator(arguments.end)
@@ -68,7 +81,7 @@ def main() -> int:
         "NO_COLOR": "1",
     }
     command = [str(Path(sys.executable).parent / "molecule"), "test", "--report", "--workers", "2"]
-    which = [word for name in names for word in ("--scenario-name", name)] or ["--all"]
+    which = [word for name in names for word in ("--scenario-name", name)]
     with layout.alone("molecule"):
         shutil.rmtree(WORK, ignore_errors=True)
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from tests import sample
 from tests.tools import layout, scenarios
 
 MOLECULE = layout.ROOT / "extensions/molecule"
@@ -31,6 +32,19 @@ def test_every_role_and_every_playbook_has_a_scenario() -> None:
     playbooks -= {"playbook_awx"}
     models = {f"model_{name}" for name in MODELS if name != "application_access_policy"}
     assert (roles | playbooks | models | {"check_mode", "winrm", "national_cloud", "drift"}) - there == set()
+
+
+def test_every_commit_tries_the_playbooks_and_all_commits_try_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {path.parent.name for path in MOLECULE.glob("*/molecule.yml")} - {"default"}
+    playbooks = {name for name in there if name.startswith("playbook_")}
+    never = there
+    for commit in range(100):
+        monkeypatch.setattr(sample, "seed", lambda commit=commit: f"commit {commit}")
+        told = scenarios.of_this_commit()
+        assert len(told) == len({*told}) == len(playbooks) + scenarios.OTHERS
+        assert playbooks <= {*told}
+        never = never - {*told}
+    assert never == set()
 
 
 @pytest.mark.parametrize("path", sorted(MOLECULE.glob("*/molecule.yml")), ids=lambda path: str(path.parent.name))
