@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs import browser
+from tests.sample import sample
 from tests.tools import docs, layout
 
 pytestmark = pytest.mark.slow
@@ -160,9 +161,15 @@ def chromium() -> t.Iterator[browser.Browser]:
 
 
 def test_pages_fit_a_phone_and_a_screen(html: Path, pages: dict[str, Page], chromium: browser.Browser) -> None:
-    """No page scrolls sideways (what is wide on it does), and no script complains. A picture of each is kept."""
+    """No page scrolls sideways (what is wide on it does), and no script complains. A picture of each is kept.
+
+    All guides, and of the pages that are made alike, one for each plugin or role, some by the commit.
+    """
     faults = []
-    for name in pages:
+    guides = [name for name in pages if name.startswith("docsite/")]
+    assert guides
+    alike = [name for name in pages if name not in guides]
+    for name in [*guides, *sample(alike, 20, of="pages")]:
         for width in (PHONE, WIDE):
             look = chromium.open(html / name, width=width, phone=width == PHONE)
             faults += [f"{name}, {width}: {complaint}" for complaint in look.complaints]
