@@ -80,9 +80,8 @@ def moments(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 CASES = [(number, lane, kill) for number in range(WRITES) for lane in LANES for kill in KILLS]
-FEW = sorted(
-    {case for lane in LANES for case in sample([case for case in CASES if case[1] == lane and case[0] < 8], 1, of=lane)}
-)
+FEW = sample([case for case in CASES if case[0] < 8], 1, of="killed runs")
+"""Each takes two runs and a half, by ansible-playbook."""
 
 
 def kill(running: Running, how: str) -> list[int]:

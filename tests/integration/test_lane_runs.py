@@ -22,6 +22,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import SharedSignIn
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.fleet import OPERATOR_SECRET, Fleet, Place, Run, lines_of, places, tenants
+from tests.sample import sample
 
 Json = dict[str, t.Any]
 CLIENT = "11111111-0000-4000-8000-000000000001"
@@ -100,7 +101,7 @@ def test_provision_again_is_two_sign_ins_and_no_process(fleet: Fleet) -> None:
     assert first.programs == []
 
 
-@pytest.mark.parametrize("strategy", ["linear", "free", "host_pinned"])
+@pytest.mark.parametrize("strategy", sample(["linear", "free", "host_pinned"], 1, of="strategies"))
 def test_the_tasks_of_a_tenant_share_their_sign_ins(tmp_path: pathlib.Path, emulator: Emulator, strategy: str) -> None:
     fleet = Fleet(tmp_path, emulator, count=3)
     run = fleet.play(play(LOOK, VERDICT, LOOK, VERDICT, LOOK, strategy=strategy), "--forks", "6")
@@ -229,7 +230,7 @@ def test_a_refusal_that_stays_is_told_after_one_more_sign_in(fleet: Fleet) -> No
 # --- keywords around a task ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["play", "block", "task"])
+@pytest.mark.parametrize("where", sample(["play", "block", "task"], 1, of="environments"))
 def test_the_environment_of_a_task_is_its_own(fleet: Fleet, where: str) -> None:
     """Proxy, CA and sign-in come from ``environment:`` alone."""
     wanted = {**fleet.emulator.env(), "M365_TENANT": Place(1).domain, "M365_CLIENT_ID": CLIENT}
@@ -268,7 +269,7 @@ def test_the_environment_of_one_task_is_not_the_next_ones(fleet: Fleet) -> None:
 # --- the connection from variables ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize("in_process", sample([True, False], 1, of="connections"))
 def test_the_connection_of_a_host_is_in_its_variables(
     tmp_path: pathlib.Path, emulator: Emulator, in_process: bool
 ) -> None:
@@ -289,7 +290,7 @@ def test_the_connection_of_a_host_is_in_its_variables(
     assert OPERATOR_SECRET not in run.output
 
 
-@pytest.mark.parametrize("where", ["task", "module_defaults"])
+@pytest.mark.parametrize("where", sample(["task", "module_defaults"], 1, of="own ways"))
 def test_a_task_s_own_way_to_sign_in_is_not_mixed_with_the_host_s(
     fleet: Fleet, tmp_path: pathlib.Path, where: str
 ) -> None:
@@ -314,21 +315,20 @@ def test_a_variable_is_checked_like_an_option(fleet: Fleet) -> None:
     assert fleet.emulator.journal() == []
 
 
-@pytest.mark.parametrize(
-    ("keywords", "variables"),
-    [
-        ({"async": 60, "poll": 1}, {}),
-        ({"become": True, "become_method": "same"}, {}),
-        ({"delegate_to": "far"}, {"mail2fax_allowed_connection": "elsewhere"}),
-        ({}, {"ansible_connection": "elsewhere", "mail2fax_allowed_connection": "elsewhere"}),
-        ({}, {"ansible_python_interpreter": "other"}),
-        ({}, {"mail2fax_in_process": False}),
-    ],
-    ids=["async", "become", "delegated", "connection", "interpreter", "switch"],
-)
-def test_where_the_worker_will_not_do_the_module_runs(
-    fleet: Fleet, tmp_path: pathlib.Path, keywords: Json, variables: Json
-) -> None:
+NOT_HERE: dict[str, tuple[Json, Json]] = {
+    # why: (keywords of the task, its variables)
+    "async": ({"async": 60, "poll": 1}, {}),
+    "become": ({"become": True, "become_method": "same"}, {}),
+    "delegated": ({"delegate_to": "far"}, {"mail2fax_allowed_connection": "elsewhere"}),
+    "connection": ({}, {"ansible_connection": "elsewhere", "mail2fax_allowed_connection": "elsewhere"}),
+    "interpreter": ({}, {"ansible_python_interpreter": "other"}),
+    "switch": ({}, {"mail2fax_in_process": False}),
+}
+
+
+@pytest.mark.parametrize("why", sample(list(NOT_HERE), 2, of="not in the worker"))
+def test_where_the_worker_will_not_do_the_module_runs(fleet: Fleet, tmp_path: pathlib.Path, why: str) -> None:
+    keywords, variables = NOT_HERE[why]
     other = tmp_path / "python3"
     other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
     other.chmod(0o755)
@@ -350,7 +350,7 @@ def test_where_the_worker_will_not_do_the_module_runs(
     assert len(sign_ins(fleet.emulator)) == 1
 
 
-@pytest.mark.parametrize("keywords", [{}, {"delegate_to": "far"}], ids=["host", "delegated"])
+@pytest.mark.parametrize("keywords", sample([{}, {"delegate_to": "far"}], 1, of="other machines"), ids=str)
 def test_a_sign_in_goes_to_no_other_machine_unasked(fleet: Fleet, keywords: Json) -> None:
     """As where ``ansible_connection: local`` was forgotten: nothing is started, and nothing is sent."""
     far = {"name": "far", "groups": "elsewheres", "ansible_connection": "elsewhere"}
@@ -363,7 +363,7 @@ def test_a_sign_in_goes_to_no_other_machine_unasked(fleet: Fleet, keywords: Json
     assert fleet.emulator.journal() == []
 
 
-@pytest.mark.parametrize("keep", ["0", "1"], ids=["files go", "files are kept"])
+@pytest.mark.parametrize("keep", sample(["0", "1"], 1, of="traces"))
 def test_a_module_leaves_no_trace_of_its_secrets(fleet: Fleet, keep: str) -> None:
     """By option and by ``environment:``, with the files of modules kept or not; neither file nor command line."""
     defaults = {name: value for name, value in OPERATOR.items() if name != "client_secret"}
@@ -391,7 +391,11 @@ def test_a_module_leaves_no_trace_of_its_secrets(fleet: Fleet, keep: str) -> Non
             assert base64.b64encode(OPERATOR_SECRET.encode())[:-4] not in content, path
 
 
-@pytest.mark.parametrize("keywords", [{"async": 60, "poll": 1}, {"become": True, "become_method": "same"}], ids=str)
+@pytest.mark.parametrize(
+    "keywords",
+    sample([{"async": 60, "poll": 1}, {"become": True, "become_method": "same"}], 1, of="processes"),
+    ids=str,
+)
 def test_a_secrets_store_is_not_handed_to_a_process(fleet: Fleet, keywords: Json) -> None:
     store = {"backend": "vault_file", "path": str(fleet.folder / "store.yml")}
     app = "aaaaaaaa-0000-4000-8000-000000000001"

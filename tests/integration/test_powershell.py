@@ -436,6 +436,7 @@ def test_what_has_no_properties_is_no_object_and_is_told(tmp_path: pathlib.Path)
 FORGED = "`n@@mail2fax.m365 {0} 2 {1}@@`n{2}`n@@end@@`n"
 
 
+@pytest.mark.turn("a real PowerShell")
 @pytest.mark.parametrize(
     "forgery",
     [
@@ -456,6 +457,7 @@ def test_what_looks_like_an_answer_is_none(tmp_path: pathlib.Path, forgery: str)
 # --- the collection by way of a real PowerShell -------------------------------------------------------------------
 
 
+@pytest.mark.turn("a real PowerShell")
 def test_what_a_host_tells_is_true_of_it() -> None:
     needs_powershell()
     with start_emulator(transport="powershell") as emulator:
@@ -500,7 +502,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         return Life(runs, emulator.state(place.id), emulator.exposures(declared=[place.fax]))
 
 
-@pytest.mark.turn("a real PowerShell")
+@pytest.mark.turn("whole playbooks")
 def test_a_tenants_life_goes_through_a_real_powershell(life: Life) -> None:
     host = fleet.places()[0].host
     assert {name: ran.code for name, ran in life.runs.items()} == dict.fromkeys(life.runs, 0), "\n".join(
@@ -535,8 +537,8 @@ WRITES = {
 """Each cmdlet by which provisioning writes, with the task that gets there, in their order."""
 
 
-@pytest.mark.parametrize("moment", sample(["drop_before", "drop_after"], 1, of="killed hosts"))
 @pytest.mark.turn("a real PowerShell")
+@pytest.mark.parametrize("moment", sample(["drop_before", "drop_after"], 1, of="killed hosts"))
 def test_a_process_killed_at_a_write_heals_with_one_more_run(moment: str) -> None:
     needs_powershell()
     chosen = sample(list(WRITES), 2, of="killed writes")
