@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from tests.emulator.hosted import start_hosted
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import DOMAIN, OPERATOR, TENANT_ID, requests_to, run, writes
 from tests.integration.test_playbooks import Site
@@ -308,8 +309,15 @@ def test_a_revocation_tells_until_when_tokens_live(emulator: Emulator) -> None:
 # --- whole runs ----------------------------------------------------------------------------------------------
 
 
-def test_a_run_stops_at_whoever_was_there_first_or_came_later(tmp_path: pathlib.Path, emulator: Emulator) -> None:
+@pytest.fixture
+def hosted() -> t.Iterator[Emulator]:
+    with start_hosted({"tenants": [TENANT]}) as emulator:
+        yield emulator
+
+
+def test_a_run_stops_at_whoever_was_there_first_or_came_later(tmp_path: pathlib.Path, hosted: Emulator) -> None:
     """By hand, blocked by a stranger, the same audited, accepted: four runs of the playbooks."""
+    emulator = hosted
     name = {"mail2fax_application_unique_name": "squatted"}
     squatted = Site(tmp_path / "squatted", emulator, name).play("provision")
     assert squatted.code != 0

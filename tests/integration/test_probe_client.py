@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.emulator.hosted import start_hosted
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import DOMAIN, TENANT_ID, run
+from tests.integration.inprocess import play_in_process
 from tests.integration.site import Site, World
 from tests.integration.test_mail_proofs import IMAP, RIGHTS, SMTP, tenants
 from tests.integration.test_mailbox_probe import SECRET
@@ -60,9 +62,9 @@ def test_a_client_that_nobody_knows_is_refused(emulator: Emulator) -> None:
 
 def test_a_run_warns_and_the_sheet_tells_what_the_client_needs(tmp_path: pathlib.Path) -> None:
     world = World("smtp_send")
-    with start_emulator(world.tenants(switches={"token_bytes": LONG})) as running:
+    with start_hosted(world.tenants(switches={"token_bytes": LONG})) as running:
         said = {"mail2fax_profile": "smtp_send", "mail2fax_protocols_opt_in": True, "mail2fax_client": "msmtp"}
-        ended = Site(tmp_path, running, world, said).play("provision")
+        ended = Site(tmp_path, running, world, said, player=play_in_process).play("provision")
     assert "msmtp cannot send" in " ".join(ended.output.split()), ended.output
     (sheet,) = (tmp_path / "handover").glob("*.html")
     page = sheet.read_text(encoding="utf-8")

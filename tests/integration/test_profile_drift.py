@@ -15,8 +15,9 @@ import pytest
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
-from tests.emulator.testing import start_emulator
+from tests.emulator.hosted import start_hosted
 from tests.integration.harness import GRAPH
+from tests.integration.inprocess import play_in_process
 from tests.integration.site import OPERATOR, Run, Site, World
 from tests.integration.test_profiles import declared
 from tests.sample import sample
@@ -111,16 +112,15 @@ DRIFTS = {
 @pytest.fixture(scope="module")
 def provisioned(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[tuple[Site, Run]]:
     world = World("drift of roles and rights")
-    with start_emulator(world.tenants()) as emulator:
+    with start_hosted(world.tenants()) as emulator:
         variables = {"mail2fax_profile": "imap_smtp_least", "mail2fax_protocols_opt_in": True}
-        site = Site(tmp_path_factory.mktemp("drift"), emulator, world, variables)
+        site = Site(tmp_path_factory.mktemp("drift"), emulator, world, variables, player=play_in_process)
         first = site.play("provision")
         assert first.code == 0, first.output
         yield site, first
 
 
 @pytest.mark.parametrize("name", sample(sorted(DRIFTS), 1, of="drift of roles and rights"))
-@pytest.mark.turn("whole playbooks")
 def test_a_drift_is_told_and_mended(name: str, provisioned: tuple[Site, Run]) -> None:
     site, first = provisioned
     drift = DRIFTS[name]

@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import StoredSecret
+from tests.emulator.hosted import start_hosted
 from tests.emulator.testing import Emulator, start_emulator
 from tests.integration.harness import OPERATOR, TENANT_ID
+from tests.integration.inprocess import play_in_process
 from tests.integration.secrets import APP_ID, NAME, TENANTS, Json, World
 from tests.openbao import openbao
 
@@ -153,16 +155,11 @@ def test_a_provision_that_could_not_be_proven_is_refused_before_anything(tmp_pat
     (tmp_path / "fax.pub").write_bytes(
         key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"contoso": variables}}}), encoding="utf-8")
-    with start_emulator() as emulator:
-        done = subprocess.run(
-            [str(PLAYBOOK), "-i", str(tmp_path / "hosts.yml"), "mail2fax.m365.provision"],
-            env={**os.environ, **emulator.env()},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    told = yaml.safe_dump({"all": {"hosts": {"contoso": variables}}})
+    (tmp_path / "tenants.yml").write_text(told, encoding="utf-8")
+    (tmp_path / "vault-password").write_text("a vault password of the tests", encoding="utf-8")
+    with start_hosted() as emulator:
+        done = play_in_process(tmp_path, emulator, "provision", [], {})
         assert done.returncode != 0
-        assert "name a store that keeps it" in done.stdout + done.stderr
+        assert "name a store that keeps it" in done.stdout
         assert emulator.journal() == []
