@@ -147,7 +147,7 @@ MENDED = [
 
 
 @pytest.mark.parametrize(
-    ("drift", "steps"), sample(MENDED, 6, of="drifts"), ids=lambda value: getattr(value, "__name__", "")
+    ("drift", "steps"), [pytest.param(*one, id=one[0].__name__) for one in sample(MENDED, 6, of="drifts")]
 )
 def test_drift_is_found_mended_and_gone(chain: Chain, drift: t.Callable[[Chain], None], steps: set[str]) -> None:
     drift(chain)
