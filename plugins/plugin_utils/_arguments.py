@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""The arguments of one task of ours, with each template compiled once for the run and rendered once for the task.
+"""The arguments of one task of ours: templates compiled once for the run, variables rendered once for the task.
 
-Ansible compiles a template each time it meets it, and renders a variable each time it is named. The defaults of our
-roles stand on each other, so that one task compiled two hundred templates, tenant after tenant. Here the environment
-of that task's own templar takes its code from the run (``_compiled``), and what a template has come to is remembered
-as long as the arguments are rendered. No other templar is touched, and where Ansible's is not as it is known here,
-nothing is.
+Ansible compiles a template each time it meets it, and renders a variable anew in each template that names it. The
+defaults of our roles stand on each other, so that one task compiled two hundred templates, tenant after tenant. Here
+the environment of that task's own templar takes its code from the run (``_compiled``), and its templates are given
+variables that remember what they have come to, as long as the arguments are rendered. No other templar is touched,
+nor what a lookup gets to see, and where Ansible's ways are not as they are known here, nothing is.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from jinja2 import Environment
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _compiled
 
-_COLLECTION = "ansible_collections.mail2fax.m365"
+try:
+    from ansible._internal._templating._lazy_containers import _AnsibleLazyTemplateMixin as LazyContainer
+except ImportError:  # ansible-core 2.18
+    LazyContainer = None
 
-_PLAIN = (str, int, float, dict, list, tuple, type(None))
-"""What is remembered: data. Of what is undefined or has failed, each place that names it says so itself."""
+_COLLECTION = "ansible_collections.mail2fax.m365"
 
 _CHANGING = re.compile(
     r"\b(?:append|attr|clear|extend|insert|pop|popitem|remove|setdefault|update)\b|[.'\"]\s*(?:reverse|sort)\b|__"
@@ -41,9 +43,9 @@ class Arguments:
 
     def __init__(self, compiled: _compiled.Compiled | None) -> None:
         self.compiled = compiled
-        self._variables: object = None
+        self._variables: t.Any = None
+        self._remembering: t.Any = None
         self._templates: dict[str, t.Any] = {}
-        self._values: dict[t.Any, t.Any] = {}
 
     def lend(self, templar: t.Any) -> None:
         """Take part in what Ansible's ``templar`` renders."""
@@ -57,36 +59,35 @@ class Arguments:
                 for name, function in filters().items():
                     environment.filters[name] = function
             environment.arguments = self
-        self._variables = templar.available_variables
+        if self._variables is not templar.available_variables:
+            self._variables, self._remembering = templar.available_variables, None
 
     def end(self) -> None:
         """The values were those of the arguments alone."""
-        self._variables = None
-        self._values.clear()
+        self._variables = self._remembering = None
 
     def template(self, source: str, made: t.Callable[[str], t.Any]) -> t.Any:
+        """The template of a text that means the same each time."""
         found = self._templates.get(source)
         if found is None:
             found = self._templates[source] = made(source)
             found.changes_nothing = _CHANGING.search(source) is None
         return found
 
-    def value(self, template: t.Any, variables: object, rendered: t.Callable[[t.Any], t.Any]) -> t.Any:
+    def value(self, template: t.Any, variables: t.Any, rendered: t.Callable[[t.Any], t.Any]) -> t.Any:
+        """What a template comes to; with other variables than the arguments' it is rendered as ever."""
         if self._variables is None or variables is not self._variables:
             return rendered(variables)
         if not template.changes_nothing:
             with self._by_itself():
                 return rendered(variables)
-        if template in self._values:
-            return self._values[template]
-        found = rendered(variables)
-        if isinstance(found, _PLAIN):
-            self._values[template] = found
-        return found
+        if self._remembering is None:
+            self._remembering = _lazily(variables)
+        return rendered(self._remembering)
 
     @contextlib.contextmanager
     def _by_itself(self) -> t.Iterator[None]:
-        """Nothing that others have or get."""
+        """With variables that no other template has or gets."""
         variables, self._variables = self._variables, None
         try:
             yield
@@ -112,7 +113,13 @@ def known(kind: t.Any) -> bool:
         and kind.compile is Environment.compile
         and not getattr(kind, "_debuggable_template_source", True)
         and "__call__" in vars(kind.template_class)
+        and LazyContainer is not None
     )
+
+
+def _lazily(variables: t.Any) -> t.Any:
+    """Variables that remember what they have come to, as Ansible makes them for each template anew."""
+    return LazyContainer._try_create(variables) if type(variables) is dict else variables
 
 
 @functools.cache

@@ -207,6 +207,14 @@ def test_a_variable_is_rendered_once_for_a_task() -> None:
     assert Task(engine).argument("{{ twice }}") == "t3t3", "the next one's are its own"
 
 
+def test_a_lookup_sees_the_variables_as_they_are() -> None:
+    engine = templar()
+    before = engine.available_variables
+    Task(engine).argument("{{ group }}{{ mapped.one }}{{ by_name }}")
+    assert engine.available_variables is before
+    assert (before["group"], before["mapped"]["one"]) == (VARIABLES["group"], "{{ plain }}")
+
+
 def test_a_loop_has_each_item_of_its_own() -> None:
     engine = templar({"item": "a", "named": "{{ item }}-x"})
     for item in "abc":
