@@ -8,16 +8,34 @@ import typing as t
 
 from ansible import constants
 
-from ansible_collections.mail2fax.m365.plugins.module_utils._module import refusal
+from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import refusal, without_secrets
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.tenant_info import DOOR
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _together
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _planned, _together
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import open_receiver
 
 Json = dict[str, t.Any]
+Look = t.Callable[[Json, Json], Json]
+
+_OF_THE_SECRET = {
+    "secret_name": "display_name",
+    "secret_lifetime_days": "lifetime",
+    "secret_renew_before_days": "renew_before",
+    "secret_overlap_days": "overlap",
+    "store": "store",
+}
+"""Options of the look, by which those of entra_application_secret are meant."""
+
+_KNOWN = ("stored_key_ids", "stored_in", "stored_intent")
+"""What the store tells, in the words of entra_application_secret."""
 
 
 class ActionModule(LaneAction):
-    """The module of the same name, without a process of its own."""
+    """The module of the same name, without a process of its own. Only from here a secret store can be opened."""
 
     door = DOOR
 
@@ -34,3 +52,65 @@ class ActionModule(LaneAction):
         _together.note(constants.DEFAULT_LOCAL_TMP, self._inventory_name, application)
         met = _together.met(constants.DEFAULT_LOCAL_TMP, self._inventory_name)
         return result if met is None else refusal(met)
+
+    def _in_process(self, args: Json, variables: Json) -> Json:
+        # A store is opened here even where the look has a process of its own.
+        here = not args.get("store") or self._switched_on(variables)
+        return self._after_all_else(args, variables, super()._in_process if here else super()._as_module)
+
+    def _as_module(self, args: Json, variables: Json) -> Json:
+        return self._after_all_else(args, variables, super()._as_module)
+
+    def _after_all_else(self, args: Json, variables: Json, look: Look) -> Json:
+        """What is refused, then what the store says, then the look, with what the store knows."""
+        args = plain(args)
+        planned, store = args.pop("planned", None), args.get("store")
+        if planned is not None:
+            self._refuse(planned, args)
+        if store is None:
+            return look(args, variables)
+        opened = self._open(args, variables)
+        if opened.get("failed"):
+            # Nothing else is told of the step, so that the cure belongs to its outcome.
+            return {**opened, "summary": opened["msg"]}
+        known = {name: opened[name] for name in _KNOWN}
+        result = {**look(_knowing(args, known), variables), **known}
+        warnings = [*opened.get("warnings", []), *result.get("warnings", [])]
+        return {**result, "warnings": warnings} if warnings else result
+
+    def _refuse(self, planned: t.Any, args: Json) -> None:
+        if not isinstance(planned, dict):
+            raise InvalidInput("planned is not a mapping", cure="give it steps and options", options=("planned",))
+        try:
+            refused = _planned.refused(planned, args)
+        except ValueError as exc:
+            raise InvalidInput(
+                f"planned.options: {exc}", cure="give options by the module's name", options=("planned",)
+            ) from None
+        if refused:
+            raise InvalidInput(without_secrets(" ".join(refused), self.door, args))
+
+    def _open(self, args: Json, variables: Json) -> Json:
+        """What entra_application_secret says while there is no application yet, and so nothing to ask the tenant."""
+        asked = {name: args[name] for name in secret.DOOR.base.options if name in args}
+        asked |= {meant: args[name] for name, meant in _OF_THE_SECRET.items() if args.get(name) is not None}
+        asked = {"app_id": _names.ZERO_GUID, "display_name": "client secret", **asked}
+        return self._through(
+            secret.DOOR,
+            asked,
+            variables,
+            services=lambda params: open_receiver(params["store"], self.controller(params)),
+            check_mode=True,
+        )
+
+
+def _knowing(args: Json, known: Json) -> Json:
+    """The options of the look, with what the store knows in the place of the store."""
+    found = {name: value for name, value in args.items() if name not in ("store", *_KNOWN)}
+    found |= {name: known[name] for name in ("stored_key_ids", "stored_in") if known[name] is not None}
+    application = args.get("application")
+    if isinstance(application, dict):
+        keys = [*(application.get("known_key_ids") or []), *known["stored_key_ids"]]
+        intent = application.get("stored_intent") or known["stored_intent"]
+        found["application"] = {**application, "known_key_ids": keys, **({"stored_intent": intent} if intent else {})}
+    return found

@@ -14,6 +14,8 @@ description:
     meet; the application, the mailboxes, the scope group, the EWS settings and the app-management policy.
   - The options are expectations. Everything that speaks against them is collected in RV(findings), each with what to
     do and who can do it, before anything is written. Without options it simply reports.
+  - What cannot be meant is refused before anything is asked, with O(planned) for all tasks of a run at once. Then
+    O(store) is opened, and then the tenant is looked at.
   - Needs one batch of requests to Microsoft Graph and one to Exchange Online, whatever the size of the tenant, and
     further ones only to explain what is wrong.
   - What the operator may not read is passed over and named in RV(unreadable).
@@ -25,6 +27,7 @@ extends_documentation_fragment:
   - mail2fax.m365.connection.network
   - mail2fax.m365.connection.windows_host
   - mail2fax.m365.accesses
+  - mail2fax.m365.store
   - mail2fax.m365.attributes.info
 options:
   expected_domain:
@@ -361,6 +364,34 @@ options:
     choices: [by_operator, by_hand, none]
     default: by_operator
     version_added: 0.2.0
+  planned:
+    description:
+      - A run that this task comes first in. What its other tasks are going to ask of their modules is held against the
+        modules' own checks before the first request, and everything that would be refused is told at once.
+      - The run is refused as well without O(mailboxes), with an O(store) that keeps nothing (V(none)), and where
+        O(accept_tenant_wide) is given with less than ten characters.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      steps:
+        description:
+          - The steps of the run, in the words of O(steps). Their modules are asked with what the options of this task
+            say of theirs; M(mail2fax.m365.exchange_security_group) with O(group) and O(mailboxes), for instance.
+          - When not set, the modules that O(planned.options) names are.
+        type: list
+        elements: str
+      options:
+        description:
+          - What they will be given besides, by the module's name, as the filter
+            P(mail2fax.m365.refused_options#filter) takes it.
+        type: dict
+  store:
+    description:
+      - Where the client secret's value is going to be kept. It is opened, and tried where it holds none yet, before the
+        tenant is looked at. Of its content only RV(stored_key_ids), RV(stored_in) and RV(stored_intent) are used, which
+        take the place of the options of these names; the keys are known besides O(application.known_key_ids).
+      - It is opened where Ansible itself runs, so the task must run locally.
+    version_added: 0.2.0
   secret_name:
     description:
       - The display name of the client secret. Together with O(stored_key_ids), more secrets of that name than may live
@@ -391,6 +422,16 @@ options:
   secret_lifetime_days:
     description: How many days the client secret is to live. It is compared with the tenant's app-management policy.
     type: int
+  secret_renew_before_days:
+    description:
+      - With O(store), what O(ignore:renew_before) of M(mail2fax.m365.entra_application_secret) will be. A secret that
+        would be renewed at once is refused.
+    type: int
+    version_added: 0.2.0
+  secret_overlap_days:
+    description: With O(store), what O(ignore:overlap) of M(mail2fax.m365.entra_application_secret) will be.
+    type: int
+    version_added: 0.2.0
   allow_shorter:
     description: Whether a client secret may live shorter than O(secret_lifetime_days) where the policy wants that.
     type: bool
@@ -776,6 +817,20 @@ mailbox_permission:
       description: Entries of SIDs that Exchange knows nobody of.
       type: list
       elements: dict
+stored_key_ids:
+  description: Key IDs of all secrets whose value O(store) holds.
+  returned: when O(store) could be opened
+  type: list
+  elements: str
+stored_in:
+  description: Where O(store) is, as M(mail2fax.m365.entra_application_secret) returns it.
+  returned: when O(store) could be opened
+  type: dict
+stored_intent:
+  description: >-
+    What O(store) tells of a secret that was about to be made, as M(mail2fax.m365.entra_application_secret) returns it.
+  returned: when O(store) could be opened
+  type: dict
 windows_host:
   description: >-
     With O(exchange_transport=winrm), what the management host tells about itself, as M(mail2fax.m365.windows_host_info)

@@ -311,9 +311,16 @@ class LaneAction(ActionBase):
         return str(self._templar.template(named) or "").strip()
 
     def _in_process(self, args: Json, variables: Json) -> Json:
+        check_mode = bool(self._task.check_mode)
+        return self._through(self.door, args, variables, services=self.services, check_mode=check_mode)
+
+    def _through(
+        self, door: Door, args: Json, variables: Json, *, services: t.Callable[[Json], Json], check_mode: bool
+    ) -> Json:
+        """What a door has to say in this process."""
         with environment(self._own_environment()):
             given = plain(args)
-            checked = ArgumentSpecValidator(**self.door.argument_spec.kwargs()).validate(given)
+            checked = ArgumentSpecValidator(**door.argument_spec.kwargs()).validate(given)
             params: Json = checked.validated_parameters
             if checked.error_messages:
                 return self._presented(refused_by_ansible(self._complaint(checked, given)), checked, variables)
@@ -331,11 +338,11 @@ class LaneAction(ActionBase):
 
             with contextlib.ExitStack() as self._closing:
                 result = perform(
-                    self.door,
+                    door,
                     params,
-                    check_mode=bool(self._task.check_mode),
+                    check_mode=check_mode,
                     tenant=tenant,
-                    services=lambda: self.services(params),
+                    services=lambda: services(params),
                     prepare=plain,
                 )
             return self._presented(result, checked, variables)

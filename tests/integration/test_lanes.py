@@ -82,6 +82,14 @@ GROUP = {"name": "Lanes", "alias": "lanes", "members": [TENANT.fax], "owners": [
 POLICY = {"app_id": NEW, "group": "lanes", "description": "Lanes only"}
 CHECK, DIFF = {"check_mode": True}, {"diff": True}
 SECRET = {"app_id": NEW, "display_name": "lanes", "store": {"backend": "vault_file", "path": "{{ lanes_store }}"}}
+LOOK = {
+    "planned": {"steps": ["application", "scope_group"]},
+    "application": {"app_id": NEW, "display_name": "Lanes"},
+    "mailboxes": [TENANT.fax],
+    "group": {"name": "Lanes", "alias": "lanes"},
+    "secret_name": "lanes",
+    "store": SECRET["store"],
+}
 FILE = {"path": "{{ lanes_store }}.json", "content": '{"a": 1}'}
 PROBE = {"app_id": KNOWN, "app_secret": APP_SECRET}
 WEAKLY = {"client_id": WEAK, "client_secret": "weak-secret"}
@@ -150,6 +158,17 @@ CASES = [
     Case("the wrong tenant", "m365_tenant_info", {"expected_domain": "contoso.example"}, red=True),
     Case("a secret of its own", "entra_application_secret", SECRET, DIFF),
     Case("the secret again", "entra_application_secret", SECRET),
+    Case("look at the tenant and the store", "m365_tenant_info", LOOK),
+    Case("a run that would be refused", "m365_tenant_info", {**LOOK, "mailboxes": [], "planned": {
+        "steps": ["scope_group"], "options": {"exchange_security_group": {"owners": ["nobody"]}}}}, red=True),
+    Case("a run of what is no module", "m365_tenant_info", {**LOOK, "planned": {
+        "options": {"copy": {"src": "x"}}}}, red=True),
+    Case("a store of another kind", "m365_tenant_info", {**LOOK, "store": {
+        "backend": "azure_key_vault", "path": "x"}}, red=True),
+    Case("a store that cannot be opened", "m365_tenant_info", {**LOOK, "store": {
+        "backend": "vault_file", "path": "{{ lanes_store }}/x"}}, red=True),
+    Case("a secret that would be renewed at once", "m365_tenant_info", {
+        **LOOK, "secret_lifetime_days": 20, "secret_renew_before_days": 30}, red=True),
     Case("probe", "mailbox_probe_info", {**PROBE, "allowed": [TENANT.fax], "refused": [TENANT.control]}),
     Case("probe from the store", "mailbox_probe_info",
          {"app_id": NEW, "allowed": [TENANT.fax], "store": SECRET["store"]}),

@@ -465,6 +465,11 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
         closed = site.play(
             "provision", mail2fax_mailboxes=[FAX], mail2fax_handover_dir=str(site.folder / "tenants.yml" / "no")
         )
+        shut = site.play(
+            "provision",
+            mail2fax_mailboxes=[FAX],
+            mail2fax_secret_store={"backend": "vault_file", "path": str(site.folder / "tenants.yml" / "no")},
+        )
         last = {"mail2fax_time_zone": "Rome", "mail2fax_contacts": "me", "mail2fax_audit_thresholds": {"red": 3}}
         for_the_end = [
             site.play(name, mail2fax_mailboxes=[FAX], mail2fax_confirm=True, **last)
@@ -481,6 +486,11 @@ def test_a_typo_stops_the_run_before_anything_is_written(tmp_path: pathlib.Path)
     assert closed.code != 0
     assert closed.journal == []
     assert "mail2fax_handover_dir" in closed.output
+    assert shut.code != 0
+    assert shut.journal == []
+    assert "(In the inventory: mail2fax_secret_store.)" in shut.output
+    assert shut.steps == {"preflight": "blocked", **dict.fromkeys(list(shut.steps)[1:], "skipped")}
+    assert "What to do" in shut.record["steps"][0]["summary"]
     for at_the_end in for_the_end:
         assert at_the_end.code != 0
         assert at_the_end.journal == []

@@ -30,7 +30,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources import se
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import security_group_state
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping import tenant_wide
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
-from ansible_collections.mail2fax.m365.plugins.module_utils._store import Place
+from ansible_collections.mail2fax.m365.plugins.module_utils._store import STORE_OPTIONS, Place
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 BY_HAND = "by_hand"
@@ -156,6 +156,11 @@ def parse(tenant: Tenant, params: t.Mapping[str, t.Any]) -> Desired:
     days = params.get("secret_lifetime_days")
     name = params.get("secret_name")
     stored = params.get("stored_key_ids")
+    if params.get("store"):
+        raise InvalidInput(
+            "a secret store can be opened only where Ansible itself runs",
+            cure="set ansible_connection: local for the tenant (or delegate_to: localhost), without async",
+        )
     if expected is not None:
         expected = _names.tenant(expected, "expected_domain")
         if _names.is_guid(expected):
@@ -342,12 +347,19 @@ SPEC = ArgumentSpec(
         },
         "steps": {"type": "list", "elements": "str", "choices": list(_powers.WORDS)},
         "consent": {"type": "str", "default": "by_operator", "choices": ["by_operator", BY_HAND, NOBODY]},
+        "planned": {
+            "type": "dict",
+            "options": {"steps": {"type": "list", "elements": "str"}, "options": {"type": "dict"}},
+        },
+        "store": {"type": "dict", "options": STORE_OPTIONS},
         "secret_name": {"type": "str", "no_log": False},
         "stored_key_ids": {"type": "list", "elements": "str", "no_log": False},
         "stored_in": {"type": "raw"},
         "recorded_key_id": {"type": "str", "no_log": False},
         "recorded_place": {"type": "raw"},
         "secret_lifetime_days": {"type": "int", "no_log": False},
+        "secret_renew_before_days": {"type": "int", "no_log": False},
+        "secret_overlap_days": {"type": "int", "no_log": False},
         "allow_shorter": {"type": "bool", "default": False},
         "fail_on_findings": {"type": "bool", "default": True},
     }
