@@ -14,16 +14,13 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _ownership
+from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _ownership
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._ownership import Access, Trust
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 
 Json = dict[str, t.Any]
-
-PRINCIPAL = f"{_directory.SERVICE_PRINCIPAL},appOwnerOrganizationId"
-"""What is read of a service principal."""
 
 PATIENCE_S = 60.0
 """How long a server of the directory may hide what was made in the same run."""
@@ -67,8 +64,7 @@ def look(tenant: Tenant, app_id: str, *, patience_s: float = PATIENCE_S) -> Clai
 
 
 def _look(tenant: Tenant, app_id: str) -> Claim | None:
-    path = f"/servicePrincipals(appId={_names.odata(app_id)})?$select={PRINCIPAL}"
-    calls = {"principal": Call("GET", path, "read the application's service principal"), **access_calls(app_id)}
+    calls = {"principal": _directory.service_principal_calls(app_id)[0], **access_calls(app_id)}
     answers = tenant.graph.batch(list(calls.values()), purpose=_PURPOSE)
     parts = dict(zip(calls, answers, strict=True))
     document = parts["principal"].found()
@@ -89,7 +85,7 @@ def access_calls(app_id: str) -> dict[str, Call]:
 def claim_of(
     tenant: Tenant, app_id: str, principal: Json, calls: t.Mapping[str, Call], parts: t.Mapping[str, Part]
 ) -> Claim | None:
-    """From the answers to ``access_calls`` and the service principal (with PRINCIPAL); None where a server shows the
+    """From the answers to ``access_calls`` and the service principal; None where a server shows the
     one and not the other."""
     graph: Graph = tenant.graph
     application = parts["application"].found()

@@ -30,7 +30,7 @@ SELECT = (
 BRIEF = "id,appId,displayName,uniqueName,signInAudience,createdByAppId,createdDateTime"
 SERVICE_PRINCIPAL = (
     "id,appId,displayName,accountEnabled,createdByAppId,createdDateTime,tags,passwordCredentials,keyCredentials,"
-    "replyUrls"
+    "replyUrls,appOwnerOrganizationId"
 )
 
 

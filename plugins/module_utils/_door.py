@@ -56,6 +56,10 @@ class Door:
     windows_host: bool = False
     looks_up: bool = False
     """Whether its names are looked for only, and so declare nothing."""
+    gives: bool = False
+    """Whether what it has read is handed on to the tasks after it (``_reads``)."""
+    takes: bool = False
+    """Whether it takes what was handed on. What proves or gives a verdict never does."""
 
     @property
     def argument_spec(self) -> ArgumentSpec:

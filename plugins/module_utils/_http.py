@@ -121,25 +121,40 @@ def missing_library(library: str, trace: str | None) -> MissingLibrary:
     )
 
 
-class _ServiceClock:
+@dataclass(frozen=True)
+class Heard:
+    """What the services' clock said, and what the two clocks of this machine said then."""
+
+    date: dt.datetime
+    at: float
+    here: dt.datetime
+
+
+class ServiceClock:
     """What the services' clock said last, and when that was by the monotonic one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: tuple[dt.datetime, float, dt.datetime] | None = None
+        self.heard: Heard | None = None
+        """None before any answer."""
 
-    def heard(self, date: dt.datetime | None) -> None:
+    def hear(self, date: dt.datetime | None) -> None:
         if date is not None:
-            self._said = date, self._clock.monotonic(), self._clock.now()
+            self.heard = Heard(date, self._clock.monotonic(), self._clock.now())
+
+    def take(self, heard: Heard) -> None:
+        """What another task of this machine has heard, where that is the newer."""
+        if self.heard is None or self.heard.at < heard.at:
+            self.heard = heard
 
     def now(self) -> dt.datetime:
-        if self._said is None:
+        """The clock here before any answer."""
+        if self.heard is None:
             return self._clock.now()
-        date, at, _here = self._said
-        return date + dt.timedelta(seconds=self._clock.monotonic() - at)
+        return self.heard.date + dt.timedelta(seconds=self._clock.monotonic() - self.heard.at)
 
     def off_s(self) -> float | None:
-        return None if self._said is None else (self._said[2] - self._said[0]).total_seconds()
+        return None if self.heard is None else (self.heard.here - self.heard.date).total_seconds()
 
 
 class Http:
@@ -156,6 +171,7 @@ class Http:
         secrets: Secrets | None = None,
         cloud: Cloud | None = None,
         dialer: Dials | None = None,
+        service_clock: ServiceClock | None = None,
     ) -> None:
         """``reached``: whether an earlier task of the run has had an answer; asked only when nothing is reached.
 
@@ -174,11 +190,11 @@ class Http:
         self._answered = False
         self._dialer = dialer
         self._dialled: set[tuple[str, int]] = set()
-        self._service_clock = _ServiceClock(self.clock)
+        self._service_clock = service_clock or ServiceClock(self.clock)
 
     def through(self, transport: Transport) -> Http:
         """The same patience, clock and secrets with another transport, for somebody who has reached the service."""
-        other = Http(
+        return Http(
             transport,
             self.patience,
             timeout_s=self.timeout_s,
@@ -187,9 +203,8 @@ class Http:
             secrets=self.secrets,
             cloud=self._cloud,
             dialer=self._dialer,
+            service_clock=self._service_clock,
         )
-        other._service_clock = self._service_clock
-        return other
 
     def service_time(self) -> dt.datetime:
         """Now, by the clock of the service that answered last; before the first answer by the one here."""
@@ -203,7 +218,7 @@ class Http:
         """One request to a service, once. Everything that leaves goes through here."""
         response = self._send(request, _gate.service, self._allowed, timeout_s=timeout_s)
         self._answered = True
-        self._service_clock.heard(response.date)
+        self._service_clock.hear(response.date)
         return response
 
     def send_to_machine(self, request: Request, timeout_s: float | None = None) -> Response:

@@ -30,6 +30,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Forbidden,
     InvalidInput,
     M365Error,
+    NoLongerWanted,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._handed import Taken
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Lasting, NotYet, Plan, Resource, Settled
@@ -55,7 +56,10 @@ def execute(door: Door, task: Task, tenant: t.Callable[[], Tenant]) -> Json:
     opened: Tenant | None = None
     try:
         opened = tenant()
-        return {**_execute(door, task, opened), **_waited(opened)}
+        result = {**_execute(door, task, opened), **_waited(opened)}
+        if not result.get("failed"):
+            opened.hand_on()
+        return result
     except M365Error as exc:
         return refusal(exc)
     finally:
@@ -70,9 +74,13 @@ def _execute(door: Door, task: Task, opened: Tenant) -> Json:
     resource: Resource | None = None
     try:
         resource = door.open(opened, task)
+        known = _by_what_is_known(resource, opened)
+        if known is None:
+            # Not one thing of what was handed on stays.
+            resource = door.open(opened, task)
         waiting = opened.patience.begin("an answer to what was sent")
         for attempt in itertools.count():
-            plan = resource.plan(resource.read())
+            plan, known = known or resource.plan(resource.read()), None
             first = first or plan
             if lost is not None and lost not in (step.title for step in plan.steps):
                 done.append(lost)  # the answer was lost, the work was done
@@ -106,6 +114,25 @@ def _execute(door: Door, task: Task, opened: Tenant) -> Json:
             # It was not there, and by now it may be: whoever takes it back has to know whose it is.
             told["added"] = first.added
         return {**told, **_lasting(resource)}
+
+
+def _by_what_is_known(resource: Resource, opened: Tenant) -> Plan | None:
+    """The plan where the answers that were handed on, or none but the task's own, say what is to be said.
+
+    None: something is to be done, is in the way or is still to come, and what was handed on had a part in it. So
+    nothing is written, and nobody is told of anything, by what may be a minute old.
+    """
+    try:
+        plan = resource.plan(resource.read())
+    except NoLongerWanted:
+        raise
+    except M365Error:
+        if not opened.reads.used:
+            raise
+        plan = None
+    stands = plan is not None and (plan.outcome == "ok" or not opened.reads.used)
+    opened.reads.anew()
+    return plan if stands else None
 
 
 def _lasting(resource: object) -> Json:

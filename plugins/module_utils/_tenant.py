@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import os
@@ -19,8 +20,9 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Inval
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Exchange
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import RestTransport
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Graph
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import Dials, Http, Transport
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Dials, Http, ServiceClock, Transport
 from ansible_collections.mail2fax.m365.plugins.module_utils._patience import Clock, Patience
+from ansible_collections.mail2fax.m365.plugins.module_utils._reads import Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._transport import RequestsTransport
 
 if t.TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Tenant:
     for the process's own: proxy and CA come from it where the options are silent. ``share`` may wrap the
     operator's sign-in, so that the tasks of one run share their tokens; ``reached`` tells whether one of them has
     had an answer already. ``still_wanted`` tells whether the run that the task belongs to still goes on; ``told``
-    hears, after fifteen seconds, what is being waited for and how long.
+    hears, after fifteen seconds, what is being waited for and how long. ``reads``: what is handed on between tasks.
     """
 
     def __init__(
@@ -54,10 +56,14 @@ class Tenant:
         reached: t.Callable[[], bool] = lambda: False,
         still_wanted: t.Callable[[], bool] = lambda: True,
         told: t.Callable[[float, str], None] = lambda seconds, what: None,
+        reads: Reads | None = None,
     ) -> None:
         self.options = dict(options)
         self.cloud = CLOUDS[self.options.get("cloud") or "global"]
         self.clock = clock or Clock()
+        self.service_clock = ServiceClock(self.clock)
+        self.reads = reads or Reads()
+        self.reads.by(self.clock, self.service_clock)
         self.secrets = _redact.current()
         """What was issued, minted or read during this task, and must not be shown."""
         self._environment = os.environ if environment is None else environment
@@ -112,6 +118,7 @@ class Tenant:
             secrets=self.secrets,
             cloud=self.cloud,
             dialer=self._dialer or Dialer(self._environment, **network),
+            service_clock=self.service_clock,
         )
 
     @functools.cached_property
@@ -121,11 +128,14 @@ class Tenant:
 
     @functools.cached_property
     def graph(self) -> Graph:
-        return Graph(self.http, self.sign_in, self.cloud)
+        return Graph(self.http, self.sign_in, self.cloud, self.reads)
 
     @functools.cached_property
     def exchange(self) -> Exchange:
-        return Exchange(self.windows_host or RestTransport(self.http, self.sign_in, self.cloud))
+        if self.windows_host is not None:
+            return Exchange(self.windows_host, self.reads)
+        rest = RestTransport(self.http, self.sign_in, self.cloud)
+        return Exchange(rest, self.reads, lambda: self.sign_in.token(self.cloud.exchange_audience).tenant_id)
 
     def host_settings(self) -> Settings:
         """How the management host is reached. Raises InvalidInput."""
@@ -145,11 +155,11 @@ class Tenant:
 
     def now(self) -> dt.datetime:
         """The service's time: every wait and every expiry goes by it. The clock here before the first answer."""
-        return self.http.service_time() if "http" in self.__dict__ else self.clock.now()
+        return self.service_clock.now()
 
     def remarks(self) -> list[str]:
         """What is worth a word about this machine, and stands in nothing's way."""
-        off = self.http.clock_off_s() if "http" in self.__dict__ else None
+        off = self.service_clock.off_s()
         if off is None or abs(off) <= CLOCK_OFF_S:
             return []
         minutes = round(abs(off) / 60)
@@ -161,6 +171,11 @@ class Tenant:
     def wanted(self, purpose: str = "") -> None:
         """Raises NoLongerWanted when the run that started the task has ended. Asked before what is not a request."""
         self.patience.wanted(purpose)
+
+    def hand_on(self) -> None:
+        """What was read goes to the next tasks, where it is known in which tenant it was read."""
+        with contextlib.suppress(InvalidInput):  # a ready token for Exchange alone
+            self.reads.hand_on(lambda: self.sign_in.token(self.cloud.graph_audience).tenant_id)
 
     def close(self) -> None:
         """End the connections, if any were made: a shell on a management host would outlive the task."""

@@ -48,6 +48,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
     refused_by_ansible,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._msal import HAS_MSAL
+from ansible_collections.mail2fax.m365.plugins.module_utils._reads import Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _arguments,
@@ -55,6 +56,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _held,
     _locked,
     _looked_up,
+    _read_once,
     _together,
     _variables,
 )
@@ -237,6 +239,7 @@ class LaneAction(ActionBase):
 
     def _as_module(self, args: Json, variables: Json) -> Json:
         """The module in a process of its own, which gets no secret by a file or on its command line."""
+        _read_once.drop_all(constants.DEFAULT_LOCAL_TMP)
         wrap_async = bool(self._task.async_val and not self._connection.has_native_async)
 
         def begin(options: Json, said: dict[str, str]) -> Json:
@@ -325,6 +328,7 @@ class LaneAction(ActionBase):
             if checked.error_messages:
                 return self._presented(refused_by_ansible(self._complaint(checked, given)), checked, variables)
             wanted = _run.worker_wanted()
+            reads = self._reads(params, variables)
 
             def tenant() -> Tenant:
                 return Tenant(
@@ -334,6 +338,7 @@ class LaneAction(ActionBase):
                     reached=lambda: any_in(constants.DEFAULT_LOCAL_TMP),
                     still_wanted=wanted,
                     told=self._told,
+                    reads=reads,
                 )
 
             with contextlib.ExitStack() as self._closing:
@@ -346,6 +351,12 @@ class LaneAction(ActionBase):
                     prepare=plain,
                 )
             return self._presented(result, checked, variables)
+
+    def _reads(self, params: Json, variables: Json) -> Reads:
+        """What one task of a playbook of ours reads, the next ones need not. Everywhere else a write is noticed."""
+        ours = _held.PLAYBOOK in variables
+        shelf = _read_once.shelf(constants.DEFAULT_LOCAL_TMP, self._inventory_name, params)
+        return Reads(shelf, gives=ours and self.door.gives, takes=ours and self.door.takes)
 
     def _complaint(self, checked: ValidationResult, given: Json) -> str:
         """In AnsibleModule's own words, without the values."""

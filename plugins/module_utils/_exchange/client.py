@@ -19,6 +19,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     Throttled,
 )
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import must_have
+from ansible_collections.mail2fax.m365.plugins.module_utils._reads import Reads, key
 
 Json = dict[str, t.Any]
 
@@ -90,18 +91,59 @@ class Transport(t.Protocol):
 
 
 class Exchange:
-    """Cmdlets in one tenant."""
+    """Cmdlets in one tenant. ``tenant_id`` tells its id where the transport knows it, "" elsewhere."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(
+        self, transport: Transport, reads: Reads | None = None, tenant_id: t.Callable[[], str] = lambda: ""
+    ) -> None:
         self._transport = transport
+        self._reads = reads or Reads()
+        self._tenant_id = tenant_id
 
     def invoke(self, name: str, purpose: str, /, limit: int | None = None, **parameters: t.Any) -> list[Json]:
         """Run one cmdlet; its objects. Raises its error."""
-        return self._transport.run([Cmdlet(name, parameters, purpose, limit)])[0].objects()
+        return self._run([Cmdlet(name, parameters, purpose, limit)])[0].objects()
 
     def invoke_many(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
         """Run several cmdlets that do not depend on one another; an Output each, in order."""
-        return self._transport.run(cmdlets) if cmdlets else []
+        return self._run(cmdlets) if cmdlets else []
+
+    def _run(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output]:
+        if any(not cmdlet.reads for cmdlet in cmdlets):
+            self._reads.wrote(self._tenant_id)
+            return self._transport.run(cmdlets)
+        outputs = [self._known(cmdlet) for cmdlet in cmdlets]
+        asked = [cmdlet for cmdlet, output in zip(cmdlets, outputs, strict=True) if output is None]
+        answers = iter(self._transport.run(asked) if asked else [])
+        found: list[Output] = []
+        for cmdlet, output in zip(cmdlets, outputs, strict=True):
+            if output is None and (output := next(answers, None)) is None:
+                break  # the patience ended before all was answered
+            found.append(output)
+            self._heard(cmdlet, output)
+        return found
+
+    def _known(self, cmdlet: Cmdlet) -> Output | None:
+        """The answer that an earlier task of the run has had. What tests something is asked each time: it proves."""
+        found = self._reads.known(_key(cmdlet)) if cmdlet.name.startswith("Get-") else None
+        if found is None:
+            return None
+        about = found["none"]
+        none = None if about is None else NotFound(about["message"], attempted=cmdlet.purpose, code=about["code"])
+        return Output(found["value"], found["warnings"], none)
+
+    def _heard(self, cmdlet: Cmdlet, output: Output) -> None:
+        """Whole answers are handed on. That there are none of a kind, Exchange may say as an error: of a whole list it
+        is the answer; that one thing is not there is looked for anew."""
+        error = output.error
+        none = isinstance(error, NotFound) and not cmdlet.parameters
+        if cmdlet.name.startswith("Get-") and (error is None or none):
+            about = None if error is None else {"message": error.message, "code": error.code}
+            self._reads.heard(_key(cmdlet), lambda: {"value": output.value, "warnings": output.warnings, "none": about})
+
+
+def _key(cmdlet: Cmdlet) -> str:
+    return key("exchange", cmdlet.name, cmdlet.parameters, cmdlet.limit)
 
 
 def error(

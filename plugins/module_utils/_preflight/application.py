@@ -130,7 +130,9 @@ def _principal(wanted: _application.Desired) -> Reads:
     what = "the application's service principal"
     key, value = wanted.identity.looked_up
     if key == "appId":
-        return {"principal": Read(_directory.service_principal_calls(value)[0], what)}
+        live, deleted = _directory.service_principal_calls(value)
+        # The step that makes the application asks for both.
+        return {"principal": Read(live, what), "deleted principal": Read(deleted, f"{what} in the recycle bin", 0)}
     if wanted.display_name:
         path = (
             f"/servicePrincipals?$filter=displayName%20eq%20{_names.odata(wanted.display_name)}"

@@ -13,9 +13,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _graph
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, HostNotReady, Throttled
+from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import rest
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
-from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.rest import BATCH_LIMIT
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Json
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
@@ -25,7 +26,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenan
 class Read:
     """One thing to read. ``what`` it is in words, as ``unreadable`` names it where the operator may not.
 
-    ``spare``: a cmdlet for which no further request is worth while, the least first where there is not room for all.
+    ``spare``: one for which no further request is worth while, the least first where there is not room for all.
     None: one that always travels.
     """
 
@@ -89,10 +90,12 @@ class Answers:
         return list((answer.found() or {}).get("value") or [])
 
 
-_Row = tuple[str, str, Cmdlet]
+_Request = t.TypeVar("_Request", Call, Cmdlet)
 
 
-def _with_room(rows: list[_Row], spare_of: t.Callable[[str, str], int | None]) -> list[_Row]:
+def _with_room(
+    rows: list[tuple[str, str, _Request]], spare_of: t.Callable[[str, str], int | None], limit: int
+) -> list[tuple[str, str, _Request]]:
     """All that always travel, and of the spare ones as many as the last batch has room for."""
     always, spare = [], []
     for row in rows:
@@ -101,7 +104,7 @@ def _with_room(rows: list[_Row], spare_of: t.Callable[[str, str], int | None]) -
             always.append(row)
         else:
             spare.append((rank, row))
-    room = -len(always) % BATCH_LIMIT if always else BATCH_LIMIT
+    room = -len(always) % limit if always else limit
     return [*always, *(row for _rank, row in sorted(spare, key=lambda item: item[0])[:room])]
 
 
@@ -120,11 +123,16 @@ class Ask:
         """By topic what it wanted to read: one batch of each service, whatever the number of topics."""
         rows = [(topic, name, read.request) for topic, reads in wanted.items() for name, read in reads.items()]
         found: dict[str, dict[str, Part | Output]] = {topic: {} for topic in wanted}
+
+        def spare_of(topic: str, name: str) -> int | None:
+            return wanted[topic][name].spare
+
         calls = [(topic, name, request) for topic, name, request in rows if isinstance(request, Call)]
+        calls = _with_room(calls, spare_of, _graph.BATCH_LIMIT)
         for (topic, name, _call), part in zip(calls, self._parts([call for *_names, call in calls]), strict=False):
             found[topic][name] = part
         cmdlets = [(topic, name, request) for topic, name, request in rows if isinstance(request, Cmdlet)]
-        cmdlets = _with_room(cmdlets, lambda topic, name: wanted[topic][name].spare)
+        cmdlets = _with_room(cmdlets, spare_of, rest.BATCH_LIMIT)
         outputs = self._outputs([cmdlet for *_names, cmdlet in cmdlets])
         for (topic, name, _cmdlet), output in zip(cmdlets, outputs, strict=False):
             found[topic][name] = output

@@ -41,8 +41,8 @@ def calls(desired: Desired) -> Reads:
 def _of(desired: Desired, app_id: str) -> Reads:
     path = f"/servicePrincipals(appId={_names.odata(app_id)})"
     reads = {
-        "roles": Read(Call("GET", f"{path}/appRoleAssignments?$top=100", f"read {_WHAT}"), _WHAT),
-        "scopes": Read(Call("GET", f"{path}/oauth2PermissionGrants?$top=100", f"read {_WHAT}"), _WHAT),
+        "roles": Read(Call("GET", f"{path}/appRoleAssignments?$top=999", f"read {_WHAT}"), _WHAT),
+        "scopes": Read(Call("GET", f"{path}/oauth2PermissionGrants?$top=999", f"read {_WHAT}"), _WHAT),
     }
     declared = {item.app_id for item in desired.permissions or ()}
     for name, app_id in _permissions.WELL_KNOWN.items():

@@ -73,17 +73,24 @@ def people(desired: Desired) -> tuple[str, ...]:
     return (*desired.mailboxes, *desired.control, *(owners or ()))
 
 
-def calls(desired: Desired, also: t.Sequence[tuple[str, str]] = ()) -> Reads:
-    """``also``: (property, value) of others who are looked for in the same read."""
+def calls(desired: Desired, also: t.Sequence[tuple[str, str]] = (), *, apart: bool = False) -> Reads:
+    """``also``: (property, value) of others who are looked for in the same read. ``apart``: the mailboxes and owners,
+    for whom later steps look in the same words, by reads of their own."""
     reads: dict[str, Read] = {}
     purpose = "look for the mailboxes"
     wanted = _recipients.equal_addresses(people(desired))
-    for number, cmdlet in enumerate(_recipients.in_chunks([*wanted, *also], purpose)):
+    owners = desired.group.owners if desired.group is not None else None
+    first = _recipients.equal_addresses([*desired.mailboxes, *(owners or ())]) if apart else []
+    rest = [*(one for one in wanted if one not in first), *also]
+    for number, cmdlet in enumerate([*_recipients.in_chunks(first, purpose), *_recipients.in_chunks(rest, purpose)]):
         reads[f"recipients {number}"] = Read(cmdlet, "the mailboxes")
     if not desired.ews and not desired.protocols:
         return reads
     what = "the mailboxes' protocols" if desired.protocols else "the mailboxes' EWS settings"
-    for number, cmdlet in enumerate(_recipients.in_chunks(wanted, f"read {what}")):
+    own = _recipients.equal_addresses(desired.mailboxes) if apart and desired.protocols else []
+    pages = [own, [one for one in wanted if one not in own]]
+    cmdlets = [cmdlet for page in pages for cmdlet in _recipients.in_chunks(page, f"read {what}")]
+    for number, cmdlet in enumerate(cmdlets):
         reads[f"settings {number}"] = Read(replace(cmdlet, name="Get-CASMailbox"), what)
     if desired.protocols:
         reads.update(_plans(desired))

@@ -22,6 +22,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     application,
     control,
     ews,
+    following,
     granted,
     group,
     held,
@@ -83,7 +84,8 @@ class TenantInfo(ReadOnly):
         who = operator.signed_in(self._tenant)
         self._desired = desired = application.signed_in(self._desired, self._tenant)
         ask = Ask(self._tenant, graph=who.reads_graph, exchange=who.reads_exchange)
-        first = desired.by_policy_alone
+        first, follows = desired.by_policy_alone, following.of_a_scope(desired)
+        apart = first or follows
         answers = ask.topics(
             {
                 "tenant": tenant.calls(None if first else 4),
@@ -91,12 +93,13 @@ class TenantInfo(ReadOnly):
                 "granted": granted.calls(desired),
                 "secret": secret.calls(desired),
                 "ews": ews.calls(None if first or desired.ews else 1),
-                "mailboxes": mailboxes.calls(desired, [] if first else scope.names(desired)),
+                "mailboxes": mailboxes.calls(desired, [] if apart else scope.names(desired), apart=follows),
                 "control": control.calls(desired),
-                "scope": scope.calls(desired, apart=first),
+                "scope": scope.calls(desired, apart=apart),
                 "held": held.calls(desired),
                 "protocols": protocols.calls(desired),
                 "lifetimes": lifetimes.calls(desired),
+                "following": following.calls(desired),
             }
         )
         settings = ews.take(answers["ews"])
@@ -258,4 +261,4 @@ def _summary(current: State, grave: list[Finding], light: list[Finding]) -> str:
     return f"{where}: nothing in the way{noted}"
 
 
-DOOR = Door(TenantInfo, SPEC)
+DOOR = Door(TenantInfo, SPEC, gives=True)

@@ -142,4 +142,4 @@ SPEC = ArgumentSpec(
         "consent_revoked": {"type": "bool", "default": False},
     }
 )
-DOOR = Door(AccessPolicy, SPEC)
+DOOR = Door(AccessPolicy, SPEC, takes=True)

@@ -362,4 +362,4 @@ SPEC = ArgumentSpec(
     },
     required_one_of=[["unique_name", "app_id"]],
 )
-DOOR = Door(Application, SPEC)
+DOOR = Door(Application, SPEC, takes=True)

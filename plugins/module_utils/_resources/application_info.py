@@ -143,7 +143,7 @@ class ApplicationInfo(ReadOnly):
         self._signed_in: Json | None = None
 
     def read(self) -> State:
-        """At most three batches: the applications, what belongs to them, the names of permissions."""
+        """At most four batches: applications, what belongs to them, names of permissions, and those of others."""
         if self._unborn:
             return State()
         documents, deleted = self._find()
@@ -153,14 +153,15 @@ class ApplicationInfo(ReadOnly):
             for document in documents
             for item in _permissions.from_required_access(document.get("requiredResourceAccess"))
         }
-        calls = {app_id: _permissions.read_call(app_id) for app_id in sorted(resources)}
+        purpose = "read the names of permissions"
+        parts = self._batch({app_id: _permissions.read_call(app_id) for app_id in sorted(resources)}, purpose)
+        offers = _permissions.offers_from(part.found() for part in parts.values())
         granted = {item.resource_id for found in belongings for item in found.assignments}
         granted |= {item.resource_id for found in belongings for item in found.grants}
-        calls |= {object_id: consent.resource_call(object_id) for object_id in sorted(granted)}
-        parts = self._batch(calls, "read the names of permissions")
-        return State(
-            tuple(belongings), tuple(deleted), _permissions.offers_from(part.found() for part in parts.values())
-        )
+        granted -= {offer.object_id for offer in offers.values()}
+        more = self._batch({object_id: consent.resource_call(object_id) for object_id in sorted(granted)}, purpose)
+        offers |= _permissions.offers_from(part.found() for part in more.values())
+        return State(tuple(belongings), tuple(deleted), offers)
 
     def _find(self) -> tuple[list[Json], list[Json]]:
         """The applications and the deleted ones; the one that the record names goes first, while it exists."""
@@ -197,7 +198,7 @@ class ApplicationInfo(ReadOnly):
         calls: dict[str, Call] = {}
         for document in documents:
             ident = document["id"]
-            of_application = _ownership.application_calls(f"/applications/{ident}")
+            of_application = _ownership.application_calls(_directory.key_of(app_id=str(document["appId"])))
             calls |= {f"{name} {ident}": call for name, call in of_application.items()}
             of_principal = _ownership.principal_call(str(document["appId"]))
             calls |= {f"{name} {ident}": call for name, call in of_principal.items()}
@@ -259,4 +260,4 @@ SPEC = ArgumentSpec(
     required_one_of=[["unique_name", "app_id", "display_name"]],
     mutually_exclusive=[["unique_name", "app_id", "display_name"]],
 )
-DOOR = Door(ApplicationInfo, SPEC, looks_up=True)
+DOOR = Door(ApplicationInfo, SPEC, looks_up=True, takes=True)

@@ -159,7 +159,7 @@ class ApplicationRole:
             scope_cmdlet(desired.group),
             _members_cmdlet(desired.group),
             read_cmdlet(),
-            Cmdlet("Get-OrganizationConfig", {}, "read whether the organization was ever customized"),
+            organization_cmdlet(),
         ]
         *told, scoped, found, members, policies, organization = self._tenant.exchange.invoke_many(asked)
         groups = tuple(scopes([Recipient.of(item) for item in found.listed()], desired.group))
@@ -421,6 +421,10 @@ def _with_application(state: State, told: t.Sequence[Output], desired: Desired) 
     return replace(state, pointer=pointer, assignments=tuple(assignments_of(assigned, pointer)))
 
 
+def organization_cmdlet() -> Cmdlet:
+    return Cmdlet("Get-OrganizationConfig", {}, "read whether the organization was ever customized")
+
+
 def _members_cmdlet(group: str) -> Cmdlet:
     return Cmdlet(
         "Get-DistributionGroupMember", {"Identity": group, "ResultSize": "Unlimited"}, "read the scope group's members"
@@ -503,4 +507,4 @@ SPEC = ArgumentSpec(
         **_ownership.TRUST_OPTIONS,
     }
 )
-DOOR = Door(ApplicationRole, SPEC)
+DOOR = Door(ApplicationRole, SPEC, takes=True)

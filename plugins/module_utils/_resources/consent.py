@@ -17,6 +17,7 @@ from dataclasses import replace
 from ansible_collections.mail2fax.m365.plugins.module_utils import (
     _accesses,
     _claim,
+    _directory,
     _names,
     _ownership,
     _permissions,
@@ -185,7 +186,7 @@ class Consent:
     def _look(self) -> State | None:
         """What one look shows; None when it shows a service principal without its grants (two replicas)."""
         graph, app_id = self._tenant.graph, self._desired.app_id
-        grants_of = grant_calls(app_id, _claim.PRINCIPAL)
+        grants_of = grant_calls(app_id, _directory.SERVICE_PRINCIPAL)
         calls = dict(zip(("principal", "roles", "delegated"), grants_of, strict=True))
         if self._desired.state == "present":
             calls |= _claim.access_calls(app_id)
@@ -408,4 +409,4 @@ SPEC = ArgumentSpec(
         **_ownership.TRUST_OPTIONS,
     }
 )
-DOOR = Door(Consent, SPEC)
+DOOR = Door(Consent, SPEC, takes=True)

@@ -317,4 +317,4 @@ SPEC = ArgumentSpec(
         "on_absent": {"type": "str", "default": "auto", "choices": ["auto", "enabled", "disabled", "unset"]},
     }
 )
-DOOR = Door(EwsAccess, SPEC)
+DOOR = Door(EwsAccess, SPEC, takes=True)

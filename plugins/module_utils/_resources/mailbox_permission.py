@@ -195,4 +195,4 @@ SPEC = ArgumentSpec(
         **_ownership.TRUST_OPTIONS,
     }
 )
-DOOR = Door(MailboxPermission, SPEC)
+DOOR = Door(MailboxPermission, SPEC, takes=True)

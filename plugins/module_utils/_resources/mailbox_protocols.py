@@ -338,4 +338,4 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     }
 )
-DOOR = Door(MailboxProtocols, SPEC)
+DOOR = Door(MailboxProtocols, SPEC, takes=True)

@@ -427,4 +427,4 @@ SPEC = ArgumentSpec(
     },
     mutually_exclusive=[("store", "return_value")],
 )
-DOOR = Door(Secret, SPEC, in_clear=("secret_text",))
+DOOR = Door(Secret, SPEC, in_clear=("secret_text",), takes=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
+from dataclasses import replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _app_policies, _names
+from ansible_collections.mail2fax.m365.plugins.module_utils import _app_policies, _directory, _names
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, NotFound
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret_judge import Desired, Key, State, is_ours
@@ -113,7 +114,7 @@ class Look:
         purpose, key = self._keys.purpose("read"), self._keys.path
         return self._tenant.graph.batch(
             [
-                Call("GET", f"{key}?$select=id,appId,displayName,createdDateTime,passwordCredentials", purpose),
+                replace(_directory.find_call(app_id=self._desired.app_id), purpose=purpose),
                 _app_policies.default_call(),
                 _app_policies.assigned_call(key),
                 *(Call("GET", f"/applications(appId={_names.odata(other)})?$select=id", purpose) for other in others),

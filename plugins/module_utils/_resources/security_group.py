@@ -413,4 +413,4 @@ SPEC = ArgumentSpec(
     },
     required_if=[("state", "present", ("name",))],
 )
-DOOR = Door(SecurityGroup, SPEC)
+DOOR = Door(SecurityGroup, SPEC, takes=True)

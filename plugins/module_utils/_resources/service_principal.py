@@ -255,4 +255,4 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     }
 )
-DOOR = Door(ServicePrincipal, SPEC)
+DOOR = Door(ServicePrincipal, SPEC, takes=True)

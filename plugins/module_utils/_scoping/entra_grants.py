@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _names, _permissions
+from ansible_collections.mail2fax.m365.plugins.module_utils import _directory, _names, _permissions
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Call, Graph, Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.application_role import EXCHANGE, GRAPH
@@ -56,7 +56,7 @@ def calls(app_id: str) -> list[Call]:
     """The parts of one batch."""
     path = f"/servicePrincipals(appId={_names.odata(app_id)})"
     return [
-        Call("GET", f"{path}?$select=id,appId,displayName", _PURPOSE),
+        replace(_directory.service_principal_calls(app_id)[0], purpose=_PURPOSE),
         Call("GET", f"{path}/appRoleAssignments?$top=999", _PURPOSE),
         *(_permissions.read_call(resource) for resource in (EXCHANGE, GRAPH)),
     ]
