@@ -145,7 +145,7 @@ class Graph:
         Batches with a write are sent once: AnswerLost when the answer does not come.
         """
         parts: list[Part | None] = [self._known(call) for call in calls]
-        waiting = [index for index, part in enumerate(parts) if part is None]
+        waiting = [index for index in range(len(calls)) if parts[index] is None]
         patience = self._http.patience.begin(f"{self._cloud.graph}, to {purpose}", purpose=purpose)
         attempt = 0
         while waiting:

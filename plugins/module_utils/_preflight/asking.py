@@ -97,7 +97,8 @@ def _with_room(
     rows: list[tuple[str, str, _Request]], spare_of: t.Callable[[str, str], int | None], limit: int
 ) -> list[tuple[str, str, _Request]]:
     """All that always travel, and of the spare ones as many as the last batch has room for."""
-    always, spare = [], []
+    always: list[tuple[str, str, _Request]] = []
+    spare: list[tuple[int, tuple[str, str, _Request]]] = []
     for row in rows:
         rank = spare_of(*row[:2])
         if rank is None:
