@@ -164,8 +164,8 @@ class Graph:
             waiting = again
             if waiting and not self._http.pause(patience, attempt, wanted=max(hints) or None):
                 break
-        for call, part in zip(calls, parts, strict=True):
-            self._heard(call, part)
+        for call, answer in zip(calls, parts, strict=True):
+            self._heard(call, answer)
         return [part for part in parts if part is not None]
 
     def _known(self, call: Call) -> Part | None:
