@@ -76,6 +76,11 @@ class Reads:
         self._wrote = False
 
     @property
+    def gives(self) -> bool:
+        """Whether it is worth while to read what only later tasks will ask for."""
+        return self._gives
+
+    @property
     def used(self) -> bool:
         """Whether the task knows anything from what was handed on."""
         return bool(self._taken)

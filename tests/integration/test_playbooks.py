@@ -286,8 +286,8 @@ def a_second_run_changes_nothing_and_asks_little(story: Story) -> None:
     tokens = [row for row in second.journal if row["host"] == LOGIN and row["method"] == "POST"]
     assert len(tokens) <= 3
     requests = second.requests()
-    assert requests[GRAPH] <= 5
-    assert requests[EXCHANGE] <= 6
+    assert requests[GRAPH] <= 1
+    assert requests[EXCHANGE] <= 3
     # A task costs processor time whatever it does: five of these are one for all tenants.
     assert second.recap["ok"] + second.recap["skipped"] <= 23
     # Times are those of the last look, though nothing counts as changed.

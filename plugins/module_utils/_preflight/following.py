@@ -30,7 +30,7 @@ def of_a_scope(desired: Desired) -> bool:
 
 def calls(desired: Desired) -> Reads:
     """Beside what other topics read in the same words."""
-    if desired.group is None or not of_a_scope(desired):
+    if desired.group is None:
         return {}
     reads = {"group": Read(access_policy.scope_cmdlet(desired.group.alias), "the scope group")}
     if _accesses.ROLE not in desired.models:

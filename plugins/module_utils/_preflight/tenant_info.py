@@ -84,7 +84,8 @@ class TenantInfo(ReadOnly):
         who = operator.signed_in(self._tenant)
         self._desired = desired = application.signed_in(self._desired, self._tenant)
         ask = Ask(self._tenant, graph=who.reads_graph, exchange=who.reads_exchange)
-        first, follows = desired.by_policy_alone, following.of_a_scope(desired)
+        first = desired.by_policy_alone
+        follows = self._tenant.reads.gives and following.of_a_scope(desired)
         apart = first or follows
         answers = ask.topics(
             {
@@ -99,7 +100,7 @@ class TenantInfo(ReadOnly):
                 "held": held.calls(desired),
                 "protocols": protocols.calls(desired),
                 "lifetimes": lifetimes.calls(desired),
-                "following": following.calls(desired),
+                "following": following.calls(desired) if follows else {},
             }
         )
         settings = ews.take(answers["ews"])

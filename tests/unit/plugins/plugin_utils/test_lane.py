@@ -27,10 +27,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door, T
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._handed import Taken
 from ansible_collections.mail2fax.m365.plugins.module_utils._plan import Plan, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._reads import Looked, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _lane, _preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction, is_ours, shared
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._read_once import FileShelf
 
 try:
     from ansible._internal._datatag._tags import TrustedAsTemplate
@@ -541,6 +543,95 @@ def test_connections_end_with_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ready_tokens_stay_the_users_own(tmp_path: pathlib.Path) -> None:
     ready = ReadyTokens({"graph": "a.b.c"}, CLOUDS["global"])
     assert shared(ready, {}) is ready
+
+
+# --- what a task reads for the next ones ------------------------------------------------------------------------
+
+OURS: Json = {
+    "inventory_hostname": "contoso",
+    "mail2fax_playbook": "provision",
+    "mail2fax_inventory": {"playbook": "provision", "host": "contoso"},
+    "mail2fax_begun": {"refused": {}},
+}
+KEPT = Looked("969d5b92-bc05-403f-b576-97201b665e65", 0.0, NOON)
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    return tmp_path
+
+
+def parts(monkeypatch: pytest.MonkeyPatch, door: Door, variables: Json, **keywords: t.Any) -> tuple[bool, bool]:
+    """Whether a task gives what it reads to later ones, and whether it takes from earlier ones."""
+    told: list[tuple[bool, bool]] = []
+
+    def read(thing: Thing) -> None:
+        reads: Reads = thing._tenant.reads
+        told.append((reads._gives, reads._takes))
+
+    monkeypatch.setattr(Action, "door", door)
+    monkeypatch.setattr(Thing, "read", read)
+    assert "failed" not in run(None, variables, **keywords)
+    return told[0]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_tasks_of_a_playbook_of_ours_have_the_part_that_the_door_says(
+    check_mode: bool, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for gives, takes in ((True, False), (False, True), (False, False)):
+        door = Door(Thing, SPEC, gives=gives, takes=takes)
+        assert parts(monkeypatch, door, OURS, check_mode=check_mode) == (gives, takes)
+
+
+def test_a_task_alone_has_none(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Door(Thing, SPEC, gives=True, takes=True)
+    assert parts(monkeypatch, both, {"inventory_hostname": "contoso"}) == (False, False)
+
+
+@pytest.mark.parametrize("variables", [{}, OURS])
+@pytest.mark.parametrize(("reason", "keywords", "more"), ELSEWHERE, ids=lambda value: str(value)[:40])
+def test_where_a_module_runs_apart_nobody_knows_what_it_writes(
+    reason: str, keywords: Json, more: Json, variables: Json, folder: pathlib.Path
+) -> None:
+    kept = FileShelf(str(folder), "other", {})
+    kept.keep(KEPT, {"a": 1})
+    with pytest.raises(Process):
+        run(None, {**variables, **more}, **keywords)
+    assert kept.looked() is None
+
+
+def test_a_task_in_this_process_ends_nothing_without_a_write(folder: pathlib.Path) -> None:
+    kept = FileShelf(str(folder), "other", {})
+    kept.keep(KEPT, {"a": 1})
+    run(None, OURS)
+    assert kept.looked() == KEPT
+
+
+def test_a_write_is_noticed_outside_our_playbooks_too(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = FileShelf(str(folder), "other", {})
+    kept.keep(KEPT, {"a": 1})
+    monkeypatch.setattr(Thing, "perform", lambda thing, step: thing._tenant.reads.wrote(lambda: KEPT.tenant_id))
+    run({"make": True})
+    assert kept.looked() is None
+
+
+def test_what_proves_is_asked_each_time() -> None:
+    modules = pathlib.Path(_lane.__file__).parents[1] / "modules"
+    actions = [importlib.import_module(f"{_preload.PLUGINS}.action.{path.stem}") for path in modules.glob("[a-z]*.py")]
+    doors = {
+        action.__name__.rpartition(".")[2]: action.ActionModule.door
+        for action in actions
+        if issubclass(action.ActionModule, LaneAction)
+    }
+    assert {name for name, door in doors.items() if door.gives} == {"m365_tenant_info"}
+    assert {name for name, door in doors.items() if door.takes} == {
+        *("entra_application", "entra_application_info", "entra_application_secret", "entra_admin_consent"),
+        *("exchange_security_group", "exchange_application_access_policy", "exchange_application_role"),
+        *("exchange_service_principal", "exchange_mailbox_permission", "exchange_mailbox_protocols"),
+        "exchange_ews_access",
+    }
 
 
 class Odd:
