@@ -30,7 +30,8 @@ try:
 except ImportError:  # ansible-core 2.18
     LazyContainer = None
 
-_COLLECTION = "ansible_collections.mail2fax.m365"
+_COLLECTION = "mail2fax.m365"
+_OF_OURS = re.compile(r"\|\s*(mail2fax\.m365\.\w+)")
 
 _CHANGING = re.compile(
     r"\b(?:append|attr|clear|extend|insert|pop|popitem|remove|setdefault|update)\b|[.'\"]\s*(?:reverse|sort)\b|__"
@@ -46,6 +47,7 @@ class Arguments:
         self._variables: t.Any = None
         self._remembering: t.Any = None
         self._templates: dict[str, t.Any] = {}
+        self._ready: set[str] = set()
 
     def lend(self, templar: t.Any) -> None:
         """Take part in what Ansible's ``templar`` renders."""
@@ -56,8 +58,6 @@ class Arguments:
                 if not known(kind):
                     return
                 environment.__class__ = _lent(kind)
-                for name, function in filters().items():
-                    environment.filters[name] = function
             environment.arguments = self
         if self._variables is not templar.available_variables:
             self._variables, self._remembering = templar.available_variables, None
@@ -66,10 +66,13 @@ class Arguments:
         """The values were those of the arguments alone."""
         self._variables = self._remembering = None
 
-    def template(self, source: str, made: t.Callable[[str], t.Any]) -> t.Any:
+    def template(self, source: str, environment: t.Any, made: t.Callable[[str], t.Any]) -> t.Any:
         """The template of a text that means the same each time."""
         found = self._templates.get(source)
         if found is None:
+            for name in {*_OF_OURS.findall(source)} & {*filters()} - self._ready:
+                environment.filters[name] = filters()[name]
+                self._ready.add(name)
             found = self._templates[source] = made(source)
             found.changes_nothing = _CHANGING.search(source) is None
         return found
@@ -126,12 +129,21 @@ def _lazily(variables: t.Any) -> t.Any:
 def filters() -> dict[str, t.Callable[..., t.Any]]:
     """The collection's own, by their whole names. Ansible would go through the files of all for each that it meets."""
     found: dict[str, t.Callable[..., t.Any]] = {}
-    package = importlib.import_module(f"{_COLLECTION}.plugins.filter")
+    package = importlib.import_module(f"ansible_collections.{_COLLECTION}.plugins.filter")
     for file in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{file.name}")
-        own = module.FilterModule().filters()
-        found |= {f"{_COLLECTION.removeprefix('ansible_collections.')}.{name}": one for name, one in own.items()}
+        own = importlib.import_module(f"{package.__name__}.{file.name}").FilterModule().filters()
+        found |= {f"{_COLLECTION}.{name}": one for name, one in own.items()}
     return found
+
+
+def make_ready() -> None:
+    """What all workers have alike, once for them all."""
+    filters()
+    with contextlib.suppress(ImportError):
+        from ansible._internal._templating._jinja_bits import AnsibleEnvironment
+
+        if known(AnsibleEnvironment):
+            _lent(AnsibleEnvironment)
 
 
 @functools.cache
@@ -151,7 +163,7 @@ def _lent(kind: t.Any) -> t.Any:
         def from_string(self, source: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
             if args or kwargs or not self._is_plain(source):
                 return super().from_string(source, *args, **kwargs)
-            return self.arguments.template(str(source), super().from_string)
+            return self.arguments.template(str(source), self, super().from_string)
 
         def compile(self, source: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
             compiled = self.arguments.compiled

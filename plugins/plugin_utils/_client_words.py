@@ -12,10 +12,9 @@ import pathlib
 import typing as t
 from dataclasses import dataclass
 
-import yaml
-
 from ansible_collections.mail2fax.m365.plugins.module_utils._clients import CLIENTS
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _own_files
 
 FILE = pathlib.Path(__file__).with_name("clients.yml")
 
@@ -46,7 +45,7 @@ class Words:
 @functools.cache
 def words() -> dict[str, Words]:
     """By the client's name, in the order of the file. Raises ValueError where it and the code's table differ."""
-    rows: dict[str, dict[str, t.Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    rows: dict[str, dict[str, t.Any]] = _own_files.loaded(FILE)
     if set(rows) != set(CLIENTS):
         raise ValueError(f"{FILE.name}: {', '.join(sorted(set(rows) ^ set(CLIENTS)))}")
     return {

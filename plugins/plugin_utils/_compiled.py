@@ -70,6 +70,13 @@ class Compiled:
                 stream.write(kept)
 
 
+def make_ready() -> None:
+    """Let OpenSSL look for its cipher before a worker is forked, which would do so for itself."""
+    if KEY:
+        seal = AESGCM(KEY[:32])
+        seal.decrypt(bytes(_NONCE), seal.encrypt(bytes(_NONCE), b"", b""), b"")
+
+
 def of_this_run(folder: str) -> Compiled | None:
     """None where this process has made the key: no other one has it."""
     return Compiled(folder) if KEY and os.getpid() != _MADE_BY else None

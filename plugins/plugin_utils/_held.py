@@ -14,8 +14,7 @@ import functools
 import pathlib
 import typing as t
 
-import yaml
-
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _own_files
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._variables import variables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -37,9 +36,9 @@ def names(root: pathlib.Path = ROOT) -> frozenset[str]:
     """Every name that a ``register``, a ``set_fact`` or a ``vars`` holds, but for documented options and variables."""
     found: set[str] = {*OF_ANSIBLE}
     for path in sorted([*root.glob("playbooks/**/*.yml"), *root.glob("roles/*/tasks/**/*.yml")]):
-        found.update(_in_tasks(_load(path)))
+        found.update(_in_tasks(_own_files.loaded(path)))
     for path in sorted([*root.glob("roles/*/defaults/*.yml"), *root.glob("roles/*/vars/*.yml")]):
-        found.update(_load(path) or {})
+        found.update(_own_files.loaded(path) or {})
     return frozenset(found - documented(root) - set(variables()))
 
 
@@ -50,7 +49,7 @@ def documented(root: pathlib.Path = ROOT) -> frozenset[str]:
 
 @functools.cache
 def _documented(root: pathlib.Path) -> frozenset[str]:
-    specs = (_load(path) for path in sorted(root.glob("roles/*/meta/argument_specs.yml")))
+    specs = (_own_files.loaded(path) for path in sorted(root.glob("roles/*/meta/argument_specs.yml")))
     return frozenset(
         option for spec in specs for point in spec["argument_specs"].values() for option in point.get("options") or {}
     )
@@ -70,10 +69,3 @@ def _in_tasks(node: t.Any) -> t.Iterator[str]:
             yield from (str(name) for name in node[key] if name != "cacheable" and not str(name).startswith("ansible_"))
     for key in _NESTED:
         yield from _in_tasks(node.get(key))
-
-
-def _load(path: pathlib.Path) -> t.Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

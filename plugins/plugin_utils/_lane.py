@@ -81,6 +81,9 @@ PREFIX = "mail2fax_"
 """Of the variables that hold the connection's options. One look at a host's variables costs far less than the
 module_defaults of a play, which Ansible renders for every task, one template for each option."""
 
+OURS = "{{ ansible_playbook_python }}"
+"""What most inventories say that name one: this process's own, which takes no template engine to find out."""
+
 DISCOVERED = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 """What ansible_python_interpreter says where it names none."""
 
@@ -311,6 +314,8 @@ class LaneAction(ActionBase):
         delegated = variables.get("ansible_delegated_vars") or {}
         at_host = delegated.get(self._task.delegate_to, variables) if self._task.delegate_to else variables
         named = constants.config.get_config_value("INTERPRETER_PYTHON", variables=at_host)
+        if named == OURS and variables.get("ansible_playbook_python") == sys.executable:
+            return sys.executable
         return str(self._templar.template(named) or "").strip()
 
     def _in_process(self, args: Json, variables: Json) -> Json:

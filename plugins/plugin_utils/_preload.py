@@ -23,7 +23,14 @@ from ansible.plugins.loader import filter_loader, test_loader
 from ansible_collections.mail2fax.m365.plugins.module_utils import _tls
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
 from ansible_collections.mail2fax.m365.plugins.module_utils._transport import trusting
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _profile, _tokens, _variables
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
+    _arguments,
+    _client_words,
+    _compiled,
+    _profile,
+    _tokens,
+    _variables,
+)
 
 PLUGINS = "ansible_collections.mail2fax.m365.plugins"
 SWITCH = "MAIL2FAX_PRELOAD"
@@ -31,8 +38,8 @@ SWITCH = "MAIL2FAX_PRELOAD"
 
 
 def preload() -> None:
-    """The modules (with all they stand on), filters and lookups, and the collection's own profiles and variables; and
-    Ansible's own filters and tests, all of which Ansible loads where the first of them is used."""
+    """The modules (with all they stand on), filters and lookups, and the collection's own profiles, variables and
+    words; and Ansible's own filters and tests, all of which Ansible loads where the first of them is used."""
     if os.environ.get(SWITCH, "").strip() == "0":
         return
     for kind in ("modules", "filter", "lookup"):
@@ -41,11 +48,15 @@ def preload() -> None:
     for name in _profile.names():
         _profile.load(name)
     _variables.variables()
-    # What only a first use makes ready: the authorities that are trusted, and the ciphers of what tasks share.
+    _client_words.words()
+    # What only a first use makes ready: the authorities that are trusted, the ciphers of what tasks share, and
+    # what the arguments of all tasks need.
     if HAS_REQUESTS:
         with contextlib.suppress(OSError):
             trusting(_tls.Authorities.of(None, os.environ))
     _tokens.make_ready()
+    _compiled.make_ready()
+    _arguments.make_ready()
     # Where no playbook runs, as in tests of one plugin, the loaders may not find Ansible's own: nothing is lost.
     with contextlib.suppress(KeyError):
         filter_loader.get("ansible.builtin.default")

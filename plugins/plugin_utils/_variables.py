@@ -12,7 +12,7 @@ import pathlib
 import typing as t
 from dataclasses import dataclass, fields
 
-import yaml
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _own_files
 
 PREFIX = "mail2fax_"
 PASSED_ON = "mail2fax_run_"
@@ -53,7 +53,7 @@ class Variable:
 @functools.cache
 def variables() -> dict[str, Variable]:
     """Every variable by its name, in the order of the file."""
-    groups = yaml.safe_load(FILE.read_text(encoding="utf-8"))["groups"]
+    groups = _own_files.loaded(FILE)["groups"]
     return {row["name"]: _variable(group, row) for group, rows in groups.items() for row in rows}
 
 
