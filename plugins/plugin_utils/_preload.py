@@ -36,15 +36,19 @@ PLUGINS = "ansible_collections.mail2fax.m365.plugins"
 SWITCH = "MAIL2FAX_PRELOAD"
 """An environment variable; 0 leaves it to each task to import what it needs."""
 
+APART = frozenset({"application_reach_info", "awx_objects", "fleet_report", "windows_host_info"})
+"""What one playbook alone needs. Its action plugin is imported before the first worker that needs it is forked."""
+
 
 def preload() -> None:
-    """The modules (with all they stand on), filters and lookups, and the collection's own profiles, variables and
-    words; and Ansible's own filters and tests, all of which Ansible loads where the first of them is used."""
+    """What most playbooks need: modules (with all they stand on), filters and lookups, the collection's own profiles,
+    variables and words; and Ansible's own filters and tests, all of which it loads where the first of them is used."""
     if os.environ.get(SWITCH, "").strip() == "0":
         return
     for kind in ("modules", "filter", "lookup"):
         for found in pkgutil.iter_modules(importlib.import_module(f"{PLUGINS}.{kind}").__path__):
-            importlib.import_module(f"{PLUGINS}.{kind}.{found.name}")
+            if found.name not in APART:
+                importlib.import_module(f"{PLUGINS}.{kind}.{found.name}")
     for name in _profile.names():
         _profile.load(name)
     _variables.variables()

@@ -38,8 +38,10 @@ try:
     from ansible._internal._datatag._tags import TrustedAsTemplate
 except ImportError:  # before ansible-core 2.19
     TrustedAsTemplate = None
+from tests.tools import layout
 
 SECRET = "operator~secret"
+
 Json = dict[str, t.Any]
 
 
@@ -686,4 +688,6 @@ def test_what_workers_need_is_there_before_they_are_forked() -> None:
     for kind in ("modules", "filter", "lookup"):
         folder = pathlib.Path(_lane.__file__).parents[1] / kind
         for path in folder.glob("[a-z]*.py"):
-            assert f"{_preload.PLUGINS}.{kind}.{path.stem}" in sys.modules
+            assert path.stem in _preload.APART or f"{_preload.PLUGINS}.{kind}.{path.stem}" in sys.modules
+    named = {path.stem for kind in ("action", "lookup") for path in (layout.ROOT / "plugins" / kind).glob("[a-z]*.py")}
+    assert named > _preload.APART
