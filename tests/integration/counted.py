@@ -16,10 +16,12 @@ from tests.integration.fleet import PLUGINS, Fleet, Json, Place, Run, lines_of
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one tenant and run. A task is a worker process, and a template is compiled in one of them."""
+    """Of one tenant and run. A task is a worker process; templates are compiled in it, and code of ours that it imports
+    is as well."""
 
     tasks: int
     templates: int
+    imports: int
     graph: int
     exchange: int
     sign_ins: int
@@ -36,7 +38,8 @@ class Counts:
 
 @dataclass(frozen=True)
 class Counted:
-    """A run over a fleet, one tenant at a time. ``workers`` are dicts of host, task and ``compiled`` templates."""
+    """A run over a fleet, one tenant at a time. ``workers`` are dicts of host, task, how many templates it ``compiled``
+    and what code it ``imported``."""
 
     run: Run
     workers: list[Json]
@@ -47,12 +50,13 @@ class Counted:
         own = [one for one in self.workers if one["host"] == place.host and one["task"] not in without]
         requests = self.requests.get(place.id, Counter())
         services = (requests[name] for name in ("Graph", "Exchange", "sign-in", "proof"))
-        return Counts(len(own), sum(one["compiled"] for one in own), *services)
+        compiled, imported = sum(one["compiled"] for one in own), sum(len(one["imported"]) for one in own)
+        return Counts(len(own), compiled, imported, *services)
 
     def listed(self, place: Place) -> str:
-        """Its tasks, each with the templates that it compiles."""
-        own = [f"{one['compiled']:4}  {one['task']}" for one in self.workers if one["host"] == place.host]
-        return "\n".join(own)
+        """Its tasks, each with the templates that it compiles and the code that it imports."""
+        own = [one for one in self.workers if one["host"] == place.host]
+        return "\n".join(f"{one['compiled']:4}  {one['task']}  {' '.join(one['imported'])}" for one in own)
 
 
 def counted(fleet: Fleet, *playbooks: str) -> Counted:

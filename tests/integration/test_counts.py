@@ -18,8 +18,8 @@ from tests.integration.counted import Counted, Counts, counted, extra_task
 from tests.integration.fleet import Fleet, is_write, places, tenants
 
 MOST = {
-    "provision": Counts(tasks=18, templates=200, graph=4, exchange=4, sign_ins=2, proof=3),
-    "audit": Counts(tasks=26, templates=300, graph=8, exchange=7, sign_ins=2, proof=3),
+    "provision": Counts(tasks=16, templates=120, imports=0, graph=1, exchange=3, sign_ins=2, proof=3),
+    "audit": Counts(tasks=24, templates=220, imports=0, graph=2, exchange=6, sign_ins=2, proof=3),
 }
 SECOND = places(2)[-1]
 
@@ -56,6 +56,6 @@ def test_a_task_more_is_seen(runs: dict[str, Counted]) -> None:
 
 
 def test_a_request_more_is_seen() -> None:
-    most = Counts(tasks=1, templates=2, graph=3, exchange=4, sign_ins=1, proof=0)
-    more = Counts(tasks=1, templates=2, graph=4, exchange=4, sign_ins=2, proof=1)
+    most = Counts(tasks=1, templates=2, imports=0, graph=3, exchange=4, sign_ins=1, proof=0)
+    more = Counts(tasks=1, templates=2, imports=0, graph=4, exchange=4, sign_ins=2, proof=1)
     assert more.over(most) == ["4 graph, 3 at most", "2 sign_ins, 1 at most", "1 proof, 0 at most"]

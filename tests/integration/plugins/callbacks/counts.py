@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Any
 
 import jinja2
@@ -16,9 +17,11 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = r"""
 name: counts
 type: notification
-short_description: Count worker processes, and the templates that each compiles
+short_description: Count worker processes, the templates that each compiles, and what each imports
 description: For the tests of this collection. The file is named by E(COUNTS_PATH).
 """
+
+OURS = "ansible_collections.mail2fax.m365."
 
 
 class CallbackModule(CallbackBase):
@@ -40,11 +43,14 @@ class CallbackModule(CallbackBase):
         def worked(self: Any) -> Any:
             nonlocal compiled
             compiled = 0
+            before = {*sys.modules}
             # Before the result is on its way: a worker may be stopped once the run has it.
             send = self._final_q.send_task_result
 
             def sent(*told: Any, **named: Any) -> Any:
+                own = [name for name in sys.modules if name not in before and name.startswith(OURS)]
                 found = {"host": self._host.get_name(), "task": self._task.get_name(), "compiled": compiled}
+                found["imported"] = own
                 with open(os.environ["COUNTS_PATH"], "a", encoding="utf-8") as file:
                     file.write(json.dumps(found) + "\n")
                 return send(*told, **named)
