@@ -243,6 +243,7 @@ class ConfidentialSignIn(MsalSignIn):
         self._cloud = cloud
         self._tenant = tenant
         self._client_id = client_id
+        self._discovered: dict[str, Response] = {}
 
     def credential(self, adapter: MsalHttp) -> t.Any:
         """What MSAL takes as ``client_credential``; read anew for every attempt."""
@@ -252,7 +253,9 @@ class ConfidentialSignIn(MsalSignIn):
         return f"sign in to {self._tenant} as {self.describe()}"
 
     def _once(self, audience: str, purpose: str) -> Token:
-        adapter = MsalHttp(self._http, purpose, self._cloud)
+        # Only an attempt that ends well leaves it for the next token.
+        discovered, self._discovered = self._discovered, {}
+        adapter = MsalHttp(self._http, purpose, self._cloud, discovered)
         credential = self.credential(adapter)
         try:
             client = msal.ConfidentialClientApplication(
@@ -268,7 +271,9 @@ class ConfidentialSignIn(MsalSignIn):
         except Exception as exc:
             # MSAL has no one exception: "no such tenant" is a ValueError, a key that is missing a KeyError.
             raise adapter.explain(exc, self._tenant) from None
-        return self._issued(answer, purpose, self._tenant)
+        found = self._issued(answer, purpose, self._tenant)
+        self._discovered = discovered
+        return found
 
 
 class SecretSignIn(ConfidentialSignIn):

@@ -57,10 +57,14 @@ def sign_in_error(answer: t.Mapping[str, t.Any], purpose: str, tenant: str = "")
 class MsalHttp:
     """The shape of HTTP client that MSAL asks for. It is handed JSON objects and nothing else.
 
-    With ``cloud`` it reaches the cloud's sign-in service, without it this machine's own endpoint.
+    With ``cloud`` it reaches the cloud's sign-in service, without it this machine's own endpoint. ``discovered`` has,
+    by address, what that service has said of its own addresses: MSAL asks for it once for every token.
     """
 
-    def __init__(self, http: Http, purpose: str, cloud: Cloud | None = None) -> None:
+    def __init__(
+        self, http: Http, purpose: str, cloud: Cloud | None = None, discovered: dict[str, Response] | None = None
+    ) -> None:
+        self._discovered = {} if discovered is None else discovered
         self._http = http
         self._purpose = purpose
         self._cloud = cloud
@@ -100,8 +104,11 @@ class MsalHttp:
     def _send(self, method: str, url: str, headers: t.Any, body: t.Any) -> MsalResponse:
         data = body.encode() if isinstance(body, str) else body
         request = Request(method, url, dict(headers or {}), data)
+        known = self._discovered.get(url) if method == "GET" else None
         if self._cloud is None:
             response = self._http.send_to_machine(request)
+        elif known is not None:
+            response = known
         else:
             self._check(url, self._cloud)
             response = self._http.send(request)
@@ -123,6 +130,7 @@ class MsalHttp:
             for name in ("token_endpoint", "authorization_endpoint"):
                 self._check(document.get(name), self._cloud)
             self.token_endpoint = document["token_endpoint"]
+            self._discovered[url] = response
         return MsalResponse(response.status, json.dumps(document), dict(response.headers))
 
     def _page(self, response: Response) -> SignInError:

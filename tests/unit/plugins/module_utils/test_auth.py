@@ -77,11 +77,20 @@ def test_a_secret_gets_a_token_for_one_audience():
 
 
 def test_a_token_is_fetched_once_per_audience_unless_a_fresh_one_is_wanted():
-    sign_in, script, _unused = secret(FOUND, issued(), FOUND, issued(), FOUND, issued())
+    sign_in, script, _unused = secret(FOUND, issued(), issued(), issued())
     sign_in.token(CLOUD.graph_audience)
     sign_in.token(CLOUD.graph_audience)
     sign_in.token(CLOUD.exchange_audience)
     sign_in.token(CLOUD.graph_audience, fresh=True)
+    assert script.finished()
+
+
+def test_where_the_service_is_asked_for_is_asked_again_after_a_refusal():
+    sign_in, script, _unused = secret(FOUND, issued(), refused(7000215), FOUND, issued())
+    sign_in.token(CLOUD.graph_audience)
+    with pytest.raises(SignInError):
+        sign_in.token(CLOUD.exchange_audience)
+    sign_in.token(CLOUD.exchange_audience)
     assert script.finished()
 
 
@@ -194,7 +203,7 @@ def test_a_wrong_passphrase_is_said_before_any_request_and_not_shown(tmp_path, c
 
 def test_a_federated_token_is_read_anew_each_time(tmp_path):
     path = tmp_path / "token"
-    client, script, _unused = http(FOUND, issued(), FOUND, issued())
+    client, script, _unused = http(FOUND, issued(), issued())
     sign_in = _auth.FederatedSignIn(client, CLOUD, TENANT_ID, APP, str(path))
     for text in ("first", "second"):
         path.write_text(f"{text}\n")
@@ -382,10 +391,10 @@ def test_a_busy_sign_in_waits_as_long_as_it_is_told():
 
 @pytest.mark.parametrize("ahead", [dt.timedelta(minutes=55), dt.timedelta(minutes=-55), dt.timedelta(days=400)])
 def test_a_clock_that_is_wrong_costs_no_sign_in(ahead):
-    script, clock = Script([FOUND, issued(), FOUND, issued()]), FakeClock()
+    script, clock = Script([]), FakeClock()
     now = int(clock.now().timestamp())
     body = {"access_token": jwt(iat=now, exp=now + 3599), "token_type": "Bearer", "expires_in": 3599}
-    script.exchanges = [FOUND, Exchange("POST", "/token", answer(200, body)), FOUND, issued()]
+    script.exchanges = [FOUND, Exchange("POST", "/token", answer(200, body)), issued()]
     clock.start += ahead
     sign_in = _auth.SecretSignIn(Http(script, Patience(clock)), CLOUD, TENANT_ID, APP, "s")
     for _time in range(20):
