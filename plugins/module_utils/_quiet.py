@@ -22,6 +22,8 @@ def loggers() -> None:
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.propagate = False
-        logger.setLevel(SILENT)
+        if logger.level != SILENT:
+            # It makes every logger of the process forget what it knows of its level.
+            logger.setLevel(SILENT)
         if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
             logger.addHandler(logging.NullHandler())
