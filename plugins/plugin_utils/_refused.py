@@ -48,7 +48,9 @@ def _by_module(name: str, options: Json) -> t.Iterator[str]:
         door: Door = importlib.import_module(f"{_MODULES}.{name}").DOOR
     except ImportError:
         raise ValueError(f"there is no module {name!r}") from None
-    answer = ArgumentSpecValidator(**door.argument_spec.kwargs()).validate(options)
+    # How to reach the services is told by the first task that does.
+    spec = door.argument_spec if options.keys() & door.base.options.keys() else door.spec
+    answer = ArgumentSpecValidator(**spec.kwargs()).validate(options)
     if answer.error_messages:
         yield f"{name}: {complaint('; '.join(answer.error_messages), options)}."
         return

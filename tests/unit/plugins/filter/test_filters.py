@@ -95,6 +95,13 @@ def test_options_are_refused_without_a_request() -> None:
     assert "da34aq4b" in refused[2]
 
 
+def test_the_connection_is_not_looked_at_but_where_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M365_CLOUD", "gobal")
+    assert refused_options({"exchange_security_group": GROUP}) == []
+    (told,) = refused_options({"exchange_security_group": {**GROUP, "timeout": 5}})
+    assert "must be one of: global" in told
+
+
 def test_what_only_the_hand_over_needs_is_refused_as_early() -> None:
     fine = {"time_zone": "Europe/Rome", "contacts": {"fax": "Ann"}, "thresholds": {"pending": [30]}}
     assert refused_options({"handover": fine}) == []
