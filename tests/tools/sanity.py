@@ -33,16 +33,32 @@ SHIPPED = ("plugins/", "roles/", "playbooks/", "meta/", "changelogs/")
 
 # What ansible-test runs as get-pip: "python THIS --disable-pip-version-check pip==X --no-setuptools --no-wheel".
 # The pip that Python carries installs pinned packages as well as version X would, and need not be fetched for each
-# environment.
+# environment; nor need it be unpacked and compiled for each, of which there are some ten: the first one's serves all.
 GET_PIP = """\
 import ensurepip
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
 
 # ensurepip switches pip's settings off for its own purposes, in this very process.
 environment = dict(os.environ)
-ensurepip.bootstrap(upgrade=True, default_pip=True)
+library = pathlib.Path(sysconfig.get_path("purelib"))
+shared = pathlib.Path(PIPS, "python%d.%d.%d" % sys.version_info[:3])
+if shared.is_dir():
+    (library / "pip.pth").write_text(str(shared) + "\\n", encoding="utf-8")
+else:
+    ensurepip.bootstrap(upgrade=True, default_pip=True)
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    copy = pathlib.Path(tempfile.mkdtemp(dir=shared.parent))
+    shutil.copytree(library / "pip", copy / "pip")
+    try:
+        copy.rename(shared)
+    except OSError:  # somebody else was first
+        shutil.rmtree(copy)
 wanted = [word for word in sys.argv[1:] if not word.startswith(("--", "pip=="))]
 if wanted:
     sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *wanted], env=environment))
@@ -85,8 +101,9 @@ def prepare(home: Path, python: Path) -> None:
     """Make the home: the stand-in for get-pip, and pip's settings."""
     cache = home / ".ansible/test/cache"
     cache.mkdir(parents=True, exist_ok=True)
+    program = f"PIPS = {str(HOMES / 'pip')!r}\n{GET_PIP}"
     for version in pip_versions(python):
-        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(GET_PIP, encoding="utf-8")
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(program, encoding="utf-8")
     config = configparser.RawConfigParser()
     # What nobody imports need not be compiled (pip wants a "no" to say so), and one cache serves all homes.
     config["global"] = {"no-compile": "no", "cache-dir": str(layout.BUILD / "pip-cache"), **pip_settings()}
