@@ -58,11 +58,15 @@ def is_emulator(pid: int) -> bool:
         return False
 
 
+def every() -> set[str]:
+    """All scenarios but "default", which begins and ends them."""
+    return {path.parent.name for path in SCENARIOS.glob("*/molecule.yml")} - {"default"}
+
+
 def of_this_commit() -> list[str]:
-    """The scenarios that it tries; "default" begins and ends them all."""
-    found = sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml") if path.parent.name != "default")
-    playbooks = [name for name in found if name.startswith("playbook_")]
-    return [*sample([name for name in found if name not in playbooks], OTHERS, of="molecule"), *playbooks]
+    """The scenarios that it tries."""
+    playbooks = {name for name in every() if name.startswith("playbook_")}
+    return [*sample(sorted(every() - playbooks), OTHERS, of="molecule"), *sorted(playbooks)]
 
 
 def main() -> int:
