@@ -85,11 +85,16 @@ class Core:
         stamp = folder / f"made-{hashlib.sha256((wanted + pins()).encode()).hexdigest()[:16]}"
         with alone(folder.name):
             if not stamp.exists():
-                subprocess.run([self.interpreter, "-m", "venv", "--clear", folder], check=True)
+                bare = ["--without-pip"] if over else []
+                subprocess.run([self.interpreter, "-m", "venv", "--clear", *bare, folder], check=True)
                 listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
                 listed.write_text(wanted, encoding="utf-8")
                 constraints.write_text(pins(), encoding="utf-8")
-                pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+                # The tests' own pip installs for its own Python, and each other Python needs one that it can run.
+                pip: list[str | Path] = (
+                    [sys.executable, "-m", "pip", "--python", python] if over else [python, "-m", "pip"]
+                )
+                pip += ["install", "--quiet", "--disable-pip-version-check"]
                 pip += ["--no-deps"] if over else ["-c", constraints]
                 subprocess.run([*pip, "-r", listed], check=True, env=without_settings())
                 if over:

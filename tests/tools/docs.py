@@ -40,8 +40,10 @@ def environment() -> Path:
     if not stamp.is_file():
         print(f"Making {VENV.relative_to(layout.ROOT)} (about half a minute) ...", file=sys.stderr, flush=True)
         shutil.rmtree(VENV, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        pip = [str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # The pip of the tests' environment installs there as well as one of its own would.
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(VENV)], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(VENV / "bin/python"), "install"]
+        pip += ["--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--requirement", str(DOCS / "requirements.txt")], check=True)
         stamp.touch()
     return VENV / "bin"
