@@ -190,6 +190,7 @@ SAMPLES: dict[str, list[Json]] = {
     ],
 }
 """What is asked of each cmdlet that writes or wants something special, in an order in which one builds on the other."""
+ALIKE = {*sample(sorted(SAMPLES), 10, of="cmdlets")}
 
 
 def fault(times: int, **effect: t.Any) -> Json:
@@ -260,7 +261,9 @@ class Spoken:
         for name in [*SAMPLES, *sorted(host_script.CMDLETS - set(SAMPLES))]:
             for number, one in enumerate(SAMPLES.get(name, [])):
                 self.run(f"{name} {number}", one)
-            # What holds for every cmdlet, those of tomorrow included.
+            # What holds for every cmdlet, those of tomorrow included: some by the commit, and whatever has no samples.
+            if name in SAMPLES and name not in ALIKE:
+                continue
             self.run(f"{name} with an unknown parameter", call(name, NoSuchParameter="x"))
             if name.startswith(("Get-", "Test-")):
                 self.run(f"{name} alone", call(name))

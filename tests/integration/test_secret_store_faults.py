@@ -146,6 +146,7 @@ def mended(world: World) -> None:
     assert world.run()["changed"] is False
 
 
+@pytest.mark.turn("stores that refuse")
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_store_that_refuses(world: World, vault: VaultServer, fault: Fault, moment: str):

@@ -418,6 +418,7 @@ def test_hostile_names_arrive_as_literals(world: World, name: str):
     assert apply(emulator, {}, name=name, alias="hostile")["outcome"] == "ok"
 
 
+@pytest.mark.turn("a Windows host at length")
 def test_two_thousand_members_and_five_megabytes():
     names = [f"user{number:04}" for number in range(2800)]
     people = [
@@ -488,6 +489,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.turn("connections that are cut")
 @pytest.mark.parametrize("effect", ["drop_before", "drop_after"])
 @pytest.mark.parametrize(("action", "nth"), STEPS, ids=str)
 def test_a_killed_connection_costs_nothing(world: World, action: str, nth: int, effect: str):
@@ -643,6 +645,7 @@ def test_a_host_is_checked_without_a_tenant(world: World):
     assert changed["error"]["code"] == "script_changed"
 
 
+@pytest.mark.turn("a Windows host at length")
 @pytest.mark.parametrize("lane", [True, False], ids=["worker", "process"])
 def test_the_five_minute_check_as_the_guide_prints_it(world: World, tmp_path: pathlib.Path, lane: bool):
     """One command, without a tenant; as a module of its own as well, which has to carry all its files along."""
