@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import compose, record, words
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import result
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
@@ -132,25 +132,12 @@ def run_result(results: t.Any, context: t.Any) -> dict[str, t.Any]:
         raise AnsibleFilterError(
             "mail2fax.m365.run_result takes the results by step, and a context, both as dictionaries"
         )
-    kind = context.get("kind") or "provision"
-    if kind not in words.STEPS:
-        raise AnsibleFilterError(f"mail2fax.m365.run_result: the kind is {kind!r}, not one of {', '.join(words.STEPS)}")
-    for key in ("host", "profile"):
-        if not context.get(key):
-            raise AnsibleFilterError(f"mail2fax.m365.run_result: the context lacks {key}")
     try:
-        document = compose.compose(results, context)
+        found = result.result(results, context)
     except ValueError as exc:
         raise AnsibleFilterError(f"mail2fax.m365.run_result: {exc}") from exc
-    result = {
-        "document": document,
-        "changed": not record.same(document, record.read(context.get("previous"), str(context["host"])).document),
-        "outcome": document["outcome"],
-        "summary": words.headline(document),
-        "complaint": words.complaint(document),
-    }
     # Names in a tenant may look like templates. ansible-core 2.18 would follow them; later ones never do.
-    return t.cast("dict[str, t.Any]", wrap_var(plain(result)))
+    return t.cast("dict[str, t.Any]", wrap_var(plain(found)))
 
 
 class FilterModule:

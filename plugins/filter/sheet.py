@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import typing as t
-import zoneinfo
 
 from ansible.errors import AnsibleFilterError
 
@@ -98,17 +97,10 @@ def sheet(
     if not isinstance(document, t.Mapping) or not isinstance(profile, t.Mapping):
         raise AnsibleFilterError("mail2fax.m365.sheet takes a run's document and a profile")
     about: dict[str, t.Any] = {"host": host, "cloud": cloud, "zone": zone, "prepared_by": prepared_by, "ticket": ticket}
-    about["client"] = str(client or "")
-    about["contacts"] = contacts if isinstance(contacts, t.Mapping) else {}
     try:
-        return _sheet.render(plain(document), plain(profile), **plain(about))
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        if document.get("stopped") and zone != "UTC":
-            # What stopped a run is told, whatever else is wrong; it may be this.
-            return sheet(document, profile, **{**about, "zone": "UTC"})
-        raise AnsibleFilterError(
-            f"mail2fax.m365.sheet: there is no time zone {zone!r}; write it as Europe/Rome, or use UTC"
-        ) from exc
+        return _sheet.page(plain(document), plain(profile), **plain({**about, "contacts": contacts, "client": client}))
+    except ValueError as exc:
+        raise AnsibleFilterError(f"mail2fax.m365.sheet: {exc}") from exc
 
 
 class FilterModule:

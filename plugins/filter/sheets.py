@@ -17,7 +17,7 @@ version_added: 0.2.0
 author:
   - The mail2fax.m365 authors (@mail2fax)
 description:
-  - Makes lines of text of what the role P(mail2fax.m365.handover#role) registered as C(handover_sheet_result) for each
+  - Makes lines of text of what the role P(mail2fax.m365.handover#role) registered as C(handover_result) for each
     host, for the end of a log whose readers get at no file. A host that got no sheet in this run is left out.
 positional: _input, hostvars
 options:
@@ -68,7 +68,7 @@ def sheets(hosts: t.Any, hostvars: t.Any, after: t.Any = (), shape: str = "auto"
     lines: list[str] = []
     for host in hosts:
         try:
-            told = hostvars[host]["handover_sheet_result"].get("as_text") or []
+            told = hostvars[host]["handover_result"].get("as_text") or []
         except (KeyError, AttributeError):
             continue
         lines += [*([""] if lines and told else []), *map(str, told)]

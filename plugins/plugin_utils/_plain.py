@@ -28,7 +28,7 @@ def plain(value: t.Any) -> t.Any:
     if isinstance(value, float):
         return float(value)
     if isinstance(value, Mapping):
-        return {_key(key): plain(item) for key, item in value.items()}
+        return {key_of(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
     if isinstance(value, (dt.date, dt.time)):
@@ -39,7 +39,7 @@ def plain(value: t.Any) -> t.Any:
     return str(value)
 
 
-def _key(key: t.Any) -> str:
+def key_of(key: t.Any) -> str:
     """A key as JSON writes it."""
     if isinstance(key, str):
         return str.__str__(key)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shlex
 import typing as t
+import zoneinfo
 from pathlib import Path
 
 import jinja2
@@ -38,6 +39,23 @@ _environment.filters["quote"] = shlex.quote
 _environment.filters["readable_time"] = readable_time
 _environment.filters["proofs_of"] = ways.proofs
 _PAGE = _environment.get_template("sheet.html.j2")
+
+
+def page(document: Json, profile: Json, **about: t.Any) -> str:
+    """The page for whatever people said of ``about`` (see render). Raises ValueError with a sentence."""
+    contacts = about.get("contacts")
+    about = {
+        **about,
+        "client": str(about.get("client") or ""),
+        "contacts": contacts if isinstance(contacts, dict) else {},
+    }
+    try:
+        return render(document, profile, **about)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        if document.get("stopped") and about["zone"] != "UTC":
+            # What stopped a run is told, whatever else is wrong; it may be this.
+            return page(document, profile, **{**about, "zone": "UTC"})
+        raise ValueError(f"there is no time zone {about['zone']!r}; write it as Europe/Rome, or use UTC") from exc
 
 
 def render(document: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any], **about: t.Any) -> str:
@@ -89,7 +107,7 @@ def _in_use(error: t.Mapping[str, t.Any], profile: t.Mapping[str, t.Any]) -> boo
 
 def _hints(client: str, profile: t.Mapping[str, t.Any], fax: t.Sequence[str]) -> Json | None:
     """What is known of the program that speaks for the fax server; None where nobody named one that is known."""
-    if client not in _client_words.words():
+    if not client or client not in _client_words.words():
         return None
     said = _client_words.hints(client, profile["accesses"], fax)
     return {"title": _client_words.words()[client].title, "said": said} if said else None

@@ -29,9 +29,8 @@ def what_stopped(result: Json, name: str, action: str) -> Json:
         return {**found, "msg": message}
     if REFUSAL in result and message:
         return {**found, "outcome": "blocked", "msg": message}
-    said = _PLUGIN.split(message)
-    if len(said) > 1:
-        return {**found, "msg": said[-1].strip()}
+    if said := of_ours(message):
+        return {**found, "msg": said}
     if not name:
         return {**found, "msg": "the run ended before its last task, as another tenant's did"}
     return {
@@ -39,3 +38,9 @@ def what_stopped(result: Json, name: str, action: str) -> Json:
         "msg": f"the task {name!r} could not be run; Ansible's own words are in the output of the run, because they "
         "may quote what nobody should read here",
     }
+
+
+def of_ours(message: str) -> str:
+    """What a filter or a look-up of ours says, out of Ansible's words around it; empty where none does."""
+    said = _PLUGIN.split(message)
+    return said[-1].strip() if len(said) > 1 else ""

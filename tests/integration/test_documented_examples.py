@@ -156,6 +156,7 @@ LATER: list[tuple[str, str, str] | Json] = [
 APART = {
     ("inventory_check", "Look at the inventory"),
     ("run_end", "Stop where a person is needed"),
+    ("handover", "Hand over what the steps before have returned"),
     ("hosts_meant", "Look at the tenants that are meant"),
     ("ring_sizes", "Provision ring after ring"),
     ("ring_held", "Wait where the ring before came to a bad end"),

@@ -163,7 +163,7 @@ def test_a_sealed_store_blocks_every_playbook(nodes: Nodes) -> None:
             run, _site = nodes.on_any(playbook, **extra)
             assert (run.code, run.writes()) == (2, []), run.output
             assert "it is sealed" in run.output
-            assert "mail2fax_record_store" in run.output
+            assert "mail2fax_record_store" in run.output, run.output
     finally:
         nodes.bao.unseal()
 

@@ -180,10 +180,10 @@ def test_what_the_end_would_refuse_is_refused_before(zone: str) -> None:
 
 def test_sheets_stand_one_after_the_other_behind_what_is_said_before() -> None:
     hostvars = {
-        "a": {"handover_sheet_result": {"as_text": ["A", "READY"]}},
-        "b": {"handover_sheet_result": {"skipped": True}},
+        "a": {"handover_result": {"as_text": ["A", "READY"]}},
+        "b": {"handover_result": {"skipped": True}},
         "c": {},
-        "d": {"handover_sheet_result": {"as_text": ["D"]}},
+        "d": {"handover_result": {"as_text": ["D"]}},
     }
     assert sheets(["a", "b", "c", "d", "e"], hostvars, shape="lines") == ["A", "READY", "", "D"]
     assert sheets(["d"], hostvars, ["4 tenants"], "text") == "4 tenants\n\nD"
