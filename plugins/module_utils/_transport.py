@@ -176,17 +176,25 @@ class RequestsTransport:
     ) -> None:
         if not HAS_REQUESTS:
             raise missing_library("requests", REQUESTS_IMPORT_ERROR)
-        _quiet.loggers()
         self._state = _State()
-        self._adapter = _Adapter(self._state)
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.mount("https://", self._adapter)
-        self._session.mount("http://", self._adapter)
         self._authorities = _tls.Authorities.of(ca_path, environment)
         self._checked = False
         self._proxy = proxy
         self._environment = environment
+
+    @functools.cached_property
+    def _adapter(self) -> _Adapter:
+        return _Adapter(self._state)
+
+    @functools.cached_property
+    def _session(self) -> t.Any:
+        """Made for the first request: a task that has no questions left sends none."""
+        _quiet.loggers()
+        session = requests.Session()
+        session.trust_env = False
+        session.mount("https://", self._adapter)
+        session.mount("http://", self._adapter)
+        return session
 
     def send(self, request: Request, timeout_s: float) -> Response:
         if not self._checked:
@@ -226,7 +234,8 @@ class RequestsTransport:
         return Response(answer.status_code, headers, body)
 
     def close(self) -> None:
-        self._session.close()
+        if "_session" in self.__dict__:
+            self._session.close()
 
     def _explain(self, exc: Exception, request: Request, proxy: _proxy.Proxy | None) -> M365Error:
         where, phase = request.host, self._state.phase

@@ -360,7 +360,9 @@ class LaneAction(ActionBase):
     def _reads(self, params: Json, variables: Json) -> Reads:
         """What one task of a playbook of ours reads, the next ones need not. Everywhere else a write is noticed."""
         ours = _held.PLAYBOOK in variables
-        shelf = _read_once.shelf(constants.DEFAULT_LOCAL_TMP, self._inventory_name, params)
+        # A playbook that comes after another one in the same run looks for itself.
+        whose = f"{variables.get(_held.PLAYBOOK, '')} {self._inventory_name}"
+        shelf = _read_once.shelf(constants.DEFAULT_LOCAL_TMP, whose, params)
         return Reads(shelf, gives=ours and self.door.gives, takes=ours and self.door.takes)
 
     def _complaint(self, checked: ValidationResult, given: Json) -> str:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""Where a run of our playbooks keeps what the first look at a tenant has read, for the next tasks of the same host.
+"""Where a playbook of ours keeps what the first look at a tenant has read, for the next tasks of the same host.
 
 One file for a host and an operator, in the run's own temporary folder, encrypted as tokens are (see _tokens): one line
 for each answer, so that a task opens what it asks for and nothing else. Where the run writes in a tenant it leaves a
@@ -39,15 +39,15 @@ ANYWHERE = ""
 
 
 class FileShelf:
-    """A ``Shelf`` of one host, and one operator with one connection."""
+    """A ``Shelf`` of one host in one playbook (``whose``), and of one operator with one connection."""
 
-    def __init__(self, folder: str, host: str, params: t.Mapping[str, t.Any], key: bytes = KEY) -> None:
+    def __init__(self, folder: str, whose: str, params: t.Mapping[str, t.Any], key: bytes = KEY) -> None:
         self._folder = pathlib.Path(folder)
         self._key = key
         self._fernet = Fernet(key)
         asks = {name: params.get(name) for name in CONNECTION.options}
         asks |= {name: os.environ.get(name) for name in IDENTITY_VARIABLES}
-        self._place = self._named("host", json.dumps([host, asks], sort_keys=True, default=str))
+        self._place = self._named("host", json.dumps([whose, asks], sort_keys=True, default=str))
         self._lines: dict[str, bytes] = {}
 
     def looked(self) -> Looked | None:
@@ -116,9 +116,9 @@ class FileShelf:
         return hmac.new(self._key, json.dumps(words).encode(), hashlib.sha256).hexdigest()
 
 
-def shelf(folder: str, host: str, params: t.Mapping[str, t.Any]) -> FileShelf | None:
+def shelf(folder: str, whose: str, params: t.Mapping[str, t.Any]) -> FileShelf | None:
     """None where nothing can be encrypted."""
-    return FileShelf(folder, host, params) if KEY else None
+    return FileShelf(folder, whose, params) if KEY else None
 
 
 def drop_all(folder: str) -> None:

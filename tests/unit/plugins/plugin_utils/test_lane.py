@@ -587,6 +587,29 @@ def test_tasks_of_a_playbook_of_ours_have_the_part_that_the_door_says(
         assert parts(monkeypatch, door, OURS, check_mode=check_mode) == (gives, takes)
 
 
+def test_another_playbook_of_the_same_run_looks_for_itself(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str | None] = []
+
+    def read(thing: Thing) -> None:
+        reads: Reads = thing._tenant.reads
+        reads.heard("asked", lambda: "once")
+        found.append(reads.known("asked"))
+
+    monkeypatch.setattr(Thing, "read", read)
+    monkeypatch.setattr(Tenant, "hand_on", lambda tenant: tenant.reads.hand_on(lambda: KEPT.tenant_id))
+    for playbook, door in (
+        ("provision", Door(Thing, SPEC, gives=True)),
+        ("provision", Door(Thing, SPEC, takes=True)),
+        ("rotate", Door(Thing, SPEC, takes=True)),
+    ):
+        monkeypatch.setattr(Action, "door", door)
+        begun = {"mail2fax_playbook": playbook, "mail2fax_inventory": {"playbook": playbook, "host": "contoso"}}
+        run(None, {**OURS, **begun})
+    assert found == [None, "once", None]
+
+
 def test_a_task_alone_has_none(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = Door(Thing, SPEC, gives=True, takes=True)
     assert parts(monkeypatch, both, {"inventory_hostname": "contoso"}) == (False, False)
