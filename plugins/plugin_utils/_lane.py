@@ -70,6 +70,8 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._traceless import st
 preload()
 
 Json = dict[str, t.Any]
+SHOWS_INVOCATION = 3
+"""With so many -v Ansible shows it."""
 SWITCH = "mail2fax_in_process"
 """A variable; false makes the modules run as modules, which helps to tell the lanes apart. Only what needs the
 controller stays here even so."""
@@ -253,6 +255,8 @@ class LaneAction(ActionBase):
             self._task.environment = [said]
             try:
                 found: Json = self._execute_module(module_args=options, task_vars=variables, wrap_async=wrap_async)
+                if not wants_invocation(variables):
+                    found.pop("invocation", None)
             finally:
                 # Ansible itself asks after what runs async, with the environment of the task on the command line.
                 if not self._task.async_val:
@@ -432,10 +436,12 @@ def shared(sign_in: SignIn, params: t.Mapping[str, t.Any]) -> SignIn:
 
 
 def wants_invocation(variables: Json) -> bool:
-    """Whether modules return their options. Before ansible-core 2.21, where it became a setting, all of them do."""
+    """Whether results hold the options. As of ansible-core 2.21 it is a setting, and off; before, they are a third of
+    what the main process goes through and keeps for each tenant, and so left out where nobody sees them."""
     setting = "INJECT_INVOCATION"
     if constants.config.get_configuration_definition(setting) is None:
-        return True
+        asked = boolean(os.environ.get(f"ANSIBLE_{setting}", "false"), strict=False)
+        return bool(asked) or Display().verbosity >= SHOWS_INVOCATION
     return bool(constants.config.get_config_value(setting, variables=variables))
 
 

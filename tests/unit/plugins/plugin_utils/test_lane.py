@@ -18,6 +18,7 @@ import pytest
 from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible.utils.display import Display
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _handed, _module, _redact
 from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import ArgumentSpec
@@ -47,7 +48,7 @@ Json = dict[str, t.Any]
 
 @pytest.fixture(autouse=True)
 def with_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As ansible-core did it before 2.21, and does it now where it is asked to."""
+    """Where it is asked to."""
     monkeypatch.setenv("ANSIBLE_INJECT_INVOCATION", "1")
 
 
@@ -371,8 +372,11 @@ def test_a_secret_from_the_environment_is_none_the_less_one(monkeypatch: pytest.
     assert "from-the-environment" not in repr(result)
 
 
-def test_without_the_setting_the_newer_cores_return_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_are_returned_where_it_is_asked_or_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "invocation" in run()
     monkeypatch.setenv("ANSIBLE_INJECT_INVOCATION", "0")
+    assert "invocation" not in run()
+    monkeypatch.setattr(Display(), "verbosity", 3)
     known = constants.config.get_configuration_definition("INJECT_INVOCATION") is not None
     assert ("invocation" in run()) is not known
 
