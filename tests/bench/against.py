@@ -24,7 +24,7 @@ from dataclasses import asdict
 from tests.bench import where
 from tests.bench.contenders import Contender, Figures, WrongRun, base, floor, this_tree, unpacked
 from tests.bench.results import Runs, rows
-from tests.bench.table import lines
+from tests.bench.table import lines, rst
 from tests.emulator.testing import start_emulator
 from tests.integration.fleet import tenants
 from tests.tools import layout, process
@@ -49,7 +49,7 @@ def options(words: t.Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("base", help="the commit to compare with")
     parser.add_argument("--pairs", type=int, default=7, help="how often everybody runs (default: 7)")
     parser.add_argument("--tenants", type=sizes, default=(10, 60), help="fewer,more: one more tenant is the difference")
-    parser.add_argument("--audit-tenants", type=sizes, help="the same for audit (default: those of --tenants)")
+    parser.add_argument("--audit-tenants", type=sizes, help="the same for audit (default: a fifth of --tenants)")
     parser.add_argument(
         "--far-pairs", type=int, help="how often all of it runs far away (default: as --pairs, at most 3)"
     )
@@ -58,7 +58,8 @@ def options(words: t.Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--profiled", type=int, default=4, help="tenants under a profile (default: 4)")
     found = parser.parse_args(words)
-    found.audit_tenants = found.audit_tenants or found.tenants
+    few, many = (count // 5 for count in found.tenants)
+    found.audit_tenants = found.audit_tenants or (max(1, few), max(2, many, few + 1))
     found.far_pairs = found.far_pairs or min(found.pairs, 3)
     if min(found.pairs, found.far_pairs, found.profiled) < 1:
         parser.error("at least one pair and one tenant are needed")
@@ -140,7 +141,9 @@ def measure(given: argparse.Namespace, kept: pathlib.Path) -> list[str]:
     head = f"from {few} to {many} tenants with nothing to change, {NEAR_FORKS} forks, {given.pairs} pairs (audit: from "
     head += f"{given.audit_tenants[0]} to {given.audit_tenants[1]}); far away: {given.round_trip * 1000:g} ms, "
     head += f"{FAR_FORKS} forks, {given.far_pairs} pairs"
-    told = [head, *lines(against, rows(runs, against, given.tenants, given.audit_tenants)), ""]
+    table = rows(runs, against, given.tenants, given.audit_tenants)
+    (kept / "table.rst").write_text("\n".join(rst(against, table)) + "\n", encoding="utf-8")
+    told = [head, *lines(against, table), ""]
     told += where.lines(profiles[0], profiles[1], against)
     keep(runs, kept)
     return told

@@ -91,6 +91,17 @@ def lines(base: str, rows: t.Iterable[Row]) -> list[str]:
     return columns([head, *(row.cells() for row in rows)])
 
 
+def rst(base: str, rows: t.Iterable[Row]) -> list[str]:
+    """The table as the guide has it."""
+    heads = ("nothing to change, model A", "this version", base, "ratio", "of the floor", "at most", "")
+    told = [".. list-table::", "   :header-rows: 1", "   :widths: 34 10 10 10 10 20 10", "   :width: 100%", ""]
+    for cells in (heads, *(row.cells() for row in rows)):
+        # From which to which ratio the pairs went is for who measures.
+        shown = cells if cells is heads else cells[:4] + cells[5:]
+        told += [f"   {'* ' if number == 0 else '  '}- {cell}".rstrip() for number, cell in enumerate(shown)]
+    return told
+
+
 def columns(cells: t.Sequence[t.Sequence[str]]) -> list[str]:
     """Text below text; the first column to the left."""
     widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))]

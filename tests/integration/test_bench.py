@@ -93,6 +93,8 @@ def test_a_ratio_is_the_median_of_the_pairs_and_is_held_against_its_target() -> 
     told = table.lines("5591cd0", [row, dearer])
     assert told[0].split() == ["THIS", "TREE", "5591cd0", "RATIO", "FROM-TO", "OF", "FLOOR", "AT", "MOST"]
     assert told[2].endswith("not met")
+    guide = "\n".join(table.rst("5591cd0", [row]))
+    assert "   * - one more\n     - 2.00\n     - 4.00\n     - 0.50\n     - 1.00\n     - 0.5 of the base, 1.3" in guide
 
 
 def test_everybody_is_first_and_last_in_turns() -> None:
@@ -107,6 +109,11 @@ def test_everybody_is_first_and_last_in_turns() -> None:
 def test_sizes_that_mean_nothing_are_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit):
         options(["HEAD", *words])
+
+
+def test_an_audit_takes_fewer_tenants_unless_it_is_said() -> None:
+    for words, counts in (([], (2, 12)), (["--tenants", "2,4"], (1, 2)), (["--audit-tenants", "3,9"], (3, 9))):
+        assert options(["HEAD", *words]).audit_tenants == counts
 
 
 def test_requests_are_told_by_service_and_the_proof_has_its_own() -> None:
