@@ -54,7 +54,7 @@ class Arguments:
         environment = templar.environment
         if getattr(environment, "arguments", None) is not self:
             kind: t.Any = type(environment)
-            if not hasattr(kind, "arguments"):
+            if not hasattr(kind, "of_arguments"):
                 if not known(kind):
                     return
                 environment.__class__ = _lent(kind)
@@ -158,6 +158,7 @@ def _lent(kind: t.Any) -> t.Any:
 
     class Lent(kind):  # type: ignore[misc]
         arguments: Arguments
+        of_arguments = True
         template_class = Remembering
 
         def from_string(self, source: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
