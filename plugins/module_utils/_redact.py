@@ -252,6 +252,7 @@ GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[:\s-]?){8,}")
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
+_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUOTED_PRINTABLE = re.compile(r"=([0-9A-F]{2})")
 DEPTH = 3
 """How many notations, one within the other, are undone."""
@@ -285,9 +286,12 @@ class _Views:
 
 
 def _undone(text: str) -> t.Iterator[str]:
-    if "%" in text or "+" in text:
+    if _PERCENT.search(text):
         yield urllib.parse.unquote(text)
         yield urllib.parse.unquote_plus(text)
+    elif "+" in text:
+        # What unquote_plus does then, without going through all that base64 has made of other texts.
+        yield text.replace("+", " ")
     if "&" in text:
         yield html.unescape(text)
     if "\\" in text:

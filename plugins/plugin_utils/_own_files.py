@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""The collection's own YAML files, read by libyaml where there is one, which takes a tenth of the time."""
+"""YAML that the collection itself has written, read by libyaml where there is one, which takes a tenth of the time."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from ansible.parsing.vault import VaultLib, get_file_vault_secret, is_encrypted,
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Blocked, Conflict, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._store import Entry, Place
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._own_files import LOADER
 
 if t.TYPE_CHECKING:
     from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller
@@ -134,7 +135,7 @@ class VaultFile:
                 cure="move the file away; if a secret lay in it in clear, rotate it",
             )
         try:
-            mapping = yaml.safe_load(self._vault.decrypt(content))
+            mapping = yaml.load(self._vault.decrypt(content), Loader=LOADER)  # noqa: S506 - a safe one
         except AnsibleError:
             raise Blocked(
                 f"{self.describe()} cannot be opened with this run's vault passwords",
