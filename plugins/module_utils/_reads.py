@@ -50,8 +50,8 @@ class Shelf(t.Protocol):
     def answer(self, key: str) -> t.Any:
         """One answer; None where there is none."""
 
-    def keep(self, looked: Looked, answers: t.Mapping[str, t.Any]) -> None:
-        """In place of what was there. Nothing where the run has written in the tenant already."""
+    def keep(self, looked: Looked, answers: t.Mapping[str, str]) -> None:
+        """Each answer as JSON, in place of what was there. Nothing where the run has written in the tenant already."""
 
     def drop(self, tenant_id: str) -> None:
         """The run writes in this tenant ("": nobody can tell in which): nobody is handed on anything there any more."""
@@ -71,7 +71,7 @@ class Reads:
         self._clock, self._service = Clock(), ServiceClock(Clock())
         self._began: tuple[float, dt.datetime] | None = None
         self._looked: Looked | None = None
-        self._answers: dict[str, t.Any] = {}
+        self._answers: dict[str, str] = {}
         self._taken: set[str] = set()
         self._wrote = False
 
@@ -109,7 +109,8 @@ class Reads:
         """``answer``: of JSON's types, an answer that is whole and no error."""
         if self._gives:
             self._began = self._began or (self._clock.monotonic(), self._clock.now())
-            self._answers[key] = answer()
+            # As it came: who reads it may go on to work with it.
+            self._answers[key] = json.dumps(answer())
 
     def anew(self) -> None:
         """From here on everything is asked for."""

@@ -81,13 +81,13 @@ class FileShelf:
         except (InvalidToken, ValueError, zlib.error):
             return None
 
-    def keep(self, looked: Looked, answers: t.Mapping[str, t.Any]) -> None:
+    def keep(self, looked: Looked, answers: t.Mapping[str, str]) -> None:
         if self._written(looked.tenant_id):
             return
         head = self._fernet.encrypt(json.dumps(dataclasses.asdict(looked), default=dt.datetime.isoformat).encode())
         lines = [head]
         for key, answer in answers.items():
-            packed = zlib.compress(json.dumps(answer).encode(), 1)
+            packed = zlib.compress(answer.encode(), 1)
             if len(packed) <= LARGEST:
                 lines.append(self._digest("answer", key).encode() + b" " + self._fernet.encrypt(packed))
         with contextlib.suppress(OSError):

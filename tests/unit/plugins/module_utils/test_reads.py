@@ -42,8 +42,8 @@ class Memory:
     def answer(self, key: str) -> t.Any:
         return self.answers.get(key)
 
-    def keep(self, looked: Looked, answers: t.Mapping[str, t.Any]) -> None:
-        self.at, self.answers = looked, json.loads(json.dumps(dict(answers)))
+    def keep(self, looked: Looked, answers: t.Mapping[str, str]) -> None:
+        self.at, self.answers = looked, {key: json.loads(answer) for key, answer in answers.items()}
 
     def drop(self, tenant_id: str) -> None:
         self.dropped.append(tenant_id)
@@ -113,6 +113,15 @@ def test_a_later_task_gets_the_answers_and_asks_for_the_rest() -> None:
     assert [output.objects() for output in found] == [[{"n": 2}], [{"n": 3}]]
     assert world.service.asked == [OTHER.path, "Get-Other"]
     assert tenant.reads.used
+
+
+def test_an_answer_is_handed_on_as_it_came() -> None:
+    world = World()
+    tenant = world.tenant(gives=True)
+    [part] = tenant.graph.batch([CALL], purpose="look")
+    part.body["n"] = "changed by its reader"
+    tenant.hand_on()
+    assert world.tenant(takes=True).graph.get(CALL.path, "look") == {"n": 2}
 
 
 def test_one_document_is_the_same_answer_as_a_part_of_a_batch() -> None:

@@ -625,7 +625,7 @@ def test_where_a_module_runs_apart_nobody_knows_what_it_writes(
     reason: str, keywords: Json, more: Json, variables: Json, folder: pathlib.Path
 ) -> None:
     kept = FileShelf(str(folder), "other", {})
-    kept.keep(KEPT, {"a": 1})
+    kept.keep(KEPT, {"a": "1"})
     with pytest.raises(Process):
         run(None, {**variables, **more}, **keywords)
     assert kept.looked() is None
@@ -633,14 +633,14 @@ def test_where_a_module_runs_apart_nobody_knows_what_it_writes(
 
 def test_a_task_in_this_process_ends_nothing_without_a_write(folder: pathlib.Path) -> None:
     kept = FileShelf(str(folder), "other", {})
-    kept.keep(KEPT, {"a": 1})
+    kept.keep(KEPT, {"a": "1"})
     run(None, OURS)
     assert kept.looked() == KEPT
 
 
 def test_a_write_is_noticed_outside_our_playbooks_too(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = FileShelf(str(folder), "other", {})
-    kept.keep(KEPT, {"a": 1})
+    kept.keep(KEPT, {"a": "1"})
     monkeypatch.setattr(Thing, "perform", lambda thing, step: thing._tenant.reads.wrote(lambda: KEPT.tenant_id))
     run({"make": True})
     assert kept.looked() is None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import pathlib
 import stat
 import typing as t
@@ -25,6 +26,7 @@ NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 LOOKED = Looked("969d5b92-bc05-403f-b576-97201b665e65", 17.5, NOON, Heard(NOON, 17.25, NOON + dt.timedelta(seconds=3)))
 OPTIONS: Json = {"cloud": "global", "tenant": "contoso.example", "client_id": "c", "client_secret": "canary-secret"}
 ANSWERS: Json = {"a": {"n": 1, "of": "canary-answer"}, "b": [200, {"value": []}]}
+KEPT = {key: json.dumps(answer) for key, answer in ANSWERS.items()}
 
 
 def shelf(folder: pathlib.Path, host: str = "one", key: bytes = KEY, **options: t.Any) -> FileShelf:
@@ -32,18 +34,18 @@ def shelf(folder: pathlib.Path, host: str = "one", key: bytes = KEY, **options: 
 
 
 def test_the_next_task_finds_what_was_kept(tmp_path: pathlib.Path) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     found = shelf(tmp_path)
     assert found.looked() == LOOKED
     assert [found.answer(key) for key in ("a", "b", "c")] == [ANSWERS["a"], ANSWERS["b"], None]
     later = Looked(LOOKED.tenant_id, 20.0, NOON)
-    shelf(tmp_path).keep(later, {"c": 1})
+    shelf(tmp_path).keep(later, {"c": "1"})
     found = shelf(tmp_path)
     assert (found.looked(), found.answer("a"), found.answer("c")) == (later, None, 1)
 
 
 def test_nobody_else_reads_it(tmp_path: pathlib.Path) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     [path] = tmp_path.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     on_disk = path.name.encode() + path.read_bytes()
@@ -55,13 +57,13 @@ def test_nobody_else_reads_it(tmp_path: pathlib.Path) -> None:
 
 
 def test_it_is_one_hosts_alone(tmp_path: pathlib.Path) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     assert shelf(tmp_path, "two").looked() is None
 
 
 @pytest.mark.parametrize("name", sorted(CONNECTION.options))
 def test_it_is_one_operators_by_one_connection(name: str, tmp_path: pathlib.Path) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     assert shelf(tmp_path, **{name: "another"}).looked() is None
 
 
@@ -69,7 +71,7 @@ def test_it_is_one_operators_by_one_connection(name: str, tmp_path: pathlib.Path
 def test_an_identity_of_the_machine_is_one_too(
     name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     monkeypatch.setenv(name, "another")
     assert shelf(tmp_path).looked() is None
 
@@ -78,15 +80,15 @@ def test_an_identity_of_the_machine_is_one_too(
 def test_a_write_in_the_tenant_ends_it_for_every_host_and_for_good(said: str, tmp_path: pathlib.Path) -> None:
     hosts = [shelf(tmp_path, host) for host in ("one", "two")]
     for host in hosts:
-        host.keep(LOOKED, ANSWERS)
+        host.keep(LOOKED, KEPT)
     shelf(tmp_path, "three", tenant="known.otherwise").drop(said)
     assert [host.looked() for host in hosts] == [None, None]
-    hosts[0].keep(LOOKED, ANSWERS)
+    hosts[0].keep(LOOKED, KEPT)
     assert shelf(tmp_path).looked() is None
 
 
 def test_a_write_in_another_tenant_does_not(tmp_path: pathlib.Path) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     shelf(tmp_path, "two").drop("11111111-0000-4000-8000-000000000001")
     assert shelf(tmp_path).looked() == LOOKED
 
@@ -95,19 +97,19 @@ def test_a_full_disk_hands_on_nothing(tmp_path: pathlib.Path, monkeypatch: pytes
     def full(*_given: object, **_named: object) -> t.NoReturn:
         raise OSError(28, "No space left on device")
 
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     with monkeypatch.context() as patched:
         patched.setattr(pathlib.Path, "touch", full)
         shelf(tmp_path).drop(LOOKED.tenant_id)
     assert shelf(tmp_path).looked() is None
     monkeypatch.setattr(_read_once.os, "replace", full)
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     assert shelf(tmp_path).looked() is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"\n\n", b"gAAAA\nx y"])
 def test_what_is_damaged_is_nothing(damage: bytes, tmp_path: pathlib.Path) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     [path] = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(damage)
@@ -120,7 +122,7 @@ def test_what_is_damaged_is_nothing(damage: bytes, tmp_path: pathlib.Path) -> No
 def test_what_is_very_large_is_asked_for_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_read_once, "LARGEST", 100)
     large = [str(number) * 7 for number in range(500)]
-    shelf(tmp_path).keep(LOOKED, {"large": large, "small": 1})
+    shelf(tmp_path).keep(LOOKED, {"large": json.dumps(large), "small": "1"})
     found = shelf(tmp_path)
     assert (found.looked(), found.answer("large"), found.answer("small")) == (LOOKED, None, 1)
 
@@ -133,6 +135,6 @@ def test_without_encryption_there_is_no_place(tmp_path: pathlib.Path, monkeypatc
 
 
 def test_what_nobody_sees_ends_it_everywhere(tmp_path: pathlib.Path) -> None:
-    shelf(tmp_path).keep(LOOKED, ANSWERS)
+    shelf(tmp_path).keep(LOOKED, KEPT)
     _read_once.drop_all(str(tmp_path))
     assert shelf(tmp_path).looked() is None
