@@ -96,6 +96,9 @@ class ActionModule(ActionBase):
         task = self._task
         before = task.args, task.action, task.diff
         task.args, task.action, task.diff = args, FILE, bool(task.diff and shown)
+        if not task.diff:
+            # Nobody sees what was and what is, so nothing is made of it: it would be cleaned of secrets, line by line.
+            args["shown"] = {"before": {}, "after": {}}
         try:
             writer = handover_file.ActionModule(
                 task, self._connection, self._play_context, self._loader, self._templar, self._shared_loader_obj
