@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import typing as t
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,3 +62,24 @@ def test_one_commit_tells_some_and_all_commits_tell_all(monkeypatch: pytest.Monk
 
 def test_what_is_run_by_its_name_is_told() -> None:
     assert left([Story("test_alone", next(iter(conftest.TURNS)))]) == set()
+
+
+class Twin:
+    """A story that each transport tells."""
+
+    def __init__(self, number: int, transport: str) -> None:
+        self.nodeid = f"tests/test_file.py::test_{number}[{transport}]"
+        self.callspec = SimpleNamespace(params={"running": transport})
+
+
+def test_a_third_of_the_twins_is_told_by_each_commit_and_all_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    items: list[t.Any] = [Twin(number, transport) for number in range(10) for transport in ("rest", "winrm")]
+    items.append(Story("test_plain", None))
+    never = {item.nodeid for item in items}
+    for commit in range(200):
+        monkeypatch.setattr(sample, "seed", lambda commit=commit: f"commit {commit}")
+        out = {item.nodeid for item in conftest._without_their_twins(items)}
+        assert len(out) == 6
+        assert all(name.endswith("[winrm]") for name in out)
+        never &= out
+    assert never == set()
