@@ -193,6 +193,8 @@ GATES = (
         "galaxy-importer, without a warning",
         lambda: [PYTHON, "tests/tools/importer.py"],
         own_home=True,
+        # It gives ansible-lint three minutes, which must do beside other gates.
+        cores=1.5,
         seconds=65,
     ),
     Gate(
