@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _powers
+from ansible_collections.mail2fax.m365.plugins.module_utils import _accesses, _powers, _recipients
 from ansible_collections.mail2fax.m365.plugins.module_utils._accesses import Access
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import Forbidden, InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import Cmdlet, Output
@@ -17,6 +18,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._graph import Part
 from ansible_collections.mail2fax.m365.plugins.module_utils._permissions import APPLICATION, WELL_KNOWN, Offer
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import (
     control,
+    following,
     granted,
     held,
     licences,
@@ -29,6 +31,12 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.asking im
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.desired import Desired
 from ansible_collections.mail2fax.m365.plugins.module_utils._proofs import PROOFS
 from ansible_collections.mail2fax.m365.plugins.module_utils._recipients import Recipient
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.application_state import (
+    Desired as ApplicationDesired,
+)
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources.security_group_state import (
+    Desired as GroupDesired,
+)
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.grant import Permission
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
 from tests.unit.script import NOW
@@ -36,6 +44,7 @@ from tests.unit.script import NOW
 Json = dict[str, t.Any]
 
 FAX = "fax@contoso.com"
+APP = "1cb8b5d2-8724-4f32-8152-a16a230b682b"
 SMTP = Access("smtp", "smtp", _accesses.RIGHT, ("SMTP.SendAsApp",))
 IMAP = Access("imap", "imap", _accesses.RIGHT, ("IMAP.AccessAsApp",))
 
@@ -85,6 +94,54 @@ def test_what_only_helps_costs_no_request_of_its_own(always: int, sent: int) -> 
     assert [answers["spare"].asked(f"spare {number}") for number in (3, 2, 1, 0)] == [
         number < sent - always for number in range(4)
     ]
+
+
+@pytest.mark.parametrize("count", [1, 24, 25, 26, 60])
+def test_what_a_later_step_asks_for_is_asked_in_its_own_words(count: int) -> None:
+    """So that it need not ask; and everybody is asked for once, whoever asks."""
+    fax = tuple(f"fax{number}@contoso.com" for number in range(count))
+    owners = ("owner@contoso.com", "Both@contoso.com")
+    wanted = Desired(
+        mailboxes=fax,
+        control=("adele@contoso.com", "both@contoso.com"),
+        group=GroupDesired("fax.group", name="Fax", owners=owners),
+        protocols=("smtp",),
+    )
+    for apart in (False, True):
+        names = [("Alias", "fax.group"), ("Name", "Fax")]
+        reads = [read.request for read in mailboxes.calls(wanted, names, apart=apart).values()]
+        asked = [request for request in reads if isinstance(request, Cmdlet)]
+        for name in ("Get-Recipient", "Get-CASMailbox"):
+            told = [str(one.parameters["Filter"]).split(" -or ") for one in asked if one.name == name]
+            found = [word for page in told for word in page if "smtp:" in word]
+            assert sorted(found) == sorted(f"EmailAddresses -eq 'smtp:{one}'" for one in [*fax, *EVERYBODY_ELSE])
+            assert all(len(page) <= _recipients.PER_FILTER for page in told)
+        group = [one.parameters for one in _recipients.by_address([*fax, *owners], "as the group's step asks")]
+        switches = [one.parameters for one in _recipients.by_address(fax, "as the protocols' step asks")]
+        if apart:
+            assert [one.parameters for one in asked if one.name == "Get-Recipient"][: len(group)] == group
+            assert [one.parameters for one in asked if one.name == "Get-CASMailbox"][: len(switches)] == switches
+
+
+EVERYBODY_ELSE = ("adele@contoso.com", "both@contoso.com", "owner@contoso.com")
+
+
+@pytest.mark.parametrize(
+    ("steps", "app_id", "follows"),
+    [
+        (("scope_group", "access_policy"), APP, True),
+        (("audit", "verify"), APP, True),
+        (("client_secret",), APP, False),
+        (("scope_group",), None, False),
+    ],
+)
+def test_what_follows_is_asked_for_where_it_may_be_there(
+    steps: tuple[str, ...], app_id: str | None, follows: bool
+) -> None:
+    application = ApplicationDesired(unique_name="fax", trust=None, app_id=app_id)
+    wanted = Desired(group=GroupDesired("fax.group"), application=application, steps=steps)
+    assert following.of_a_scope(wanted) is follows
+    assert following.of_a_scope(replace(wanted, group=None)) is False
 
 
 # --- the options ---------------------------------------------------------------------------------------------
