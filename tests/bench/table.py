@@ -93,12 +93,15 @@ def lines(base: str, rows: t.Iterable[Row]) -> list[str]:
 
 def rst(base: str, rows: t.Iterable[Row]) -> list[str]:
     """The table as the guide has it."""
-    heads = ("nothing to change, model A", "this version", base, "ratio", "of the floor", "at most", "")
-    told = [".. list-table::", "   :header-rows: 1", "   :widths: 34 10 10 10 10 20 10", "   :width: 100%", ""]
-    for cells in (heads, *(row.cells() for row in rows)):
+    told = [".. list-table::", "   :header-rows: 1", "   :widths: 34 12 12 10 12 20", "   :width: 100%", ""]
+    shown = [("nothing to change, model A", "this version", base, "ratio", "of the floor", "at most")]
+    for row in rows:
         # From which to which ratio the pairs went is for who measures.
-        shown = cells if cells is heads else cells[:4] + cells[5:]
-        told += [f"   {'* ' if number == 0 else '  '}- {cell}".rstrip() for number, cell in enumerate(shown)]
+        title, own, other, ratio, _spread, of_floor, most, met = row.cells()
+        shown.append((title, own, other, ratio, of_floor, most if met == "-" else f"{most}: {met}"))
+    for cells in shown:
+        words = ("" if cell == "-" else cell for cell in cells)
+        told += [f"   {'* ' if number == 0 else '  '}- {word}".rstrip() for number, word in enumerate(words)]
     return told
 
 
