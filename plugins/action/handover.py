@@ -37,8 +37,8 @@ class ActionModule(ActionBase):
             }
         )
         host = str(self._known["inventory_hostname"])
-        self._handover = _handover.Handover(host, Values(self._templar, self._known), self._known)
         try:
+            self._handover = _handover.Handover(host, Values(self._templar, self._known), self._known)
             match args["stage"]:
                 case "check":
                     answer.update(self._check())

@@ -42,8 +42,8 @@ attributes:
     support: full
 seealso:
   - module: mail2fax.m365.handover_file
-  - ref: mail2fax.m365.run_result filter <ansible_collections.mail2fax.m365.run_result_filter>
-    description: Makes the document of results and a context that are given to it.
+  - plugin: mail2fax.m365.run_result
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
@@ -95,7 +95,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def main() -> None:
-    module = AnsibleModule({"stage": {}, "stopped": {"type": "dict"}}, supports_check_mode=True)
+    module = AnsibleModule(
+        {
+            "stage": {"type": "str", "required": True, "choices": ["check", "write", "certain"]},
+            "stopped": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
     module.fail_json(msg="handover needs its action plugin, which runs where Ansible itself runs")
 
 

@@ -25,9 +25,11 @@ Json = dict[str, t.Any]
 
 
 class Handover:
-    """``variables`` are the host's, as the task sees them."""
+    """``variables`` are the host's, as the task sees them. Raises InvalidInput where they are not those of the role."""
 
     def __init__(self, host: str, values: Values, variables: t.Mapping[str, t.Any]) -> None:
+        if "handover_context" not in variables:
+            raise InvalidInput("no role handover is at work here", cure="use the role mail2fax.m365.handover")
         self.host = host
         self._values = values
         self._variables = variables

@@ -202,5 +202,10 @@ def test_what_cannot_be_put_together_is_certain_of_nothing_but_that() -> None:
     assert kept["document"]["ours"] == []
 
 
+def test_without_the_role_it_says_what_is_missing() -> None:
+    with pytest.raises(InvalidInput, match="no role handover is at work here"):
+        Handover(HOST, Values(Templar(), {}), {})
+
+
 def test_a_document_is_written_as_ever() -> None:
     assert as_text({"b": "ü", "a": [1]}) == '{\n  "a": [\n    1\n  ],\n  "b": "ü"\n}\n'
