@@ -17,6 +17,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._handover import Han
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._values import Values
 
 HOST = "contoso"
+PROFILE = _profile.load("imagicle_ews")
 TENANT = "11111111-1111-4111-8111-111111111111"
 Json = dict[str, t.Any]
 
@@ -38,7 +39,7 @@ def handed(**variables: t.Any) -> Handover:
         "handover_kind": "provision",
         "handover_mode": None,
         "ansible_check_mode": False,
-        "handover_definition": _profile.load("imagicle_ews"),
+        "handover_definition": PROFILE,
         "handover_no_definition": {"name": "x", "version": 0, "status": "unknown", "title": "", "accesses": []},
         "handover_profile_complaint": "",
         "handover_dir": "/srv/handover",
@@ -55,7 +56,7 @@ def handed(**variables: t.Any) -> Handover:
         "handover_contacts": {},
         "handover_thresholds": {},
         "handover_context": {
-            "profile": _profile.load("imagicle_ews"),
+            "profile": PROFILE,
             "names": {},
             "mailboxes": ["fax@x.example"],
             "stopped": {},
