@@ -9,7 +9,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mail2fax.m365.plugins.action import m365_tenant_info
+from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
+from ansible_collections.mail2fax.m365.plugins.module_utils._preflight import desired
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _planned, _profile
 
 Json = dict[str, t.Any]
@@ -123,3 +127,40 @@ def test_what_is_no_mapping_is_left_to_ansible_to_refuse(look: Json) -> None:
 def test_a_module_that_is_not_ours_cannot_be_asked() -> None:
     with pytest.raises(ValueError, match="there is no module 'copy'"):
         refused(options={"copy": {"src": "x"}})
+
+
+INTENT = {"at": "2026-11-21T12:00:00Z", "keys": ["k"]}
+
+
+@pytest.mark.parametrize(
+    ("application", "known", "expected"),
+    [
+        (None, {"stored_key_ids": ["s"], "stored_intent": INTENT}, None),
+        ({"app_id": "a"}, {"stored_key_ids": [], "stored_intent": None}, {"app_id": "a", "known_key_ids": []}),
+        (
+            {"app_id": "a", "known_key_ids": ["r"]},
+            {"stored_key_ids": ["s"], "stored_intent": INTENT},
+            {"app_id": "a", "known_key_ids": ["r", "s"], "stored_intent": INTENT},
+        ),
+        (
+            {"stored_intent": {"at": "then"}},
+            {"stored_key_ids": ["s"], "stored_intent": INTENT},
+            {"known_key_ids": ["s"], "stored_intent": {"at": "then"}},
+        ),
+    ],
+)
+def test_the_look_gets_what_the_store_knows_and_not_the_store(
+    application: Json | None, known: Json, expected: Json | None
+) -> None:
+    place = {"backend": "hashi_vault", "place": "x"}
+    given = {"secret_name": "n", "store": {"backend": "hashi_vault", "token": "t"}, "stored_key_ids": ["old"]}
+    if application is not None:
+        given["application"] = application
+    found = m365_tenant_info._knowing(given, {**known, "stored_in": place})
+    assert found.pop("application", None) == expected
+    assert found == {"secret_name": "n", "stored_key_ids": known["stored_key_ids"], "stored_in": place}
+
+
+def test_elsewhere_a_store_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="only where Ansible itself runs"):
+        desired.parse(Tenant({}), {"store": {"backend": "vault_file", "path": "x"}})
