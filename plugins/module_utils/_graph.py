@@ -84,7 +84,8 @@ class Graph:
 
     def get(self, path: str, purpose: str, *, patient: bool = False) -> Json:
         """One document. ``patient`` also waits for an object that was made a moment ago to be replicated."""
-        if not patient and (known := self._known(Call("GET", path, purpose))) is not None:
+        [known] = self._known([Call("GET", path, purpose)], 1) if not patient else [None]
+        if known is not None:
             return known.value()
         return self._document(self._call("GET", path, purpose, patient=patient), purpose, "GET", path)
 
@@ -144,7 +145,7 @@ class Graph:
         A throttled part is asked again alone with the others that were; an error of one part leaves the rest.
         Batches with a write are sent once: AnswerLost when the answer does not come.
         """
-        parts: list[Part | None] = [self._known(call) for call in calls]
+        parts: list[Part | None] = self._known(calls, BATCH_LIMIT)
         waiting = [index for index in range(len(calls)) if parts[index] is None]
         patience = self._http.patience.begin(f"{self._cloud.graph}, to {purpose}", purpose=purpose)
         attempt = 0
@@ -168,15 +169,11 @@ class Graph:
             self._heard(call, answer)
         return [part for part in parts if part is not None]
 
-    def _known(self, call: Call) -> Part | None:
-        """The answer that an earlier task of the run has had."""
-        if call.method != "GET":
-            return None
-        known = self._reads.known(_key(call.path, call.headers))
-        if known is None:
-            return None
-        status, body = known
-        return Part(status, body, _error(status, body, None, call.purpose) if status >= 400 else None)
+    def _known(self, calls: t.Sequence[Call], at_once: int) -> list[Part | None]:
+        """The answers that an earlier task of the run has had."""
+        keys = [_key(call.path, call.headers) if call.method == "GET" else None for call in calls]
+        known = self._reads.known(keys, at_once)
+        return [None if answer is None else _part(call, *answer) for call, answer in zip(calls, known, strict=True)]
 
     def _heard(self, call: Call, part: Part | None) -> None:
         """Whole answers are handed on, and what the operator may not read. That something is not there is looked for
@@ -294,6 +291,10 @@ class Graph:
             return _gate.service(link, self._cloud.graph.__eq__).url
         except _gate.Refused as exc:
             raise ServiceError(f"the address of Graph's next page {exc}", attempted=purpose, cure=ON_THE_WAY) from None
+
+
+def _part(call: Call, status: int, body: t.Any) -> Part:
+    return Part(status, body, _error(status, body, None, call.purpose) if status >= 400 else None)
 
 
 def _key(path: str, headers: t.Mapping[str, str]) -> str:

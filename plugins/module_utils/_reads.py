@@ -89,20 +89,27 @@ class Reads:
         """The clocks that count. The task that is handed on an answer is told the services' time with it."""
         self._clock, self._service = clock, service
 
-    def known(self, key: str) -> t.Any:
-        """What was handed on under this key; None where it has to be asked for."""
-        if not self._takes or self._shelf is None or key in self._taken:
-            return None
+    def known(self, keys: t.Sequence[str | None], at_once: int = 1) -> list[t.Any]:
+        """What was handed on under each key; None for what has to be asked for, which is so where the key is None.
+
+        ``at_once``: how many questions a request has room for. Where as many requests are left to be sent, they ask
+        for everything: what was handed on is taken to save one, and for nothing else.
+        """
+        nothing: list[t.Any] = [None] * len(keys)
+        if not self._takes or self._shelf is None:
+            return nothing
         if self._looked is None:
             self._looked = self._shelf.looked()
         if self._looked is None or not self._looked.is_fresh(self._clock, self._service):
             self._takes = False
-            return None
-        found = self._shelf.answer(key)
-        if found is not None:
-            self._taken.add(key)
-            if self._looked.heard is not None:
-                self._service.take(self._looked.heard)
+            return nothing
+        found = [None if key is None or key in self._taken else self._shelf.answer(key) for key in keys]
+        left = sum(answer is None for answer in found)
+        if -(-left // at_once) == -(-len(keys) // at_once):
+            return nothing
+        self._taken.update(key for key, answer in zip(keys, found, strict=True) if key and answer is not None)
+        if self._looked.heard is not None:
+            self._service.take(self._looked.heard)
         return found
 
     def heard(self, key: str, answer: t.Callable[[], t.Any]) -> None:

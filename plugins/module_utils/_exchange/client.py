@@ -22,6 +22,8 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._exchange import mus
 from ansible_collections.mail2fax.m365.plugins.module_utils._reads import Reads, key
 
 Json = dict[str, t.Any]
+AT_ONCE = 10
+"""How many reads travel together."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Exchange:
         if any(not cmdlet.reads for cmdlet in cmdlets):
             self._reads.wrote(self._tenant_id)
             return self._transport.run(cmdlets)
-        outputs = [self._known(cmdlet) for cmdlet in cmdlets]
+        outputs = self._known(cmdlets)
         asked = [cmdlet for cmdlet, output in zip(cmdlets, outputs, strict=True) if output is None]
         answers = iter(self._transport.run(asked) if asked else [])
         found: list[Output] = []
@@ -123,14 +125,11 @@ class Exchange:
             self._heard(cmdlet, output)
         return found
 
-    def _known(self, cmdlet: Cmdlet) -> Output | None:
-        """The answer that an earlier task of the run has had. What tests something is asked each time: it proves."""
-        found = self._reads.known(_key(cmdlet)) if cmdlet.name.startswith("Get-") else None
-        if found is None:
-            return None
-        about = found["none"]
-        none = None if about is None else NotFound(about["message"], attempted=cmdlet.purpose, code=about["code"])
-        return Output(found["value"], found["warnings"], none)
+    def _known(self, cmdlets: t.Sequence[Cmdlet]) -> list[Output | None]:
+        """The answers that an earlier task of the run has had. What tests something is asked each time: it proves."""
+        keys = [_key(cmdlet) if cmdlet.name.startswith("Get-") else None for cmdlet in cmdlets]
+        known = self._reads.known(keys, AT_ONCE)
+        return [None if one is None else _output(cmdlet, one) for cmdlet, one in zip(cmdlets, known, strict=True)]
 
     def _heard(self, cmdlet: Cmdlet, output: Output) -> None:
         """Whole answers are handed on. That there are none of a kind, Exchange may say as an error: of a whole list it
@@ -140,6 +139,12 @@ class Exchange:
         if cmdlet.name.startswith("Get-") and (error is None or none):
             about = None if error is None else {"message": error.message, "code": error.code}
             self._reads.heard(_key(cmdlet), lambda: {"value": output.value, "warnings": output.warnings, "none": about})
+
+
+def _output(cmdlet: Cmdlet, known: Json) -> Output:
+    about = known["none"]
+    none = None if about is None else NotFound(about["message"], attempted=cmdlet.purpose, code=about["code"])
+    return Output(known["value"], known["warnings"], none)
 
 
 def _key(cmdlet: Cmdlet) -> str:

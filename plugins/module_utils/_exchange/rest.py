@@ -16,6 +16,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._auth import SignIn,
 from ansible_collections.mail2fax.m365.plugins.module_utils._clouds import Cloud
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import AnswerLost, Forbidden, ServiceError
 from ansible_collections.mail2fax.m365.plugins.module_utils._exchange.client import (
+    AT_ONCE,
     Cmdlet,
     Json,
     Output,
@@ -27,7 +28,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._graph import part_h
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import Http, Request, Response
 from ansible_collections.mail2fax.m365.plugins.module_utils._retry import retry_after
 
-BATCH_LIMIT = 10
+BATCH_LIMIT = AT_ONCE
 PAGE_SIZE = 1000
 MOST_PAGES = 1000
 ON_THE_WAY = "look for something on the way that answers in the service's place"

@@ -103,16 +103,38 @@ OTHER = Call("GET", "/things?$top=2", "look")
 CMDLET = Cmdlet("Get-Thing", {"Identity": "x"}, "look")
 
 
-def test_a_later_task_gets_the_answers_and_asks_for_the_rest() -> None:
+def test_a_later_task_gets_the_answers() -> None:
+    world = World()
+    world.look(CALL, OTHER, cmdlets=[CMDLET])
+    world.service.says = {"n": 3}
+    tenant = world.tenant(takes=True)
+    assert [part.value() for part in tenant.graph.batch([OTHER, CALL], purpose="look")] == [{"n": 2}, {"n": 2}]
+    [found] = tenant.exchange.invoke_many([CMDLET])
+    assert found.objects() == [{"n": 2}]
+    assert world.service.asked == []
+    assert tenant.reads.used
+
+
+def test_what_saves_no_request_is_not_taken() -> None:
+    """A batch that is sent in any case asks for everything, so that nothing has to be asked for twice."""
     world = World()
     world.look(CALL, cmdlets=[CMDLET])
     world.service.says = {"n": 3}
     tenant = world.tenant(takes=True)
-    assert [part.value() for part in tenant.graph.batch([OTHER, CALL], purpose="look")] == [{"n": 3}, {"n": 2}]
-    found = tenant.exchange.invoke_many([CMDLET, Cmdlet("Get-Other", {}, "look")])
-    assert [output.objects() for output in found] == [[{"n": 2}], [{"n": 3}]]
-    assert world.service.asked == [OTHER.path, "Get-Other"]
-    assert tenant.reads.used
+    assert [part.value() for part in tenant.graph.batch([OTHER, CALL], purpose="look")] == [{"n": 3}, {"n": 3}]
+    tenant.exchange.invoke_many([CMDLET, Cmdlet("Get-Other", {}, "look")])
+    assert world.service.asked == [OTHER.path, CALL.path, "Get-Thing", "Get-Other"]
+    assert not tenant.reads.used
+
+
+@pytest.mark.parametrize(("known", "asked"), [(10, 1), (2, 9), (1, 10), (0, 11)])
+def test_what_saves_one_request_of_two_is(known: int, asked: int) -> None:
+    world = World()
+    cmdlets = [Cmdlet(f"Get-Thing{number}", {}, "look") for number in range(11)]
+    world.look(cmdlets=cmdlets[:known])
+    outputs = world.tenant(takes=True).exchange.invoke_many(cmdlets)
+    assert [output.objects() for output in outputs] == [[{"n": 2}]] * 11
+    assert len(world.service.asked) == asked
 
 
 def test_an_answer_is_handed_on_as_it_came() -> None:

@@ -599,7 +599,7 @@ def test_another_playbook_of_the_same_run_looks_for_itself(
     def read(thing: Thing) -> None:
         reads: Reads = thing._tenant.reads
         reads.heard("asked", lambda: "once")
-        found.append(reads.known("asked"))
+        found.extend(reads.known(["asked"]))
 
     monkeypatch.setattr(Thing, "read", read)
     monkeypatch.setattr(Tenant, "hand_on", lambda tenant: tenant.reads.hand_on(lambda: KEPT.tenant_id))
