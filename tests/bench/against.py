@@ -56,11 +56,12 @@ def options(words: t.Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--round-trip", type=float, default=0.1, help="seconds that an answer takes there (default: 0.1)"
     )
-    parser.add_argument("--profiled", type=int, default=4, help="tenants under a profile (default: 4)")
+    parser.add_argument("--profiled", type=int, help="tenants under a profile (default: the fewer of --tenants)")
     found = parser.parse_args(words)
     few, many = (count // 5 for count in found.tenants)
     found.audit_tenants = found.audit_tenants or (max(1, few), max(2, many, few + 1))
     found.far_pairs = found.far_pairs or min(found.pairs, 3)
+    found.profiled = found.profiled or found.tenants[0]
     if min(found.pairs, found.far_pairs, found.profiled) < 1:
         parser.error("at least one pair and one tenant are needed")
     return found
