@@ -36,7 +36,7 @@ PLUGINS = "ansible_collections.mail2fax.m365.plugins"
 SWITCH = "MAIL2FAX_PRELOAD"
 """An environment variable; 0 leaves it to each task to import what it needs."""
 
-APART = frozenset({"application_reach_info", "awx_objects", "fleet_report", "windows_host_info"})
+APART = frozenset({"application_reach_info", "awx_objects", "fleet_report"})
 """What one playbook alone needs. Its action plugin is imported before the first worker that needs it is forked."""
 
 
