@@ -122,7 +122,7 @@ def known(kind: t.Any) -> bool:
 
 def _lazily(variables: t.Any) -> t.Any:
     """Variables that remember what they have come to, as Ansible makes them for each template anew."""
-    return LazyContainer._try_create(variables) if type(variables) is dict else variables
+    return LazyContainer._try_create(variables) if variables.__class__ is dict else variables
 
 
 @functools.cache

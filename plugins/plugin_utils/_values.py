@@ -111,10 +111,10 @@ def _read(template: str) -> _Simple | None:
 
 
 def _term(text: str) -> _Term:
-    path, bar, filters = text.partition("|")
+    path, first, filters = text.partition("|")
     found = [
         _Filter(one["name"].rpartition(".")[2], _given(one["given"]), bool(one["falsy"]))
-        for one in _ONE_FILTER.finditer(bar + filters)
+        for one in _ONE_FILTER.finditer(first + filters)
     ]
     return _Term(_path(path.strip()), tuple(found))
 

@@ -90,7 +90,7 @@ class Answers:
         return list((answer.found() or {}).get("value") or [])
 
 
-_Request = t.TypeVar("_Request", bound=Call | Cmdlet)
+_Request = t.TypeVar("_Request", bound="Call | Cmdlet")
 
 
 def _with_room(

@@ -251,12 +251,12 @@ def test_nobody_else_is_touched(tmp_path: pathlib.Path) -> None:
     mine, others = templar(), templar()
     usual = type(others.environment)
     Task(mine, Compiled(str(tmp_path), KEY)).argument("{{ group }}")
-    assert type(mine.environment) is not usual
+    assert mine.environment.__class__ is not usual
     assert isinstance(mine.environment, usual)
-    assert type(others.environment) is usual
-    assert type(templar().environment) is usual
+    assert others.environment.__class__ is usual
+    assert templar().environment.__class__ is usual
     assert others.environment.template_class is usual.template_class
-    assert type(mine.copy().environment) is usual, "nor a lookup's own templar"
+    assert mine.copy().environment.__class__ is usual, "nor a lookup's own templar"
 
 
 @pytest.mark.parametrize("strange", ["another name", "another module", "its own compile", "debugged", "no call"])
@@ -277,7 +277,7 @@ def test_an_environment_that_is_not_known_is_left_alone(strange: str) -> None:
     engine.environment.__class__ = kind
     if strange != "debugged":
         assert Task(engine).argument("{{ group }}") == "contoso-fax"
-    assert type(engine.environment) is kind
+    assert engine.environment.__class__ is kind
 
 
 def test_ansible_finds_the_doors() -> None:
