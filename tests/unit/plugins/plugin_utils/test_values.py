@@ -20,9 +20,13 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._values import Value
 try:
     from ansible.template import trust_as_template
 except ImportError:  # up to ansible-core 2.18
+    TYPED = False
+    """Whether what a template comes to keeps its type: a number was text before, and nothing was empty text."""
 
     def trust_as_template(value: str) -> str:
         return value
+else:
+    TYPED = True
 
 
 def written(value: t.Any) -> t.Any:
@@ -108,7 +112,7 @@ def test_what_says_no_more_than_a_name_is_what_ansible_makes_of_it(template: str
     assert values.value("asked") == SIMPLE[template]
     assert {*templar.asked} <= {VARIABLES["definition"]}
     if "mail2fax" not in template:
-        assert by_ansible(template) == SIMPLE[template]
+        assert by_ansible(template) == (SIMPLE[template] if TYPED or SIMPLE[template] is not None else "")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +120,7 @@ def test_what_says_no_more_than_a_name_is_what_ansible_makes_of_it(template: str
     [
         "{{ host }} ",
         "{{ host ~ '' }}",
-        "{{ host | default('it\\'s') }}",
+        '{{ host | default("it\'s") }}',
         "{{ result['tenant'] }}",
         "{{ host | upper }}",
         "{{ missing_too | default(broken) if host is undefined else days }}",
@@ -133,8 +137,9 @@ def test_what_says_more_is_rendered_by_ansible(template: str) -> None:
 
 def test_what_a_variable_refers_to_is_worked_out_once() -> None:
     values, templar = looked_at(asked=["{{ deep.on }}", "{{ worked_out }}", "{{ of_ours }}", "{{ definition.names }}"])
-    assert values.value("asked") == [3, 3, "Fax", {"group": "Fax"}]
-    assert values.value("worked_out") == 3
+    three = 3 if TYPED else "3"
+    assert values.value("asked") == [three, three, "Fax", {"group": "Fax"}]
+    assert values.value("worked_out") == three
     assert sorted(set(templar.asked)) == sorted(templar.asked)
 
 
