@@ -47,7 +47,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     with layout.alone("artifact"):
         built = artifact.build(folder / "artifact")
     place = folder / "collections"
-    artifact.galaxy("install", "--offline", "--no-deps", "--collections-path", str(place), str(built))
+    artifact.galaxy("install", "--force", "--offline", "--no-deps", "--collections-path", str(place), str(built))
     return place
 
 
