@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Private to the collection: other collections must not import it.
-"""YAML that the collection itself has written, read by libyaml where there is one, which takes a tenth of the time."""
+"""YAML of the collection's own files and of profiles, by libyaml where there is one, in a tenth of the time."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ import yaml
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _steps
 from ansible_collections.mail2fax.m365.plugins.module_utils._scoping.model import MODELS
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _own_files
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._profile_format import (
     GRAPH,
@@ -37,8 +38,6 @@ __all__ = ["FOLDER", "SPEC", "ProfileError", "check", "load", "names", "parse", 
 
 Json = dict[str, t.Any]
 FOLDER = Path(__file__).with_name("profiles")
-# The libyaml one where there is one: a role asks for its profile several times.
-_Loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @functools.cache
@@ -83,7 +82,7 @@ def _resolved(path: str, term: str, scoping: str) -> Json:
 def parse(path: str, term: str) -> Json:
     """Read and check one file, once in a process; ``term`` is what the user called it."""
     try:
-        document = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        document = _own_files.loaded(Path(path))
     except (OSError, UnicodeDecodeError) as exc:
         raise ProfileError(f"the profile {term} cannot be read: {exc}") from exc
     except yaml.YAMLError as exc:
