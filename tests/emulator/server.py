@@ -378,6 +378,8 @@ def _server(app: t.Any, context: ssl.SSLContext | None) -> _Server:
         loop="asyncio",
         server_header=False,
         date_header=False,
+        # A client that pauses for just as long as the server waits would send into a connection that is being closed.
+        timeout_keep_alive=120,
     )
     config.load()
     config.ssl = context

@@ -48,6 +48,8 @@ class Emulator:
         """Connection options that every task against this emulator takes, beside its operator's."""
         self._session = requests.Session()
         self._session.trust_env = False
+        # Any time may lie between two questions of a test: each has a connection of its own, which nobody ends then.
+        self._session.headers["Connection"] = "close"
 
     def env(self) -> dict[str, str]:
         """The environment that sends a client here, as a company with a proxy and a private CA would."""
