@@ -46,7 +46,8 @@ class Door:
     """A module as data: its own options, and how to make its resource from a tenant and a task.
 
     ``open`` validates the options and raises InvalidInput before any request goes out. ``in_clear`` names the values of
-    a result that are a secret on purpose; ``windows_host`` says that a management host is asked whatever the transport.
+    a result that are a secret on purpose, or sealed; ``windows_host`` says that a management host is asked whatever the
+    transport.
     """
 
     open: t.Callable[[Tenant, Task], Resource]

@@ -427,4 +427,5 @@ SPEC = ArgumentSpec(
     },
     mutually_exclusive=[("store", "return_value")],
 )
-DOOR = Door(Secret, SPEC, in_clear=("secret_text",), takes=True)
+# What is sealed is no secret, and one in some two thousand looks like the beginning of a token.
+DOOR = Door(Secret, SPEC, in_clear=("secret_text", "sealed_value"), takes=True)

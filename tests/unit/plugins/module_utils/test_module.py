@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
@@ -22,9 +23,10 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     M365Error,
     ServiceError,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute
+from ansible_collections.mail2fax.m365.plugins.module_utils._module import execute, perform
 from ansible_collections.mail2fax.m365.plugins.module_utils._names import ZERO_GUID
-from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NotYet, Plan, Settled, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._plan import NotYet, Plan, ReadOnly, Settled, Step
+from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret
 from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
 from tests.unit.script import FakeClock
 
@@ -325,3 +327,21 @@ def test_a_step_that_comes_later_ends_the_task_as_pending_and_tells_what_was_don
     assert ("added" in result) is bool(takes)
     assert result["diff"]["after"] == ({"n": 2} if takes else {"n": 0})
     assert not result.get("failed")
+
+
+def test_what_is_sealed_is_whole_whatever_it_looks_like() -> None:
+    """It is the only copy there is, and may by chance have the first letters of a token in it."""
+    sealed = "Lyo+9EeyJj7Eh4YIaG1i3GsfhyTNX1cw12eOGnpAa9q3NtTKmoC+VYd31Ojqi2CEflBBDqGddj5hfkE="
+
+    class Sealed(ReadOnly):
+        def read(self) -> None:
+            """Nothing."""
+
+        def plan(self, current: None) -> Plan:
+            return Plan(result={"sealed_value": sealed, "stored_in": sealed})
+
+    door = dataclasses.replace(secret.DOOR, open=lambda _tenant, _task: Sealed())
+    params = dict.fromkeys(door.argument_spec.options)
+    result = perform(door, params, check_mode=False, tenant=lambda: Tenant({}))
+    assert result["sealed_value"] == sealed
+    assert result["stored_in"] != sealed, "elsewhere it is taken for what it looks like"
