@@ -157,7 +157,8 @@ def test_without_the_key_what_is_kept_says_nothing(tmp_path: pathlib.Path) -> No
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         content = path.read_bytes()
         assert made.value.encode() not in content
-        assert b"eyJ" not in content
+        # How it begins; fewer letters of it are in any text that is long enough.
+        assert made.value.encode()[:12] not in content
         assert not any(value in f"{path.name}{content!r}" for value in ("contoso", "canary"))
     other = Counting()
     shared(tmp_path, other, key=Fernet.generate_key()).token(GRAPH)
