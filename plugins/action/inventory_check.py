@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import typing as t
 
@@ -31,6 +32,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
     _profile,
     _records,
     _rings,
+    _sheet,
     _shelves,
     _together,
     _volatile,
@@ -48,6 +50,9 @@ WHOSE = ("mail2fax_tenant", "mail2fax_expected_domain")
 
 _OF_A_ROLE = frozenset(name for name in _held.documented() if name.endswith(("_profile", "_scoping")))
 """Where a role is given a profile of its own."""
+
+_END_ALONE = ("provision", "audit")
+"""Playbooks in which nothing but the end asks for the whole record."""
 
 YAML_ENDINGS = (".yml", ".yaml", ".json")
 
@@ -121,13 +126,16 @@ class ActionModule(ActionBase):
         except (ValueError, OSError) as exc:
             refused.append(f"the folder of the results cannot be used: {_reason(exc)}.")
         migration = self._migration(playbook, said, known["document"], found, refused, blocked)
+        # The main process keeps it for every host as long as the run lasts, and text takes a seventh of the room.
+        as_text = playbook in _END_ALONE and not migration and bool(known["document"])
         answer: Json = {
             "host": name,
             "playbook": playbook,
             "tenant": str(said.get("mail2fax_tenant") or ""),
             "expected_domain": str(said.get("mail2fax_expected_domain") or ""),
             "refused": refused,
-            "record": known["document"],
+            "record": {} if as_text else known["document"],
+            "record_text": json.dumps(known["document"]) if as_text else "",
             "record_refused": known["refused"],
             "known": _records.known(known["document"]),
             "migration": migration,
@@ -208,15 +216,19 @@ class ActionModule(ActionBase):
 
     def _definition(self, playbook: str, said: Json, migration: Json, found: Json) -> Json:
         """What the profile comes to, for all roles at once; empty where each has to look it up for itself: where the
-        inventory names another profile for a role, where a migration goes on meanwhile, and where there is none."""
+        inventory names another profile for a role, where a migration goes on meanwhile, and where there is none. Of a
+        profile of ours, what only a sheet needs is left to whoever makes the sheet."""
         if playbook == "migrate" or _OF_A_ROLE & found.keys():
             return {}
         profile = str(said.get("mail2fax_profile") or "imagicle_ews")
         try:
-            return _both.declared(profile, said.get("mail2fax_scoping"), migration, self._profiles(found))
+            whole = _both.declared(profile, said.get("mail2fax_scoping"), migration, self._profiles(found))
         except _profile.ProfileError:
             # Whoever needs it says so.
             return {}
+        if migration or profile not in _profile.names():
+            return whole
+        return {name: value for name, value in whole.items() if name not in _sheet.OF_A_SHEET}
 
     def _profiles(self, found: Json) -> t.Callable[[str, t.Any], Json]:
         def load(term: str, scoping: t.Any) -> Json:

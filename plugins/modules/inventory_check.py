@@ -74,9 +74,14 @@ expected_domain:
   returned: without O(hosts)
   type: str
 record:
-  description: The result that the last run left. Empty if there is none, or none that can be used.
+  description: >-
+    The result that the last run left. Empty if there is none, or none that can be used, or where C(record_text) has it.
   returned: without O(hosts)
   type: dict
+record_text:
+  description: The same as JSON, where nothing but the end of the run asks for it. Empty otherwise.
+  returned: without O(hosts)
+  type: str
 record_refused:
   description: Why the result that is there cannot be used. Empty if it can.
   returned: without O(hosts)
@@ -84,7 +89,8 @@ record_refused:
 known:
   description: >-
     What the steps ask of the last result: C(app_id), C(made_by), C(tenant_id), C(key_id), C(key_ids), C(stored_in),
-    C(adopted), C(accepted_credentials), C(ews_in_force_by) and C(proof_by). Ids are empty where nothing is known.
+    C(adopted), C(accepted_credentials), C(ews_in_force_by), C(proof_by) and C(removing). Ids are empty where
+    nothing is known.
   returned: without O(hosts)
   type: dict
 definition:

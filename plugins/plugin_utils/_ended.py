@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible import constants
@@ -29,9 +30,9 @@ def stopped(known: Json) -> Json:
     return found if isinstance(found, t.Mapping) and found.get("msg") else {}
 
 
-def record(known: Json) -> Json:
-    """What an earlier run has left, as this one has read it."""
-    found = (known.get(_held.BEGUN) or {}).get("record") or known.get("handover_last")
+def record(begun: Json) -> Json:
+    """What an earlier run has left, in what the first task of a playbook has found."""
+    found = json.loads(str(begun["record_text"])) if begun.get("record_text") else begun.get("record")
     return found if isinstance(found, t.Mapping) else {}
 
 

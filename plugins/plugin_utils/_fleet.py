@@ -92,7 +92,7 @@ def rows(hosts: t.Iterable[t.Any], variables: t.Mapping[str, t.Any]) -> list[Row
         known = variables.get(host, {})
         begun = known.get(_held.BEGUN) or {}
         # A rotation may leave a tenant out, for what its last result says.
-        last = begun.get("record") if begun.get("playbook") == "rotate" or host in waiting else None
+        last = _ended.record(begun) if begun.get("playbook") == "rotate" or host in waiting else None
         last = last or known.get("handover_last")
         if host in waiting:
             found.append(not_begun(host, last))

@@ -15,7 +15,7 @@ import functools
 import typing as t
 
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput, M365Error
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held, _refused, _sheet
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _held, _profile, _refused, _sheet
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document import record, words
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.result import result
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
@@ -149,7 +149,7 @@ class Handover:
 
     def page(self, found: Json) -> str:
         try:
-            return _sheet.page(found["document"], self.profile, host=self.host, **self._said("about"))
+            return _sheet.page(found["document"], self._whole_profile, host=self.host, **self._said("about"))
         except ValueError as exc:
             raise InvalidInput(str(exc), attempted="make the hand-over sheet") from None
 
@@ -180,6 +180,14 @@ class Handover:
         return t.cast("Json", self._said("definition"))
 
     @property
+    def _whole_profile(self) -> Json:
+        """With what only a sheet needs, which the look at the inventory leaves out of profiles of ours."""
+        if self.profile.keys() >= _sheet.OF_A_SHEET:
+            return self.profile
+        whole = _profile.load(self.profile["name"])
+        return {**self.profile, **{name: whole[name] for name in _sheet.OF_A_SHEET}}
+
+    @property
     def results(self) -> Json:
         return self._said("results") or {}
 
@@ -188,7 +196,8 @@ class Handover:
         """The result of the last run."""
         if self._look is not None and self._look.get("record_refused"):
             return record.Record(refused=str(self._look["record_refused"]))
-        text = self._said("record") if self._look is None else plain(self._look.get("record"))
+        look = self._look
+        text = self._said("record") if look is None else plain(look.get("record_text") or look.get("record"))
         tenant = (self.results.get("preflight") or {}).get("tenant") or {}
         return record.read(text, self.host, tenant.get("id"))
 

@@ -108,6 +108,7 @@ def known(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "ews_in_force_by": document.get("ews_in_force_by") or "",
         "tokens_until": str(document.get("tokens_until") or ""),
         "proof_by": document.get("proof_by") or "",
+        "removing": bool(document.get("removing")),
     }
 
 

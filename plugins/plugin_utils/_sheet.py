@@ -26,6 +26,9 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils._document.times impo
 
 Json = dict[str, t.Any]
 
+OF_A_SHEET = frozenset({"errors", "handover"})
+"""What of a profile nothing but a sheet needs."""
+
 _MAIL = ("imap", "pop", "smtp")
 """Protocols whose client is told host, port, encryption, method and user name, each by itself."""
 
