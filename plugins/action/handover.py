@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.mail2fax.m365.plugins.action import handover_file
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import M365Error
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import refusal
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _handover
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _arguments, _handover
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._values import Values
 
 Json = dict[str, t.Any]
@@ -36,19 +37,23 @@ class ActionModule(ActionBase):
                 "stopped": {"type": "dict", "default": {}},
             }
         )
+        with _arguments.of_an_action(self._templar, constants.DEFAULT_LOCAL_TMP):
+            answer.update(self._of(args))
+        return answer
+
+    def _of(self, args: Json) -> Json:
         host = str(self._known["inventory_hostname"])
         try:
             self._handover = _handover.Handover(host, Values(self._templar, self._known), self._known)
             match args["stage"]:
                 case "check":
-                    answer.update(self._check())
+                    return self._check()
                 case "write":
-                    answer.update(self._write())
+                    return self._write()
                 case _:
-                    answer.update(self._told(self._handover.certain(args["stopped"])), changed=False)
+                    return {**self._told(self._handover.certain(args["stopped"])), "changed": False}
         except M365Error as exc:
-            answer.update(refusal(exc))
-        return answer
+            return refusal(exc)
 
     def _check(self) -> Json:
         return self._file(

@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+import importlib
 import typing as t
 
 from ansible import constants
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _names
+from ansible_collections.mail2fax.m365.plugins.module_utils._argspec import CONNECTION
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import Nobody
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import refusal, without_secrets
 from ansible_collections.mail2fax.m365.plugins.module_utils._preflight.tenant_info import DOOR
+from ansible_collections.mail2fax.m365.plugins.module_utils._reads import AtHand, Reads
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources import secret
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _held, _planned, _together
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ahead, _arguments, _held, _planned, _together
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import open_receiver
@@ -30,6 +35,11 @@ _OF_THE_SECRET = {
 }
 """Options of the look, by which those of entra_application_secret are meant."""
 
+_ASK = frozenset({"exchange_mailbox_permission", "exchange_mailbox_protocols"})
+"""What may ask even so: rights are read mailbox by mailbox, and switches beside them, which the look does not do."""
+
+_MODULES = "ansible_collections.mail2fax.m365.plugins.modules"
+
 _KNOWN = ("stored_key_ids", "stored_in", "stored_intent")
 """What the store tells, in the words of entra_application_secret."""
 
@@ -38,6 +48,7 @@ class ActionModule(LaneAction):
     """The module of the same name, without a process of its own. Only from here a secret store can be opened."""
 
     door = DOOR
+    _read: AtHand | None = None
 
     def _run(self, variables: Json) -> Json:
         """In a playbook of ours two hosts that turn out to mean one application are both stopped here, or at their next
@@ -55,11 +66,52 @@ class ActionModule(LaneAction):
 
     def _in_process(self, args: Json, variables: Json) -> Json:
         # A store is opened here even where the look has a process of its own.
-        here = not args.get("store") or self._switched_on(variables)
-        return self._after_all_else(args, variables, super()._in_process if here else super()._as_module)
+        if args.get("store") and not self._switched_on(variables):
+            return self._after_all_else(args, variables, super()._as_module)
+        result = self._after_all_else(args, variables, super()._in_process)
+        ahead = self._asked_ahead(plain(args), variables, result)
+        return {**result, _ahead.RESULT: ahead} if ahead else result
 
     def _as_module(self, args: Json, variables: Json) -> Json:
         return self._after_all_else(args, variables, super()._as_module)
+
+    def _reads(self, params: Json, variables: Json) -> Reads:
+        """What is read here goes to the tasks after this one, and to what is asked ahead of them."""
+        reads = super()._reads(params, variables)
+        if reads.gives and reads.shelf is not None:
+            self._read = AtHand(reads.shelf)
+            reads = Reads(self._read, gives=True)
+        return reads
+
+    def _asked_ahead(self, args: Json, variables: Json, look: Json) -> Json:
+        """What the tasks after this one have come to, by the names of their results, where they have nothing to do."""
+        steps = _ahead.steps(str(variables.get(_held.PLAYBOOK)))
+        if steps is None or look.get("outcome") != "ok" or args.get("exchange_transport") == "winrm":
+            return {}
+        if (read := self._read) is None:
+            return {}
+        connection = {name: args[name] for name in CONNECTION.options if name in args}
+
+        def services(params: Json) -> Json:
+            return open_receiver(params["store"], self.controller(params)) if params.get("store") else {}
+
+        def asked(module: str, options: Json) -> Json:
+            door: Door = importlib.import_module(f"{_MODULES}.{module}").DOOR
+            return self._through(
+                door,
+                {**connection, **options},
+                variables,
+                services=services,
+                check_mode=True,
+                known=Reads(read, takes=door.takes),
+                nobody=None if module in _ASK else Nobody(),
+            )
+
+        with _arguments.of_an_action(self._templar, constants.DEFAULT_LOCAL_TMP) as arguments:
+            try:
+                return _ahead.results(steps, self._templar, variables, look, arguments, asked)
+            except _ahead.NotPlain:
+                return {}
 
     def _after_all_else(self, args: Json, variables: Json, look: Look) -> Json:
         """What is refused, then what the store says, then the look, with what the store knows."""

@@ -109,6 +109,16 @@ class Transport(t.Protocol):
         """Return the answer, whatever its status."""
 
 
+class Nobody:
+    """Stands where a task is to do without the services: whatever it asks, it cannot be reached."""
+
+    def send(self, request: Request, timeout_s: float) -> Response:
+        raise Unreachable(f"nobody asks {request.host} here", lasting=True)
+
+    def dial(self, host: str, port: int, timeout_s: float, *, encrypted: bool = True) -> Line:
+        raise Unreachable(f"nobody asks {host} here", lasting=True)
+
+
 def missing_library(library: str, trace: str | None) -> MissingLibrary:
     """How to install it, where: a task runs in the interpreter that the inventory names."""
     import sys

@@ -76,6 +76,10 @@ class Reads:
         self._wrote = False
 
     @property
+    def shelf(self) -> Shelf | None:
+        return self._shelf
+
+    @property
     def gives(self) -> bool:
         """Whether it is worth while to read what only later tasks will ask for."""
         return self._gives
@@ -136,6 +140,31 @@ class Reads:
         if self._gives and self._shelf is not None and self._began is not None and (named := tenant_id()):
             at, here = self._began
             self._shelf.keep(Looked(named, at, here, self._service.heard), self._answers)
+
+
+class AtHand:
+    """A shelf, and what this task itself has put on it, for more that is asked within the task."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._looked: Looked | None = None
+        self._answers: dict[str, str] = {}
+
+    def looked(self) -> Looked | None:
+        # Whether the run has written in the tenant since, the shelf knows.
+        return self._looked if self._looked is not None and self._shelf.looked() is not None else None
+
+    def answer(self, key: str) -> t.Any:
+        text = self._answers.get(key)
+        return None if text is None else json.loads(text)
+
+    def keep(self, looked: Looked, answers: t.Mapping[str, str]) -> None:
+        self._looked, self._answers = looked, {**answers}
+        self._shelf.keep(looked, answers)
+
+    def drop(self, tenant_id: str) -> None:
+        self._looked, self._answers = None, {}
+        self._shelf.drop(tenant_id)
 
 
 def key(*parts: t.Any) -> str:

@@ -66,6 +66,11 @@ options:
     description: How many mailboxes O(scan=all) looks at. If the tenant has more, a warning says so.
     type: int
     default: 1000
+  held_against:
+    description:
+      - What is declared, and the last report, in the shape of the context of P(mail2fax.m365.reach_report#filter). What
+        was found is held against it where Ansible itself runs, and RV(report) is the report.
+    type: dict
 notes:
   - For one application it takes at most 6 requests to Graph and 6 to Exchange, beside the pages of members of groups
     and scopes. For all applications it takes as many as there are applications with power over mail, whatever the
@@ -108,6 +113,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+report:
+  description: What the filter P(mail2fax.m365.reach_report#filter) makes of the result.
+  returned: success, with O(held_against)
+  type: dict
 at:
   description: When this was read, by the service's clock (ISO 8601, UTC).
   returned: success

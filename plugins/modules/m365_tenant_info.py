@@ -817,6 +817,12 @@ mailbox_permission:
       description: Entries of SIDs that Exchange knows nobody of.
       type: list
       elements: dict
+ahead:
+  description: >-
+    What the tasks that follow in a playbook of this collection would return, by the names under which they register it:
+    found out by what was read here, where none of them has anything to do or to say. They are then left out.
+  returned: in the playbooks provision and audit, when nothing is to be done
+  type: dict
 stored_key_ids:
   description: Key IDs of all secrets whose value O(store) holds.
   returned: when O(store) could be opened

@@ -24,6 +24,7 @@ import typing as t
 from jinja2 import Environment
 
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _compiled
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._values import Values
 
 try:
     from ansible._internal._templating._lazy_containers import _AnsibleLazyTemplateMixin as LazyContainer
@@ -45,6 +46,7 @@ class Arguments:
     def __init__(self, compiled: _compiled.Compiled | None) -> None:
         self.compiled = compiled
         self._variables: t.Any = None
+        self._values: Values | None = None
         self._remembering: t.Any = None
         self._templates: dict[str, t.Any] = {}
         self._ready: set[str] = set()
@@ -61,10 +63,17 @@ class Arguments:
             environment.arguments = self
         if self._variables is not templar.available_variables:
             self._variables, self._remembering = templar.available_variables, None
+            self._values = Values(templar, self._variables) if self._variables.__class__ is dict else None
+
+    def option(self, value: t.Any, templar: t.Any) -> t.Any:
+        """What an option of the task amounts to, by what was lent to ``templar``. Raises whatever Ansible does."""
+        if self._values is None or self._variables is not templar.available_variables:
+            return templar.template(value)
+        return self._values.option(value)
 
     def end(self) -> None:
         """The values were those of the arguments alone."""
-        self._variables = self._remembering = None
+        self._variables = self._values = self._remembering = None
 
     def template(self, source: str, environment: t.Any, made: t.Callable[[str], t.Any]) -> t.Any:
         """The template of a text that means the same each time."""
@@ -106,6 +115,17 @@ def of_a_task(folder: str) -> t.Iterator[Arguments]:
         yield arguments
     finally:
         arguments.end()
+
+
+@contextlib.contextmanager
+def of_an_action(templar: t.Any, folder: str) -> t.Iterator[Arguments]:
+    """While an action renders variables for itself."""
+    with of_a_task(folder) as arguments:
+        # What an action gets is Ansible's public wrapper around the one that a task has.
+        engine = getattr(templar, "_engine", None)
+        if engine is not None:
+            arguments.lend(engine)
+        yield arguments
 
 
 def known(kind: t.Any) -> bool:

@@ -38,7 +38,7 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._errors import (
     M365Error,
     Unreachable,
 )
-from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
+from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS, Nobody
 from ansible_collections.mail2fax.m365.plugins.module_utils._module import (
     cleaner,
     complaint,
@@ -111,7 +111,7 @@ class LaneAction(ActionBase):
     @classmethod
     def finalize_task_arg(cls, name: str, value: t.Any, templar: t.Any, context: _arguments.Arguments) -> t.Any:
         context.lend(templar)
-        return super().finalize_task_arg(name, value, templar, None)
+        return context.option(value, templar)
 
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         variables = task_vars or {}
@@ -327,9 +327,18 @@ class LaneAction(ActionBase):
         return self._through(self.door, args, variables, services=self.services, check_mode=check_mode)
 
     def _through(
-        self, door: Door, args: Json, variables: Json, *, services: t.Callable[[Json], Json], check_mode: bool
+        self,
+        door: Door,
+        args: Json,
+        variables: Json,
+        *,
+        services: t.Callable[[Json], Json],
+        check_mode: bool,
+        known: Reads | None = None,
+        nobody: Nobody | None = None,
     ) -> Json:
-        """What a door has to say in this process."""
+        """What a door has to say in this process, with ``known`` by what this task has read; ``nobody`` stands in the
+        place of the services."""
         with environment(self._own_environment()):
             given = plain(args)
             checked = ArgumentSpecValidator(**door.argument_spec.kwargs()).validate(given)
@@ -337,12 +346,14 @@ class LaneAction(ActionBase):
             if checked.error_messages:
                 return self._presented(refused_by_ansible(self._complaint(checked, given)), checked, variables)
             wanted = _run.worker_wanted()
-            reads = self._reads(params, variables)
+            reads = known or self._reads(params, variables)
 
             def tenant() -> Tenant:
                 return Tenant(
                     params,
                     environment=os.environ,
+                    transport=nobody,
+                    dialer=nobody,
                     share=lambda sign_in: shared(sign_in, params),
                     reached=lambda: any_in(constants.DEFAULT_LOCAL_TMP),
                     still_wanted=wanted,

@@ -18,12 +18,13 @@ import importlib
 import os
 import pkgutil
 
-from ansible.plugins.loader import filter_loader, test_loader
+from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
 
 from ansible_collections.mail2fax.m365.plugins.module_utils import _tls
 from ansible_collections.mail2fax.m365.plugins.module_utils._http import HAS_REQUESTS
 from ansible_collections.mail2fax.m365.plugins.module_utils._transport import trusting
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
+    _ahead,
     _arguments,
     _client_words,
     _compiled,
@@ -61,10 +62,19 @@ def preload() -> None:
     _tokens.make_ready()
     _compiled.make_ready()
     _arguments.make_ready()
+    _ahead.make_ready()
     # Where no playbook runs, as in tests of one plugin, the loaders may not find Ansible's own: nothing is lost.
     with contextlib.suppress(KeyError):
         filter_loader.get("ansible.builtin.default")
         test_loader.get("ansible.builtin.defined")
+        lookup_loader.get("ansible.builtin.env")
+        lookup_loader.get("ansible.builtin.vars")
+    # Ansible asks for these where a name is written out, and msal for its companion at every sign-in.
+    for name in ("filter", "test", "lookup"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"ansible_collections.ansible.builtin.plugins.{name}")
+    with contextlib.suppress(ImportError):
+        importlib.import_module("msal_extensions")
     # As Python advises before a fork: a worker's collector would go through all that the main process has, for nothing.
     gc.collect()
     gc.freeze()

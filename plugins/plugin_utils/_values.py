@@ -27,6 +27,11 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import _blanks, _loc
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import key_of, plain
 
 try:
+    from ansible.errors import AnsibleValueOmittedError
+except ImportError:  # up to ansible-core 2.18, which has another way to leave an option out
+    AnsibleValueOmittedError = NotImplementedError
+
+try:
     from ansible.template import is_trusted_as_template
 except ImportError:  # up to ansible-core 2.18
 
@@ -60,6 +65,13 @@ class _Missing:
 
 
 _MISSING = _Missing()
+
+
+class _Omitted:
+    """What a task leaves out."""
+
+
+OMITTED = _Omitted()
 
 
 class _NotSimple(Exception):
@@ -97,6 +109,11 @@ class _Simple:
     name: str = ""
     other: _Term | None = None
 
+    @property
+    def may_omit(self) -> bool:
+        terms = [self.term] if self.other is None else [self.term, self.other]
+        return any(one.given is OMITTED for term in terms for one in term.filters)
+
 
 @functools.cache
 def _read(template: str) -> _Simple | None:
@@ -116,6 +133,8 @@ def _term(text: str) -> _Term:
         _Filter(one["name"].rpartition(".")[2], _given(one["given"]), bool(one["falsy"]))
         for one in _ONE_FILTER.finditer(first + filters)
     ]
+    if any(one.given is OMITTED and (one.name != "default" or one is not found[-1]) for one in found):
+        raise _NotSimple
     return _Term(_path(path.strip()), tuple(found))
 
 
@@ -130,6 +149,8 @@ def _given(text: str | None) -> t.Any:
     """What a filter is given."""
     if text is None or text in _WORDS:
         return _WORDS.get(text or "none")
+    if text == "omit":
+        return OMITTED
     return ast.literal_eval(text) if re.fullmatch(_LITERAL, text, re.ASCII) else _path(text)
 
 
@@ -186,12 +207,35 @@ class Values:
             return plain(raw)
         return plain(self._templar.template(raw))
 
+    def option(self, raw: t.Any) -> t.Any:
+        """What an option of a task amounts to. What is not simple is as Ansible has it. Raises whatever Ansible does;
+        AnsibleValueOmittedError where the option is left out."""
+        if (found := self._option(raw)) is OMITTED:
+            raise AnsibleValueOmittedError
+        return found
+
+    def _option(self, raw: t.Any) -> t.Any:
+        if isinstance(raw, str):
+            simple = _read(str.__str__(raw)) if is_trusted_as_template(raw) else None
+            if simple is not None:
+                with contextlib.suppress(Exception):
+                    return self._simple(simple)
+        elif isinstance(raw, Mapping):
+            found = {key: self._option(item) for key, item in raw.items()}
+            return {key: item for key, item in found.items() if item is not OMITTED}
+        elif isinstance(raw, (list, tuple)):
+            return [item for item in map(self._option, raw) if item is not OMITTED]
+        try:
+            return self._templar.template(raw)
+        except AnsibleValueOmittedError:
+            return OMITTED
+
     def _text(self, raw: str) -> t.Any:
         text = str.__str__(raw)
         if not _MARK.search(text) or not is_trusted_as_template(raw):
             return text
         simple = _read(text)
-        if simple is not None:
+        if simple is not None and not simple.may_omit:
             # Whatever is wrong with it, Ansible knows what that means, as where a filter stands for what is not there.
             with contextlib.suppress(Exception):
                 return self._simple(simple)

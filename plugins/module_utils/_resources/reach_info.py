@@ -253,6 +253,8 @@ SPEC = ArgumentSpec(
         "candidates": {"type": "list", "elements": "str", "default": []},
         "scan": {"type": "str", "choices": ["candidates", "all"], "default": "candidates"},
         "scan_limit": {"type": "int", "default": 1000},
+        # For the action plugin, which has the words for it.
+        "held_against": {"type": "dict"},
     }
 )
 DOOR = Door(ReachInfo, SPEC)

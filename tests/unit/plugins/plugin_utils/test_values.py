@@ -186,7 +186,7 @@ def test_names_that_are_no_variables_are_left_to_ansible() -> None:
     told = [
         "omit",
         "x if vars is undefined else y",
-        "x | default(omit)",
+        "x | default(omit) | mail2fax.m365.said(1)",
         "hostvars.other",
         "x | mail2fax.m365.said(omit)",
         "x | mail2fax.m365.said(y | default(1))",
