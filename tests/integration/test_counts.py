@@ -19,7 +19,7 @@ from tests.integration.fleet import Fleet, is_write, places, tenants
 
 MOST = {
     "provision": Counts(tasks=9, templates=13, imports=0, graph=1, exchange=3, sign_ins=2, proof=3),
-    "audit": Counts(tasks=11, templates=26, imports=0, graph=2, exchange=6, sign_ins=2, proof=3),
+    "audit": Counts(tasks=11, templates=15, imports=0, graph=2, exchange=6, sign_ins=2, proof=3),
 }
 SECOND = places(2)[-1]
 
