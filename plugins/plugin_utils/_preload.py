@@ -67,14 +67,14 @@ def preload() -> None:
     with contextlib.suppress(KeyError):
         filter_loader.get("ansible.builtin.default")
         test_loader.get("ansible.builtin.defined")
+    # Where a name is written out, Ansible asks for these packages.
+    with contextlib.suppress(ImportError):
+        for kind in ("filter", "test", "lookup"):
+            importlib.import_module(f"ansible_collections.ansible.builtin.plugins.{kind}")
         lookup_loader.get("ansible.builtin.env")
         lookup_loader.get("ansible.builtin.vars")
-    # Ansible asks for these where a name is written out, and msal for its companion at every sign-in.
-    for name in ("filter", "test", "lookup"):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"ansible_collections.ansible.builtin.plugins.{name}")
     with contextlib.suppress(ImportError):
-        importlib.import_module("msal_extensions")
+        importlib.import_module("msal_extensions")  # for which msal looks at every sign-in
     # As Python advises before a fork: a worker's collector would go through all that the main process has, for nothing.
     gc.collect()
     gc.freeze()
