@@ -86,9 +86,7 @@ class ActionModule(LaneAction):
     def _asked_ahead(self, args: Json, variables: Json, look: Json) -> Json:
         """What the tasks after this one have come to, by the names of their results, where they have nothing to do."""
         steps = _ahead.steps(str(variables.get(_held.PLAYBOOK)))
-        if steps is None or look.get("outcome") != "ok" or args.get("exchange_transport") == "winrm":
-            return {}
-        if (read := self._read) is None:
+        if steps is None or look.get("outcome") != "ok" or (read := self._read) is None:
             return {}
         connection = {name: args[name] for name in CONNECTION.options if name in args}
 
@@ -96,6 +94,11 @@ class ActionModule(LaneAction):
             return open_receiver(params["store"], self.controller(params)) if params.get("store") else {}
 
         def asked(module: str, options: Json) -> Json:
+            if module in _ASK and options.get("scan") == "all":
+                # Of a look at every mailbox there is to be one.
+                return {}
+            if "store" in options:
+                options = {**options, "store": self._resolved(options["store"])}
             door: Door = importlib.import_module(f"{_MODULES}.{module}").DOOR
             return self._through(
                 door,

@@ -41,6 +41,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _FILES = ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks")
 _ROLE = "ansible.builtin.import_role"
 _AROUND = frozenset({"name", "when", "register", "loop", "loop_control", "vars"})
+_OF_ANSIBLE = frozenset({"role_name", "role_path"})
 _OF_A_ROLE = frozenset({"name", "rolespec_validate"})
 
 
@@ -205,6 +206,10 @@ class _Chain:
 
     def _lend(self, *layers: Json) -> None:
         """The later wins. What the same variables have come to is remembered."""
+        _defaults, variables, above = layers
+        if said := above.keys() & variables.keys() - _OF_ANSIBLE:
+            # A fact and an extra variable win over these, a variable of the inventory does not.
+            raise NotPlain(f"{', '.join(sorted(said))}: nobody here can tell who has the last word")
         if any(one is not other for one, other in zip(layers, self._layers, strict=True)):
             self._layers = layers
             self._engine.available_variables = {name: value for layer in layers for name, value in layer.items()}

@@ -137,7 +137,7 @@ class LaneAction(ActionBase):
         reason = None if here else self._reason_for_a_process(variables)
         args = {**self._connection_of_the_host(variables), **self._task.args}
         if "store" in args:
-            args["store"] = _looked_up.resolved(constants.DEFAULT_LOCAL_TMP, self._inventory_name, args["store"])
+            args["store"] = self._resolved(args["store"])
         if not only_here and not here:
             self._check_connection(variables)
         if reason is None and not only_here and not here and not self._switched_on(variables):
@@ -154,6 +154,10 @@ class LaneAction(ActionBase):
             )
             return refusal(why_not)
         return self._as_module(args, variables)
+
+    def _resolved(self, store: t.Any) -> t.Any:
+        """A store's options, with what look-ups have filled in the first task."""
+        return _looked_up.resolved(constants.DEFAULT_LOCAL_TMP, self._inventory_name, store)
 
     def needs_controller(self, args: t.Mapping[str, t.Any]) -> bool:
         """Whether the options want something that only the controller has."""
@@ -345,6 +349,8 @@ class LaneAction(ActionBase):
             params: Json = checked.validated_parameters
             if checked.error_messages:
                 return self._presented(refused_by_ansible(self._complaint(checked, given)), checked, variables)
+            if nobody is not None and params.get("exchange_transport") == "winrm":
+                return refusal(Unreachable("nobody asks a management host here", lasting=True))
             wanted = _run.worker_wanted()
             reads = known or self._reads(params, variables)
 

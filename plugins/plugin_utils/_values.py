@@ -219,7 +219,9 @@ class Values:
             simple = _read(str.__str__(raw)) if is_trusted_as_template(raw) else None
             if simple is not None:
                 with contextlib.suppress(Exception):
-                    return self._simple(simple)
+                    # Whoever gets it may alter it.
+                    found = self._simple(simple)
+                    return found if found is OMITTED else plain(found)
         elif isinstance(raw, Mapping):
             found = {key: self._option(item) for key, item in raw.items()}
             return {key: item for key, item in found.items() if item is not OMITTED}
@@ -242,11 +244,16 @@ class Values:
         return plain(self._templar.template(raw))
 
     def _simple(self, said: _Simple) -> t.Any:
-        other = said.other is not None and said.name not in self._variables
+        other = said.other is not None and not self._is_defined(said.name)
         value = self._of(said.other if other and said.other else said.term)
         if value is _MISSING:
             raise _NotSimple
         return value
+
+    def _is_defined(self, name: str) -> bool:
+        if isinstance(self._variables.get(name), str):
+            self._value(name)  # To Ansible a template that cannot be rendered is not defined.
+        return name in self._variables
 
     def _of(self, term: _Term) -> t.Any:
         value = self._at(term.path)
@@ -267,6 +274,8 @@ class Values:
         return value
 
     def _what(self, given: t.Any) -> t.Any:
+        if isinstance(given, (list, dict)):
+            return given.__class__()  # It is empty, and one for all who ask.
         return self._at(given) if isinstance(given, _Path) else given
 
     def _at(self, path: _Path) -> t.Any:
@@ -283,7 +292,7 @@ class Values:
             if isinstance(found, str) and below:
                 found, below = self._text(found), False
             if not isinstance(found, Mapping):
-                if found is None or isinstance(found, (str, bool, int, float)):
+                if (found is None or isinstance(found, (str, bool, int, float))) and not hasattr(found, key):
                     return _MISSING
                 raise _NotSimple
             if key not in found:

@@ -12,7 +12,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ahead
+from ansible_collections.mail2fax.m365.plugins.module_utils._door import Door
+from ansible_collections.mail2fax.m365.plugins.module_utils._tenant import Tenant
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ahead, _lane, _stores
 from tests.emulator.hosted import HostedEmulator, start_hosted
 from tests.integration.inprocess import play_in_process
 from tests.integration.site import Run, Site, World
@@ -84,6 +86,63 @@ def test_a_role_is_given_what_the_inventory_says_to_it_alone(tmp_path: pathlib.P
         assert run.code == 0, run.output
         assert OF_THE_ROLES.search(run.output)
         assert [one["tags"] for one in run.after["applications"] if "fax" in one.get("tags", [])]
+
+
+def test_the_last_word_is_an_extra_variable_s(tmp_path: pathlib.Path, alone: t.Callable[[], None]) -> None:
+    """The playbook says of an audit that no secret is rotated."""
+    world = World("the last word", principals=40)
+    with start_hosted(world.tenants()) as emulator:
+        site = settled(tmp_path, emulator, world)
+        runs = [site.play("audit", client_secret_rotate="always")]
+        alone()
+        runs.append(site.play("audit", client_secret_rotate="always"))
+        assert [run.steps["client_secret"] for run in runs] == [runs[1].steps["client_secret"]] * 2 != ["ok", "ok"]
+        assert left(runs[0]) == left(runs[1])
+
+
+def test_a_store_is_opened_with_what_a_look_up_has_filled(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World("a store's token", principals=40)
+    with start_hosted(world.tenants()) as emulator:
+        site = settled(tmp_path, emulator, world)
+        opened: list[str] = []
+
+        def vault(options: t.Mapping[str, t.Any], controller: t.Any) -> t.Any:
+            opened.append(options["token"])
+            return _stores.BACKENDS["vault_file"]({"backend": "vault_file", "path": kept}, controller)
+
+        kept = str(site.folder / "secret.yml")
+        monkeypatch.setitem(_stores.BACKENDS, "hashi_vault", vault)
+        token = "{{ lookup('ansible.builtin.env', 'TOKEN_OF_THE_STORE') }}"
+        store = {"backend": "hashi_vault", "url": "https://vault.example", "path": "fax", "token": token}
+        site.declare(mail2fax_secret_store=store)
+        monkeypatch.setenv("TOKEN_OF_THE_STORE", "hvs.of-the-store")
+        run = site.play("provision")
+        assert run.code == 0, run.output
+        assert not OF_THE_ROLES.search(run.output)
+        assert {*opened} == {"hvs.of-the-store"}
+
+
+def test_no_management_host_is_asked_ahead(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be named in the environment alone."""
+    world = World("by a host", principals=40)
+    with start_hosted(world.tenants()) as emulator:
+        site = settled(tmp_path, emulator, world)
+        look = _lane.LaneAction._through
+
+        def through(self: t.Any, door: Door, args: Json, *more: t.Any, **about: t.Any) -> Json:
+            # The look itself went by the services.
+            with _lane.environment({"M365_EXCHANGE_TRANSPORT": "winrm"} if about.get("nobody") else {}):
+                return look(self, door, args, *more, **about)
+
+        asked: list[str] = []
+        monkeypatch.setattr(_lane.LaneAction, "_through", through)
+        monkeypatch.setattr(Tenant, "by_host", lambda tenant: asked.append(tenant.options["exchange_transport"]))
+        run = site.play("provision")
+        assert run.code == 0, run.output
+        assert asked == []
+        assert OF_THE_ROLES.search(run.output)
 
 
 def test_whatever_an_earlier_playbook_of_the_run_has_left_the_roles_look_for_themselves(tmp_path: pathlib.Path) -> None:

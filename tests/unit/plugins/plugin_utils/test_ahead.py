@@ -132,7 +132,7 @@ def test_a_role_has_its_own_variables_and_those_of_its_import(roles: Roles) -> N
         vars={"one_worked_out": "{{ one_said }}{{ role_path }}"},
     )
     after = task("b", {"x": "{{ one_default | default('gone') }}", "y": "{{ mine }}"}, vars={"mine": "{{ one_said }}!"})
-    roles.found({**one, "vars": {"one_imported": "i"}}, after, one_said="host", one_worked_out="no option")
+    roles.found({**one, "vars": {"one_imported": "i"}}, after, one_said="host")
     assert roles.asked[0][1] == {
         "default": "d",
         "said": "host",
@@ -141,6 +141,16 @@ def test_a_role_has_its_own_variables_and_those_of_its_import(roles: Roles) -> N
         "left": "l",
     }
     assert roles.asked[1][1] == {"x": "gone", "y": "host!"}
+
+
+@pytest.mark.parametrize("name", ["one_worked_out", "one_imported", "mine"])
+def test_who_has_the_last_word_is_left_to_ansible(roles: Roles, name: str) -> None:
+    """An extra variable and a fact win over what a role, an import and a task say, a host's variable does not."""
+    one = roles.role("one", [task("a", {"x": "{{ one_worked_out }}"})], vars={"one_worked_out": "w"})
+    after = task("b", {"y": "{{ mine }}"}, vars={"mine": "m"})
+    assert roles.found({**one, "vars": {"one_imported": "i"}}, after) == {}
+    with pytest.raises(_ahead.NotPlain):
+        roles.found({**one, "vars": {"one_imported": "i"}}, after, **{name: "said by somebody"})
 
 
 def test_files_are_followed(roles: Roles) -> None:

@@ -147,6 +147,7 @@ def wanted() -> list[tuple[t.Any, t.Any]]:
         for truly in ("", ", true")
     ]
     given += [{"a": each, "b": [each, {"c": each}], "d": "{{ number }}"} for each in given[-8:]]
+    given += ["{{ plain if undefined is defined else number }}", "{{ plain.title | default('no key') }}"]
     given += [
         "{{ nothing | default(omit, true) if nobody is defined else plain }}",
         "{{ plain if plain is defined else omit }}",
@@ -300,3 +301,13 @@ def test_our_filters_are_ansible_s_own_to_whoever_asks() -> None:
         assert lent.template(trusted("{{ '' | mail2fax.m365.said(7) }}")) == 7
         with pytest.raises(AnsibleError, match=r"mail2fax\.m365\.days_until"):
             lent.template(trusted("{{ 'x' | mail2fax.m365.days_until }}"))
+
+
+def test_nobody_else_has_what_an_option_is_given(tmp_path: pathlib.Path) -> None:
+    for given in ("{{ nobody | default([]) }}", "{{ listed }}"):
+        first = Task(templar()).argument(given)
+        before = list(first)
+        first.append("mine")
+        assert Task(templar()).argument(given) == before
+    one = Task(templar())
+    assert one.argument("{{ listed }}") is not one.argument("{{ listed }}")
