@@ -65,7 +65,7 @@ def _is_over(holder: str) -> bool:
         return True
     now_there = _started(int(number))
     if now_there is not None:
-        return now_there != started
+        return now_there != started or _has_ended(int(number))
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
@@ -87,7 +87,17 @@ def _machine() -> str:
 
 def _started(number: int) -> str | None:
     """When that process began, in the kernel's own count; None where nobody tells."""
-    with contextlib.suppress(OSError, IndexError):
-        stat = pathlib.Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
-        return stat.rpartition(")")[2].split()[19]
-    return None
+    fields = _stat(number)
+    return fields[19] if len(fields) > 19 else None
+
+
+def _has_ended(number: int) -> bool:
+    """What has ended stays in the list until somebody asks for its exit status, and in some containers nobody does."""
+    return _stat(number)[:1] in (["Z"], ["X"])
+
+
+def _stat(number: int) -> list[str]:
+    with contextlib.suppress(OSError):
+        text = pathlib.Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+        return text.rpartition(")")[2].split()
+    return []
