@@ -42,25 +42,30 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether every target is met; None where there is none, or nothing to tell it by."""
-        pairs = (
-            (self.ratio, self.of_base),
-            (self.floor_ratio, self.of_floor),
-            (statistics.median(self.own), self.itself),
-        )
-        told = [(value, most) for value, most in pairs if most is not None]
-        if not told or any(value is None for value, _most in told):
-            return None
-        return all(value is not None and round(value, 2) <= most for value, most in told)
+        told = [value if value is None else round(value, 2) <= most for value, most, _of in self._targets()]
+        return None if not told or None in told else all(told)
 
     def target(self) -> str:
-        said = []
-        if self.of_base is not None:
-            said.append(f"{self.of_base:g} of the base")
-        if self.of_floor is not None:
-            said.append(f"{self.of_floor:g} of the floor")
-        if self.itself is not None:
-            said.append(f"{self.itself:g}")
-        return ", ".join(said) or "-"
+        return ", ".join(f"{most:g}{of}" for _value, most, of in self._targets()) or "-"
+
+    def verdict(self) -> str:
+        """Of each target where they differ, in their order."""
+        if self.met is None:
+            return "-"
+        told = [
+            "met" if value is not None and round(value, 2) <= most else "not met"
+            for value, most, _of in self._targets()
+        ]
+        return told[0] if len({*told}) == 1 else ", ".join(told)
+
+    def _targets(self) -> list[tuple[float | None, float, str]]:
+        """What was measured, the most that it may be, and of what."""
+        all_of_them = (
+            (self.ratio, self.of_base, " of the base"),
+            (self.floor_ratio, self.of_floor, " of the floor"),
+            (statistics.median(self.own), self.itself, ""),
+        )
+        return [(value, most, of) for value, most, of in all_of_them if most is not None]
 
     def cells(self) -> tuple[str, ...]:
         spread = f"{min(self.ratios):.2f}-{max(self.ratios):.2f}" if len(self.ratios) > 1 else "-"
@@ -72,7 +77,7 @@ class Row:
             spread,
             _number(self.floor_ratio),
             self.target(),
-            {True: "met", False: "not met", None: "-"}[self.met],
+            self.verdict(),
         )
 
 

@@ -88,11 +88,12 @@ def test_a_ratio_is_the_median_of_the_pairs_and_is_held_against_its_target() -> 
     assert (row.ratio, row.floor_ratio, row.met) == (0.5, 1.0, True)
     dearer = table.Row("one more", [1.2, 2.4, 4.0], [2.0, 4.0, 5.0], [1.0, 2.0, 3.0], of_base=0.7, of_floor=1.1)
     assert (dearer.ratio, dearer.floor_ratio, dearer.met) == (0.6, 1.2, False)
+    assert dearer.verdict() == "met, not met"
     assert table.Row("nothing to tell by", [1.0], [2.0], of_base=0.5, of_floor=1.3).met is None
     assert table.Row("itself", [150.0, 151.0], [300.0, 300.0], itself=150).met is False
     told = table.lines("5591cd0", [row, dearer])
     assert told[0].split() == ["THIS", "TREE", "5591cd0", "RATIO", "FROM-TO", "OF", "FLOOR", "AT", "MOST"]
-    assert told[2].endswith("not met")
+    assert told[2].endswith("  met, not met")
     assert table.rst("5591cd0", [row])[-6:] == [
         "   * - one more",
         *(f"     - {cell}" for cell in ("2.00", "4.00", "0.50", "1.00", "0.5 of the base, 1.3 of the floor: met")),
