@@ -38,6 +38,7 @@ there, the playbook leaves them out."""
 
 OURS = "mail2fax.m365."
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
+_READ = ("playbooks/tasks/*_steps.yml", *(f"roles/*/{kind}/*.yml" for kind in ("tasks", "defaults", "vars")))
 _FILES = ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks")
 _ROLE = "ansible.builtin.import_role"
 _AROUND = frozenset({"name", "when", "register", "loop", "loop_control", "vars"})
@@ -47,9 +48,6 @@ _OF_A_ROLE = frozenset({"name", "rolespec_validate"})
 
 class NotPlain(Exception):
     """Something is to be done or to be said, or nobody here can tell."""
-
-
-_READ = ("playbooks/tasks/*_steps.yml", *(f"roles/*/{kind}/*.yml" for kind in ("tasks", "defaults", "vars")))
 
 
 @dataclass(frozen=True)
