@@ -9,7 +9,6 @@ import typing as t
 from ansible_collections.mail2fax.m365.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mail2fax.m365.plugins.module_utils._resources.secret import DOOR
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import open_receiver
 
 
 class ActionModule(LaneAction):
@@ -26,4 +25,4 @@ class ActionModule(LaneAction):
                 "return_value returns the secret in clear, and the task does not have no_log: true",
                 cure="set no_log: true on the task, or better: name a store",
             )
-        return open_receiver(params["store"], self.controller(params)) if params.get("store") else {}
+        return self.receiver(params)

@@ -21,7 +21,6 @@ from ansible_collections.mail2fax.m365.plugins.module_utils._resources import se
 from ansible_collections.mail2fax.m365.plugins.plugin_utils import _ahead, _arguments, _held, _planned, _together
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._lane import LaneAction
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import open_receiver
 
 Json = dict[str, t.Any]
 Look = t.Callable[[Json, Json], Json]
@@ -90,9 +89,6 @@ class ActionModule(LaneAction):
             return {}
         connection = {name: args[name] for name in CONNECTION.options if name in args}
 
-        def services(params: Json) -> Json:
-            return open_receiver(params["store"], self.controller(params)) if params.get("store") else {}
-
         def asked(module: str, options: Json) -> Json:
             if module in _ASK and options.get("scan") == "all":
                 # Of a look at every mailbox there is to be one.
@@ -104,7 +100,7 @@ class ActionModule(LaneAction):
                 door,
                 {**connection, **options},
                 variables,
-                services=services,
+                services=self.receiver,
                 check_mode=True,
                 known=Reads(read, takes=door.takes),
                 nobody=None if module in _ASK else Nobody(),
@@ -154,7 +150,7 @@ class ActionModule(LaneAction):
             secret.DOOR,
             asked,
             variables,
-            services=lambda params: open_receiver(params["store"], self.controller(params)),
+            services=self.receiver,
             check_mode=True,
         )
 

@@ -21,6 +21,7 @@ import typing as t
 import uuid
 from dataclasses import dataclass
 
+from ansible_collections.mail2fax.m365.plugins.module_utils import _process
 from ansible_collections.mail2fax.m365.plugins.module_utils._time import instant, iso
 
 
@@ -65,7 +66,7 @@ def _is_over(holder: str) -> bool:
         return True
     now_there = _started(int(number))
     if now_there is not None:
-        return now_there != started or _has_ended(int(number))
+        return now_there != started or _process.has_ended(_process.fields(int(number)))
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
@@ -87,17 +88,5 @@ def _machine() -> str:
 
 def _started(number: int) -> str | None:
     """When that process began, in the kernel's own count; None where nobody tells."""
-    fields = _stat(number)
-    return fields[19] if len(fields) > 19 else None
-
-
-def _has_ended(number: int) -> bool:
-    """What has ended stays in the list until somebody asks for its exit status, and in some containers nobody does."""
-    return _stat(number)[:1] in (["Z"], ["X"])
-
-
-def _stat(number: int) -> list[str]:
-    with contextlib.suppress(OSError):
-        text = pathlib.Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
-        return text.rpartition(")")[2].split()
-    return []
+    told = _process.fields(number)
+    return told[_process.BEGAN] if told else None

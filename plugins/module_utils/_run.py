@@ -13,8 +13,9 @@ time at which it began, because ids are used again.
 from __future__ import annotations
 
 import os
-import pathlib
 import typing as t
+
+from ansible_collections.mail2fax.m365.plugins.module_utils import _process
 
 VARIABLE = "M365_RUN"
 """Names the run to a module: ``<process id>:<when it began>``. Set by the action plugins alone."""
@@ -47,13 +48,8 @@ def module_wanted(environment: t.Mapping[str, str]) -> t.Callable[[], bool]:
 
 def _began(pid: int) -> str:
     """When a process began, in ticks since the machine did; empty when there is none, or where /proc is not."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    # A zombie has ended, although nobody has asked for its exit status yet.
-    return "" if len(fields) < 20 or fields[0] in "ZX" else fields[19]
+    told = _process.fields(pid)
+    return "" if not told or _process.has_ended(told) else told[_process.BEGAN]
 
 
 def _descends_from(ancestor: int) -> bool:
@@ -62,9 +58,8 @@ def _descends_from(ancestor: int) -> bool:
     while pid > 1:
         if pid == ancestor:
             return True
-        try:
-            stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        told = _process.fields(pid)
+        if not told:
             return False
-        pid = int(stat.rpartition(")")[2].split()[1])
+        pid = int(told[_process.PARENT])
     return False

@@ -20,7 +20,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.mail2fax.m365.plugins.plugin_utils import _own_files
+from ansible_collections.mail2fax.m365.plugins.plugin_utils import _arguments, _own_files
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 
 try:
@@ -38,7 +38,6 @@ there, the playbook leaves them out."""
 
 OURS = "mail2fax.m365."
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-_READ = ("playbooks/tasks/*_steps.yml", *(f"roles/*/{kind}/*.yml" for kind in ("tasks", "defaults", "vars")))
 _FILES = ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks")
 _ROLE = "ansible.builtin.import_role"
 _AROUND = frozenset({"name", "when", "register", "loop", "loop_control", "vars"})
@@ -83,9 +82,23 @@ def _trusted(node: t.Any) -> t.Any:
 def make_ready() -> None:
     """Read the files before a worker is forked."""
     if trust_as_template is not None:
-        for pattern in _READ:
-            for path in _ROOT.glob(pattern):
-                own(path)
+        for path in _ROOT.glob("playbooks/tasks/*_steps.yml"):
+            for role in _roles(own(path)):
+                for kind in ("tasks", "defaults", "vars"):
+                    for file in (_ROOT / "roles" / role / kind).glob("*.yml"):
+                        own(file)
+
+
+def _roles(tasks: t.Sequence[Json]) -> t.Iterator[str]:
+    """The names of those that tasks import, however deep."""
+    for task in tasks:
+        yield from _roles(task.get("block", []))
+        if _ROLE in task:
+            yield _role_of(task[_ROLE])
+
+
+def _role_of(said: Json) -> str:
+    return str(said["name"]).removeprefix(OURS)
 
 
 def steps(playbook: str) -> pathlib.Path | None:
@@ -101,14 +114,14 @@ def results(
     templar: t.Any,
     variables: t.Mapping[str, t.Any],
     look: Json,
-    arguments: t.Any,
+    arguments: _arguments.Arguments,
     asked: Asked,
 ) -> Json:
     """What the tasks of a file come to. Raises NotPlain.
 
-    ``look`` is the look's result, ``arguments`` an ``_arguments.Arguments`` for all that is rendered here.
+    ``look`` is the look's result, ``arguments`` is for all that is rendered here.
     """
-    engine = getattr(templar, "_engine", None)
+    engine = _arguments.engine(templar)
     if engine is None:
         raise NotPlain("this Ansible renders in another way")
     before = engine.available_variables
@@ -128,7 +141,7 @@ def results(
 class _Chain:
     """One task after the other, each with the results of those before it."""
 
-    def __init__(self, engine: t.Any, variables: Json, arguments: t.Any, asked: Asked) -> None:
+    def __init__(self, engine: t.Any, variables: Json, arguments: _arguments.Arguments, asked: Asked) -> None:
         self._engine = engine
         self._variables = variables
         self._arguments = arguments
@@ -143,7 +156,7 @@ class _Chain:
     def _role(self, said: Json, around: _Around) -> None:
         if {*said} - _OF_A_ROLE:
             raise NotPlain("a part of a role")
-        name = str(said["name"]).removeprefix(OURS)
+        name = _role_of(said)
         folder = _ROOT / "roles" / name
         defaults, more = ((own(folder / kind / "main.yml") or {}) for kind in ("defaults", "vars"))
         inside = _Around(

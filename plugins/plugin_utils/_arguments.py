@@ -121,11 +121,14 @@ def of_a_task(folder: str) -> t.Iterator[Arguments]:
 def of_an_action(templar: t.Any, folder: str) -> t.Iterator[Arguments]:
     """While an action renders variables for itself."""
     with of_a_task(folder) as arguments:
-        # What an action gets is Ansible's public wrapper around the one that a task has.
-        engine = getattr(templar, "_engine", None)
-        if engine is not None:
-            arguments.lend(engine)
+        if (inner := engine(templar)) is not None:
+            arguments.lend(inner)
         yield arguments
+
+
+def engine(templar: t.Any) -> t.Any:
+    """What a task has, inside the public wrapper around it that an action gets; None before ansible-core 2.19."""
+    return getattr(templar, "_engine", None)
 
 
 def known(kind: t.Any) -> bool:

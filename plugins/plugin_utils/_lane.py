@@ -63,7 +63,7 @@ from ansible_collections.mail2fax.m365.plugins.plugin_utils import (
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._plain import plain
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._preload import preload
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._store_logins import of_this_run
-from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_store
+from ansible_collections.mail2fax.m365.plugins.plugin_utils._stores import Controller, open_receiver, open_store
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._tokens import KEY, SharedSignIn, any_in
 from ansible_collections.mail2fax.m365.plugins.plugin_utils._traceless import start
 
@@ -167,6 +167,10 @@ class LaneAction(ActionBase):
         """What the door gets from outside beside the tenant; raises M365Error."""
         store = params.get("store")
         return {"store": open_store(store, self.controller(params))} if store else {}
+
+    def receiver(self, params: Json) -> Json:
+        """What receives a secret, where the options name a store; raises M365Error."""
+        return open_receiver(params["store"], self.controller(params)) if params.get("store") else {}
 
     def controller(self, params: Json) -> Controller:
         """What the stores of this task need of the run; what they open is closed when the task has ended."""

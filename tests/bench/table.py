@@ -42,21 +42,25 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether every target is met; None where there is none, or nothing to tell it by."""
-        told = [value if value is None else round(value, 2) <= most for value, most, _of in self._targets()]
-        return None if not told or None in told else all(told)
+        told = self._told()
+        return all(told) if told else None
 
     def target(self) -> str:
         return ", ".join(f"{most:g}{of}" for _value, most, of in self._targets()) or "-"
 
     def verdict(self) -> str:
         """Of each target where they differ, in their order."""
-        if self.met is None:
-            return "-"
-        told = [
-            "met" if value is not None and round(value, 2) <= most else "not met"
-            for value, most, _of in self._targets()
-        ]
-        return told[0] if len({*told}) == 1 else ", ".join(told)
+        told = ["met" if met else "not met" for met in self._told()]
+        return (told[0] if len({*told}) == 1 else ", ".join(told)) if told else "-"
+
+    def _told(self) -> list[bool]:
+        """Whether each target is met; empty where there is nothing to tell one of them by."""
+        found = [(value, most) for value, most, _of in self._targets()]
+        return (
+            []
+            if any(value is None for value, _most in found)
+            else [round(value or 0.0, 2) <= most for value, most in found]
+        )
 
     def _targets(self) -> list[tuple[float | None, float, str]]:
         """What was measured, the most that it may be, and of what."""
